@@ -35,7 +35,10 @@ struct stats_page {
 	uint64_t cpu_ns; /* of itself */
 	uint64_t last_error; /* errno of the last failure of the sink, 0 none */
 	uint64_t last_error_ns; /* epoch */
-	uint64_t reserved0[5];
+	uint64_t test_delivered; /* alerts of the built-in test rule that the sink has (emitter) */
+	uint64_t test_latency_ns; /* of the last of them, event time -> delivered */
+	uint64_t raw_events; /* events written into the raw ring (collector) */
+	uint64_t reserved0[2];
 	uint64_t loss[64]; /* by enum loss_id */
 	uint64_t by_class[4]; /* events by class 1..3 (collector) */
 	uint64_t latency[STATS_LATENCY_BUCKETS]; /* event time -> delivered, bucket = log2(us) * 2 + half (emitter) */
