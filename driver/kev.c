@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kernel events in user space: the door (kev_parse) and the accessors behind it.
+ *
+ * The bytes come from BPF ring buffers, iterators, the raw ring and capture files; none is trusted. kev_parse() looks at everything once, by
+ * subtraction, on the caller's private copy; what it returns points only inside that copy. It must not allocate, log, or look at what a value
+ * means: a text may hold any byte, a descriptor any number. Variable values with an inner structure (addresses, tuples, lists, strings in a row)
+ * are spans here and are taken apart where they are used. */
+
+#include <driver/kev.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include <base/macros.h>
+
+static int refuse(const char **reterr_why, const char *why)
+{
+	*reterr_why = why;
+	return -EBADMSG;
+}
+
+static bool is_text(uint8_t type)
+{
+	return type == KEV_T_STR || type == KEV_T_PATH || type == KEV_T_RELPATH;
+}
+
+/* Type of parameter i, extras behind the declared ones. Today's extras are all texts. */
+static uint8_t param_type(const struct kev_info *info, unsigned i)
+{
+	return i < info->n_params ? info->params[i].type : (uint8_t)KEV_T_STR;
+}
+
+static int check_head(const struct kev_head *h, size_t n, const struct kev_info **ret_info, const char **reterr_why)
+{
+	if (h->len != n)
+		return refuse(reterr_why, "length in the head is not the record's");
+	if (h->comm[KEV_COMM_LEN - 1] != '\0')
+		return refuse(reterr_why, "comm without end");
+	if (h->cls > KEV_CLASSES)
+		return refuse(reterr_why, "no such class");
+	const struct kev_info *info = kev_info_find(h->type);
+	if (!info)
+		return refuse(reterr_why, "unknown event");
+	if (h->extras & ~KEV_X_REALPATH)
+		return refuse(reterr_why, "unknown extra parameter");
+	unsigned extras = (unsigned)__builtin_popcount(h->extras);
+	/* Older captures know fewer parameters; extras are newer than all of them. */
+	if (extras ? h->n_params != info->n_params + extras : h->n_params > info->n_params)
+		return refuse(reterr_why, "parameter count");
+	if (h->n_params > KEV_PARAMS_MAX)
+		return refuse(reterr_why, "too many parameters");
+	*ret_info = info;
+	return 0;
+}
+
+static int check_param(uint8_t type, const uint8_t *p, size_t n, const char **reterr_why)
+{
+	if (n == 0)
+		return 0;
+	unsigned width = kev_type_width((enum kev_type)type);
+	if (width && n != width)
+		return refuse(reterr_why, "width of a parameter");
+	if (is_text(type) && p[n - 1] != '\0')
+		return refuse(reterr_why, "text without end");
+	return 0;
+}
+
+int kev_parse(const void *p, size_t n, struct kev *ret_kev, const char **reterr_why)
+{
+	const struct kev_head *h = p;
+	const struct kev_info *info;
+
+	if (n < sizeof(*h) || n > KEV_SIZE_MAX || n % 8 || (uintptr_t)p % 8)
+		return refuse(reterr_why, "length or alignment");
+	int r = check_head(h, n, &info, reterr_why);
+	if (r < 0)
+		return r;
+
+	size_t left = n - sizeof(*h);
+	size_t lens_size = ALIGN_UP((size_t)h->n_params * sizeof(uint16_t), 8);
+	if (lens_size > left)
+		return refuse(reterr_why, "lengths beyond the end");
+	left -= lens_size;
+	const uint16_t *lens = (const uint16_t *)(h + 1);
+	const uint8_t *data = (const uint8_t *)(h + 1) + lens_size;
+	struct kev k = { .head = h, .info = info, .n_params = h->n_params };
+
+	for (unsigned i = 0; i < h->n_params; i++) {
+		size_t len = lens[i];
+
+		if (len > left)
+			return refuse(reterr_why, "parameter beyond the end");
+		r = check_param(param_type(info, i), data, len, reterr_why);
+		if (r < 0)
+			return r;
+		k.param[i] = (struct span){ .p = len ? (const char *)data : NULL, .n = len };
+		data += len;
+		left -= len;
+	}
+	if (left >= 8)
+		return refuse(reterr_why, "bytes left over");
+	*ret_kev = k;
+	return 0;
+}
+
+bool kev_param_present(const struct kev *k, unsigned i)
+{
+	assert(i < KEV_PARAMS_MAX);
+	return k->param[i].n > 0;
+}
+
+static bool is_signed(uint8_t type)
+{
+	switch (type) {
+	case KEV_T_INT8:
+	case KEV_T_INT16:
+	case KEV_T_INT32:
+	case KEV_T_INT64:
+	case KEV_T_FD:
+	case KEV_T_FD32:
+	case KEV_T_PID:
+	case KEV_T_PID32:
+	case KEV_T_ERRNO:
+		return true;
+	default:
+		return false;
+	}
+}
+
+uint64_t kev_param_u64(const struct kev *k, unsigned i)
+{
+	uint64_t v = 0;
+
+	assert(i < KEV_PARAMS_MAX);
+	unsigned width = kev_type_width((enum kev_type)param_type(k->info, i));
+	if (k->param[i].n == 0 || width == 0 || width > sizeof(v))
+		return 0;
+	memcpy(&v, k->param[i].p, width);
+	return v;
+}
+
+int64_t kev_param_i64(const struct kev *k, unsigned i)
+{
+	uint64_t v = kev_param_u64(k, i);
+	uint8_t type = param_type(k->info, i);
+	unsigned shift = 64 - 8 * kev_type_width((enum kev_type)type);
+
+	if (!is_signed(type))
+		return (int64_t)v;
+	return (int64_t)(v << shift) >> shift; /* width of signed types is 1..8, so shift is 0..56 */
+}
+
+static struct span strip_nul(struct span s)
+{
+	if (s.n > 0 && s.p[s.n - 1] == '\0')
+		s.n--;
+	return s;
+}
+
+struct span kev_param_text(const struct kev *k, unsigned i)
+{
+	assert(i < KEV_PARAMS_MAX);
+	return strip_nul(k->param[i]);
+}
+
+struct span kev_extra(const struct kev *k, uint8_t bit)
+{
+	if (!(k->head->extras & bit))
+		return (struct span){ .p = NULL, .n = 0 };
+	unsigned before = (unsigned)__builtin_popcount(k->head->extras & (bit - 1u));
+	return strip_nul(k->param[k->info->n_params + before]);
+}
+
+bool kev_rawres(const struct kev *k, int64_t *ret_res)
+{
+	if (k->info->dir != KEV_EXIT || k->info->n_params == 0 || !kev_param_present(k, 0))
+		return false;
+	switch (k->info->params[0].type) {
+	case KEV_T_ERRNO:
+	case KEV_T_FD:
+	case KEV_T_FD32:
+	case KEV_T_PID:
+	case KEV_T_PID32:
+		break;
+	default:
+		/* brk, process_vm_readv and the like: a plain number, but called as what it is */
+		if (strcmp(k->info->params[0].name, "res") != 0)
+			return false;
+	}
+	*ret_res = kev_param_i64(k, 0);
+	return true;
+}
