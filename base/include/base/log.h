@@ -9,6 +9,7 @@
 #include <base/macros.h>
 
 enum log_level {
+	LOG_LVL_RAW = 0,     /* text as it is, without name and level: diagnostics for the user */
 	LOG_LVL_ERR = 3,     /* a person must act */
 	LOG_LVL_WARNING = 4, /* degraded, continuing */
 	LOG_LVL_NOTICE = 5,  /* lifecycle */
