@@ -53,7 +53,7 @@ struct img_head {
 	uint32_t version;
 	uint32_t flags; /* IMG_F_* */
 	uint64_t size; /* whole image */
-	uint64_t checksum; /* hash_bytes() over the image with this field zero */
+	uint64_t checksum; /* over all bytes but this field: img_checksum() */
 	uint64_t needs; /* IMG_NEED_* */
 	uint64_t vocabulary; /* hash of events.def and fields.def it was compiled with: img_vocabulary() */
 	struct img_section sec[_IMG_SEC_MAX];
@@ -125,8 +125,12 @@ struct img_pred {
 
 enum img_expr_kind {
 	IMG_E_FIELD, /* field with its argument */
-	IMG_E_CONST, /* arg = constant */
-	IMG_E_TOLOWER, IMG_E_TOUPPER, IMG_E_B64, IMG_E_BASENAME, IMG_E_LEN, IMG_E_JOIN, IMG_E_CONCAT, IMG_E_GETOPT, IMG_E_LIST,
+	IMG_E_CONST, /* args_first = index of the constant, n_args = 0 */
+	IMG_E_TOLOWER, IMG_E_TOUPPER, IMG_E_B64, IMG_E_BASENAME, IMG_E_LEN, /* one operand */
+	IMG_E_JOIN, /* separator, list */
+	IMG_E_CONCAT, /* two or more strings */
+	IMG_E_GETOPT, /* list, option string; IMG_ARG_KEY: the option asked for, then the value is a string, else a list */
+	IMG_E_LIST, /* any number of strings */
 	_IMG_E_MAX,
 };
 enum img_arg_kind { IMG_ARG_NONE, IMG_ARG_INDEX, IMG_ARG_KEY, _IMG_ARG_MAX };
@@ -156,7 +160,7 @@ struct img_const {
 };
 
 /* A set: constants [first, first + n) of IMG_SEC_CONST, all of one type. For IN over STR and integers: open-addressed hash table of n_slots (power of two,
- * at most half full) entries in IMG_SEC_SETSLOT, each a constant's index + 1 or 0; probe (hash + i) & (n_slots - 1); the hash is hash_bytes(text, n, seed) for
+ * at most half full; sets' constants and slots lie in the order of the sets) entries in IMG_SEC_SETSLOT, each a constant's index + 1 or 0; probe (hash + i) & (n_slots - 1); the hash is hash_bytes(text, n, seed) for
  * STR and BYTES and hash_u64(num ^ seed) for integers. n_slots == 0: walk the constants (addresses, networks, patterns).
  * For PMATCH: walk the constants, each a path in canonical form ("/a/b", "/" for everything; components may hold ? * [ ] when flags say so). */
 struct img_set {
@@ -221,6 +225,19 @@ struct img {
 	uint32_t n[_IMG_SEC_MAX]; /* elements by section */
 };
 
+struct field_info;
+
+#define IMG_EXPR_WORK_MAX 4096 /* expressions evaluated for one value, itself included */
+#define IMG_WIDTH_MAX 4096 /* of a piece of an output template */
+#define IMG_EXPR_DEPTH_MAX 32 /* nesting of operands: bounds a recursive evaluator */
+
+/* What values of a field are compared as; -1 if that depends on its argument (evt.rawarg). */
+int img_type_of_field(const struct field_info *f);
+/* The type of one element: STR for LIST_STR, U64 for LIST_U64, else the type itself. */
+enum img_type img_type_of_element(enum img_type t);
+/* May values of this type stand left of the operator? */
+bool img_op_takes(enum img_op op, enum img_type t);
+uint64_t img_checksum(const void *p, size_t n); /* n >= sizeof(struct img_head) */
 /* Hash of the vocabulary of this build. */
 uint64_t img_vocabulary(void);
 /* Check everything: header, checksum, every index, every string, every type of every operator, forward edges, termination. 0 or -EBADMSG with *reterr_why. */
