@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Rules of the source tree that a machine can judge. Each rule has a bad sample below that it must reject (--self-test)."""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+INCLUDE_DIRS = ["base/include", "driver/abi/include", "driver/include", "shm/include", "rules/include", "supervisor/stage/include"]
+
+# Which <prefix/...> headers a folder may include: the layering of ARCHITECTURE.md.
+MAY = {
+    "bpf": {"abi"},
+    "base": {"base"},
+    "driver/abi": {"abi", "base"},
+    "shm": {"shm", "abi", "base"},
+    "rules": {"rules", "abi", "base"},
+    "supervisor/stage": {"stage", "shm", "base"},
+    "driver": {"driver", "stage", "shm", "abi", "base"},
+    "collector": {"driver", "stage", "shm", "abi", "base"},
+    "stateful": {"driver", "rules", "stage", "shm", "abi", "base"},
+    "evaluator": {"driver", "rules", "stage", "shm", "abi", "base"},
+    "emitter": {"stage", "shm", "base"},
+    "supervisor": {"rules", "driver", "stage", "shm", "abi", "base"},
+}
+OWN = {"abi", "base", "shm", "rules", "stage", "driver"}
+
+
+def folder_of(path):
+    return max((f for f in MAY if path.startswith(f + "/")), key=len, default=None)
+
+
+def check_text(path, text):
+    """Complaints about one source file: (line, message)."""
+    folder = folder_of(path)
+    if path.endswith((".c", ".h")) and "SPDX-License-Identifier:" not in text[:300]:
+        yield 1, "no SPDX-License-Identifier in the first lines"
+    if path.endswith(".h") and "#pragma once" not in text and "vmlinux" not in path:
+        yield 1, "header without #pragma once"
+    for n, line in enumerate(text.splitlines(), 1):
+        m = re.match(r'\s*#\s*include\s+([<"])([^>"]+)[>"]', line)
+        if m:
+            target = m.group(2)
+            if target.startswith("../") or "/../" in target:
+                yield n, f"include climbs out of its folder: {target}"
+            prefix = target.split("/")[0]
+            if m.group(1) == "<" and folder and prefix in OWN and "/" in target and prefix not in MAY[folder]:
+                yield n, f"{folder}/ may not include <{target}>"
+            continue
+        if path.endswith((".c", ".h")):
+            code = re.sub(r'"(\\.|[^"\\])*"', '""', line)
+            if re.search(r"(^|[^:])//", re.sub(r"/\*.*?\*/", "", code)) and "/*" not in code and " * " not in code[:40]:
+                yield n, "// comment"
+            if re.search(r"\b(TODO|FIXME|XXX|HACK)\b", line):
+                yield n, "unfinished work is kept in issues, not in the source"
+            bare = re.sub(r"/\*.*?(\*/|$)", "", code)
+            if not code.lstrip().startswith("*") and re.search(r"\b(strcpy|strcat|sprintf|gets|alloca)\s*\(", bare):
+                yield n, "unbounded or stack-growing function"
+
+
+def tracked():
+    out = subprocess.run(["git", "ls-files", "*.c", "*.h", "*.def"], cwd=TOP, capture_output=True, text=True, check=True).stdout
+    return [p for p in out.split() if p != "bpf/vmlinux.h" and os.path.exists(os.path.join(TOP, p))]
+
+
+def header_alone(path):
+    """Does an interface header compile alone?"""
+    args = ["cc", "-std=gnu17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-x", "c", "-"]
+    args += [f"-I{TOP}/{d}" for d in INCLUDE_DIRS]
+    name = path.split("/include/")[1]
+    r = subprocess.run(args, input=f"#include <{name}>\n", capture_output=True, text=True)
+    return r.stderr if r.returncode else None
+
+
+def run():
+    bad = 0
+    for path in tracked():
+        text = open(os.path.join(TOP, path), errors="replace").read()
+        for n, what in check_text(path, text):
+            print(f"{path}:{n}: {what}")
+            bad += 1
+        if "/include/" in path and path.endswith(".h"):
+            err = header_alone(path)
+            if err:
+                print(f"{path}: does not compile alone:\n{err}")
+                bad += 1
+    return bad
+
+
+SAMPLES = [
+    ("shm/x.c", "/* SPDX-License-Identifier: Apache-2.0 */\n#include <stage/stage.h>\n"),
+    ("emitter/x.c", "/* SPDX-License-Identifier: Apache-2.0 */\n#include <rules/image.h>\n"),
+    ("rules/x.c", "/* SPDX-License-Identifier: Apache-2.0 */\n#include <shm/ev.h>\n"),
+    ("base/x.c", "int x;\n"),
+    ("base/x.h", "/* SPDX-License-Identifier: Apache-2.0 */\nint x;\n"),
+    ("base/x.c", '/* SPDX-License-Identifier: Apache-2.0 */\n#include "../shm/x.h"\n'),
+    ("base/x.c", "/* SPDX-License-Identifier: Apache-2.0 */\nint x; // why\n"),
+    ("base/x.c", "/* SPDX-License-Identifier: Apache-2.0 */\n/* FIX" + "ME later */\n"),
+    ("base/x.c", "/* SPDX-License-Identifier: Apache-2.0 */\nvoid f(char *a, char *b) { strcpy(a, b); }\n"),
+]
+
+
+def self_test():
+    for path, text in SAMPLES:
+        if not list(check_text(path, text)):
+            sys.exit(f"self-test: nothing said of the bad sample {path}: {text!r}")
+    good = "/* SPDX-License-Identifier: Apache-2.0 */\n#include <base/log.h>\n/* see http://x */\nint x;\n"
+    if list(check_text("shm/x.c", good)):
+        sys.exit("self-test: a good sample was refused")
+    with tempfile.NamedTemporaryFile("w", suffix=".h", dir=os.path.join(TOP, "base/include/base"), delete=False) as f:
+        f.write("#pragma once\nstruct a { struct never_seen b; };\n")
+    try:
+        if not header_alone(os.path.relpath(f.name, TOP)):
+            sys.exit("self-test: a header that does not compile alone passed")
+    finally:
+        os.unlink(f.name)
+
+
+if __name__ == "__main__":
+    if "--self-test" in sys.argv:
+        self_test()
+    elif run():
+        sys.exit(1)

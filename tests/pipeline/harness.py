@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starting saker as a user does, and watching what it says. Used by the tests beside it."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SAKER = os.environ.get("SAKER_BIN", os.path.join(TOP, "build/stage/bin/saker"))
+ACTOR = os.environ.get("SAKER_ACTOR", "")
+ACTOR32 = os.environ.get("SAKER_ACTOR32", "")
+SHARED = os.environ.get("SAKER_SHARED", os.path.join(os.path.dirname(TOP), "shared"))
+STABLE = os.path.join(SHARED, "data/rules/falco_rules.yaml")
+SANITIZED = "asan" in SAKER
+
+
+def skip(why):
+    print(f"SKIP: {why}")
+    sys.exit(77)
+
+
+def need_root():
+    if os.geteuid() != 0:
+        skip("needs root for live BPF capture")
+    if not os.path.exists("/sys/kernel/btf/vmlinux"):
+        skip("the kernel has no BTF (/sys/kernel/btf/vmlinux)")
+
+
+def official_rules():
+    """The official stable rules; without them the shipped rules would not prove what the test is for."""
+    if not os.path.exists(STABLE):
+        skip(f"the official rule file is not there: {STABLE}")
+    return STABLE
+
+
+class Saker:
+    """One running saker: its alerts (parsed JSON lines of stdout) and its log."""
+
+    def __init__(self, *args, env=None, uids=None, wait=30, json_output=True):
+        self.dir = tempfile.mkdtemp(prefix="saker-test-")
+        self.socket = os.path.join(self.dir, "control.sock")
+        argv = [SAKER, "-o", f"control.socket={self.socket}", "-o", "stdout_output.enabled=true", "-o", "syslog_output.enabled=false"]
+        if json_output:
+            argv += ["-o", "json_output=true"]
+        if uids:
+            argv += ["-o", f"uids.first={uids}"]
+        argv += list(args)
+        self.argv = argv
+        self.alerts, self.lines, self.log = [], [], []
+        self.cond = threading.Condition()
+        e = dict(os.environ, TZ="UTC", NO_COLOR="1")
+        e.update(env or {})
+        self.started = time.monotonic()
+        self.first_alert = None
+        self.proc = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=e)
+        self.threads = [threading.Thread(target=self._read, args=(self.proc.stdout, True), daemon=True),
+                        threading.Thread(target=self._read, args=(self.proc.stderr, False), daemon=True)]
+        for t in self.threads:
+            t.start()
+        if wait:
+            self.wait_detecting(wait)
+
+    def _read(self, stream, is_alerts):
+        for raw in stream:
+            line = raw.decode(errors="replace").rstrip("\n")
+            with self.cond:
+                if is_alerts:
+                    if self.first_alert is None:
+                        self.first_alert = time.monotonic()
+                    self.lines.append(line)
+                    try:
+                        self.alerts.append(json.loads(line))
+                    except ValueError:
+                        pass
+                else:
+                    self.log.append(line)
+                self.cond.notify_all()
+
+    def wait_detecting(self, seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.proc.poll() is not None:
+                raise AssertionError(f"saker ended with {self.proc.returncode} at start:\n" + "\n".join(self.log))
+            s = self.status()
+            if s and s["state"] == "detecting":
+                return s
+            time.sleep(0.05)
+        raise AssertionError(f"saker did not come up in {seconds} s:\n" + "\n".join(self.log))
+
+    def command(self, *args, timeout=20):
+        return subprocess.run([SAKER, *args, "-o", f"control.socket={self.socket}"], capture_output=True, text=True, timeout=timeout)
+
+    def status(self):
+        r = self.command("status", "--json")
+        try:
+            return json.loads(r.stdout)
+        except ValueError:
+            return None
+
+    def wait_alert(self, rule, check=lambda a: True, seconds=10, after=0):
+        """The first alert of that rule, from index `after` on, that satisfies check; None in time."""
+        end = time.monotonic() + seconds
+        with self.cond:
+            while True:
+                for a in self.alerts[after:]:
+                    if a["rule"] == rule and check(a):
+                        return a
+                left = end - time.monotonic()
+                if left <= 0:
+                    return None
+                self.cond.wait(left)
+
+    def stop(self, sig=signal.SIGTERM, seconds=20):
+        """Stop in order; the exit status."""
+        if self.proc.poll() is None:
+            self.proc.send_signal(sig)
+        try:
+            self.proc.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.proc.kill()
+            self.proc.wait()
+            raise AssertionError(f"saker did not stop in {seconds} s:\n" + "\n".join(self.log[-50:]))
+        finally:
+            for t in self.threads:
+                t.join(5)
+            shutil.rmtree(self.dir, ignore_errors=True)
+        return self.proc.returncode
+
+
+def children_left(pid):
+    """Stage programs that are still alive although their supervisor is not."""
+    out = subprocess.run(["ps", "-eo", "pid,ppid,comm"], capture_output=True, text=True).stdout
+    return [line for line in out.splitlines()[1:] if "saker" in line and str(pid) not in line.split()[:1]]
+
+
+def fail(what):
+    print(f"FAIL: {what}")
+    sys.exit(1)
