@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the formats share: the table of them, times, the prefix of Falco's output, typed values as JSON. The alert was checked by alert_validate(); its
+ * texts may hold any byte, invalid UTF-8 included, and are made valid here. localtime_r() uses the zone that was loaded before the seal. */
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <base/clock.h>
+#include <base/macros.h>
+#include <base/utf8.h>
+
+#include "format.h"
+
+static const struct format formats[] = {
+	[OUTPUT_TEXT] = { "text", format_text_add },
+	[OUTPUT_JSON] = { "json", format_json_add },
+};
+_Static_assert(ARRAY_LEN(formats) == _OUTPUT_FORMAT_MAX, "a row for each format");
+
+const struct format *format_get(enum output_format f)
+{
+	assert(f < _OUTPUT_FORMAT_MAX);
+	return &formats[f];
+}
+
+void format_add_utc(uint64_t ts_ns, struct strbuf *b)
+{
+	time_t sec = (time_t)(ts_ns / NS_PER_S);
+	struct tm tm = { 0 };
+	char text[64];
+
+	/* years beyond int: nothing to print but zeros */
+	if (!gmtime_r(&sec, &tm) || strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
+		strcpy(text, "0000-00-00T00:00:00");
+	strbuf_addf(b, "%s.%09u", text, (unsigned)(ts_ns % NS_PER_S));
+}
+
+static void add_local_clock(uint64_t ts_ns, struct strbuf *b)
+{
+	time_t sec = (time_t)(ts_ns / NS_PER_S);
+	struct tm tm = { 0 };
+
+	(void)localtime_r(&sec, &tm); /* on failure midnight is printed */
+	strbuf_addf(b, "%02d:%02d:%02d.%09u", tm.tm_hour, tm.tm_min, tm.tm_sec, (unsigned)(ts_ns % NS_PER_S));
+}
+
+void format_add_prefix(bool iso_time, const struct alert *a, struct strbuf *b)
+{
+	if (iso_time && !(a->flags & ALERT_INTERNAL)) {
+		format_add_utc(a->h.ts_ns, b);
+		strbuf_add_str(b, "+0000");
+	} else {
+		add_local_clock(a->h.ts_ns, b);
+	}
+	strbuf_add_str(b, ": ");
+	strbuf_add_str(b, alert_priority_str(a->priority));
+	strbuf_add_char(b, ' ');
+}
+
+/* The shortest decimal that reads back as the same number; always recognisable as not an integer, as the reference's library prints it. */
+static void add_double(uint64_t bits, struct strbuf *b)
+{
+	char text[40];
+	double d;
+
+	memcpy(&d, &bits, sizeof(d));
+	if (!isfinite(d)) {
+		strbuf_add_str(b, "null");
+		return;
+	}
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(text, sizeof(text), "%.*g", digits, d);
+		if (strtod(text, NULL) == d)
+			break;
+	}
+	strbuf_add_str(b, text);
+	if (!strpbrk(text, ".e"))
+		strbuf_add_str(b, ".0");
+}
+
+static void add_list(struct span texts, uint64_t n, struct strbuf *b)
+{
+	strbuf_add_char(b, '[');
+	for (uint64_t i = 0; i < n && texts.n; i++) {
+		size_t len = strnlen(texts.p, texts.n);
+
+		if (i)
+			strbuf_add_char(b, ',');
+		json_add_string(b, (struct span){ texts.p, len });
+		len = MIN(len + 1, texts.n);
+		texts.p += len;
+		texts.n -= len;
+	}
+	strbuf_add_char(b, ']');
+}
+
+void format_add_value(const struct alert *a, const struct alert_field *f, struct strbuf *b)
+{
+	switch ((enum alert_value_type)f->type) {
+	case ALERT_STR:
+		json_add_string(b, rec_text(a, f->str));
+		break;
+	case ALERT_I64:
+		strbuf_addf(b, "%" PRId64, (int64_t)f->num);
+		break;
+	case ALERT_U64:
+		strbuf_addf(b, "%" PRIu64, f->num);
+		break;
+	case ALERT_BOOL:
+		strbuf_add_str(b, f->num ? "true" : "false");
+		break;
+	case ALERT_DOUBLE:
+		add_double(f->num, b);
+		break;
+	case ALERT_LIST:
+		add_list(rec_text(a, f->str), f->num, b);
+		break;
+	case ALERT_NULL:
+	case _ALERT_TYPE_MAX:
+		strbuf_add_str(b, "null");
+		break;
+	}
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of sinks and the life of their descriptors. The supervisor opens what an output writes to, by the plan; this process only ever gets
+ * descriptors. They are trusted to be what the plan says, not to be ready. */
+
+#include <errno.h>
+#include <unistd.h>
+
+#include <base/cleanup.h>
+#include <base/macros.h>
+
+#include "sink.h"
+
+static const struct sink_ops *const sinks[] = {
+	[OUTPUT_STDOUT] = &sink_stdout_ops,
+	[OUTPUT_FILE] = &sink_file_ops,
+	[OUTPUT_SYSLOG] = &sink_syslog_ops,
+};
+_Static_assert(ARRAY_LEN(sinks) == _OUTPUT_KIND_MAX, "a row for each kind");
+
+void sink_init(struct sink *k, const struct output *o)
+{
+	assert(o->kind < _OUTPUT_KIND_MAX);
+	*k = (struct sink){ .ops = sinks[o->kind], .output = o, .fd = -1, .pid = (int)getpid() };
+}
+
+void sink_done(struct sink *k)
+{
+	k->fd = fd_close(k->fd);
+}
+
+int sink_attach(struct sink *k, int fd, bool may_open)
+{
+	int r;
+
+	sink_done(k);
+	k->is_nonblocking = k->is_regular = k->is_socket = k->is_stream = k->is_dirty = false;
+	k->fd = fd;
+	r = k->ops->attach(k, may_open);
+	if (r < 0)
+		sink_done(k);
+	return r;
+}
