@@ -26,4 +26,11 @@ struct seal_spec {
 	const struct seal_call *calls; /* beside the skeleton's own base list */
 	unsigned n_calls;
 	int threads; /* 1: the stage's library makes threads (clone with CLONE_THREAD is allowed) */
+	int files; /* 1: writes regular files (RLIMIT_FSIZE stays; else 0) */
 };
+
+/* "uid", "seccomp", …; one bit. */
+const char *seal_step_str(uint32_t step);
+#define SEAL_STEPS_ALL 0x3ff
+/* The Landlock ABI of this kernel, 0: none. */
+unsigned seal_landlock_abi(void);

@@ -28,9 +28,10 @@ struct stage_ops {
 	/* About to wait: arm every input; false: there is data after all (nothing armed). NULL: always wait. */
 	bool (*arm)(struct stage *s);
 	void (*disarm)(struct stage *s);
-	/* Longest wait in ms, -1: until woken; NULL: 1000 */
+	/* Longest wait in ms, -1: until woken; NULL: 1000. Never more than 1000, for the heartbeat goes on. */
 	int (*timeout_ms)(struct stage *s);
-	/* A control message that is not the skeleton's own (CTL_STOP, CTL_IMAGE, CTL_SINK, …). Takes the descriptor. NULL: refused. */
+	/* A control message (CTL_STOP, after `stopping` was set; CTL_IMAGE, CTL_SINK, …). Takes the descriptor. Negative: refused, logged. NULL: all refused but
+	 * CTL_STOP, whose flag is enough. */
 	int (*on_ctl)(struct stage *s, const struct ctl_msg *msg, int fd);
 	/* A descriptor added with stage_watch() is ready. */
 	int (*on_ready)(struct stage *s, int fd, uint32_t events);
@@ -75,7 +76,8 @@ void stage_peer_fault(struct stage *s, enum ctl_role role, unsigned index, const
 /* To the supervisor. 0 or negative errno. */
 int stage_send(struct stage *s, enum ctl_type type, enum ctl_role role, unsigned index, int result, uint64_t value, const char *text, int fd);
 
-/* The short-lived programs (loader, policy): the same start (HELLO, FDs, START) and seal, without the loop: run() does it all, then CTL_RESULT. */
+/* The short-lived programs (loader, policy): the same start (HELLO, FDs, START) and seal, without the loop: run() does it all and sends CTL_RESULT itself.
+ * The control socket is blocking: run() may send CTL_OPEN and ctl_recv() the answer. */
 struct stage_run_ops {
 	const char *name;
 	struct seal_spec seal;
