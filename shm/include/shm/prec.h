@@ -62,6 +62,8 @@ static inline struct span rec_text(const void *rec, struct rec_str s)
 }
 /* Is the text inside [from, len), NUL-ended, or absent? */
 int rec_str_check(const void *rec, size_t from, size_t len, struct rec_str s);
+/* Strings in a row, after rec_str_check(): each ends in a NUL that n counts. 0 and their number, or -EBADMSG. */
+int rec_strings_check(const void *rec, struct rec_str s, uint32_t *ret_n);
 
 /* Appending texts to a record under construction. */
 struct rec_writer {
@@ -71,5 +73,5 @@ struct rec_writer {
 	int failed;
 };
 struct rec_str rec_add_text(struct rec_writer *w, struct span s); /* s.p == NULL: {0,0} */
-/* Pads to 8 with zeros and returns the length, or -EMSGSIZE. */
+/* Pads to 8 with zeros, writes the length into the ring header (the type is the caller's) and returns it, or -EMSGSIZE. */
 int rec_finish(struct rec_writer *w);

@@ -66,3 +66,8 @@ struct rec_str {
 	uint32_t off;
 	uint32_t n;
 };
+
+/* "EVENT", …; NULL if unknown. */
+const char *rec_type_str(unsigned type);
+/* The door of the types of fixed size (snap, loss, mark, end, forget): 0 if the length is right, -EBADMSG otherwise or for another type. */
+int rec_validate_fixed(const struct rec_head *rec);

@@ -42,8 +42,11 @@ int seg_create(const char *name, enum seg_kind kind, size_t payload_size, const 
 /* The same with content, then sealed against writing as well. */
 int seg_create_sealed(const char *name, enum seg_kind kind, const void *payload, size_t n, const uint8_t run_id[16], int *ret_ro);
 
-/* Check the header through the descriptor (fstat, pread): kind, ABI hash, sizes against the file's. 0, -EBADMSG (not such a segment), -ESTALE (other ABI). */
+/* Check the seals and the header through the descriptor (fcntl, fstat, pread): kind, ABI hash, sizes against the file's. SETTINGS, IMAGE, SNAPSHOT and OUTPUT must be
+ * sealed against writing. 0, -EBADMSG (not such a segment), -ESTALE (other ABI). */
 int seg_check(int fd, enum seg_kind kind, struct seg_head *ret_head);
+/* The same for a header already read, from a file of file_size bytes (a saved copy has no seals). */
+int seg_check_head(const struct seg_head *head, uint64_t file_size, enum seg_kind kind);
 
 /* Map the payload (PROT_READ, or PROT_READ|PROT_WRITE), after seg_check(). */
 int seg_map(int fd, enum seg_kind kind, int prot, void **ret_payload, size_t *ret_size);

@@ -77,17 +77,21 @@ struct spsc_producer {
 	void *data_map, *cursor_map;
 	size_t data_map_size, cursor_map_size;
 	uint32_t reserved; /* bytes of the open reservation, 0: none */
+	uint16_t reserved_type;
 };
 
-/* Maps both segments after checking them; the head goes on where it was. @data_rw, @cursor_ro, @wake_fd: borrowed (wake_fd until done).
+/* Maps both segments after checking them; the head goes on where it was. @data_rw, @cursor_ro, @wake_fd: borrowed (wake_fd until done; an eventfd).
+ * The tail must lie in [head - size, head], and the records from it must end at the head exactly: the one time that a tail which is not a record's start
+ * is noticed. While running, a tail must lie in [last one seen, published head] and be a multiple of 8; one that does not is refused and the last one seen
+ * stays in force. A consumer that lies within these bounds harms only what it reads itself.
  * 0, -EBADMSG, -ESTALE, or negative errno. */
 int spsc_producer_attach(struct spsc_producer *p, int data_rw, int cursor_ro, int wake_fd);
 void spsc_producer_done(struct spsc_producer *p);
 
 /* Room for one record of @len bytes (header included; rounded up to 8). *ret_rec is inside the ring, 8-aligned, valid until the next publish;
- * len and type of the header are already written. Returns 0; -EAGAIN full (caller counts it); -EMSGSIZE; -EBADMSG the peer's tail cannot be (ring fault). */
+ * len and type of the header are already written (and again at the commit). One reservation at a time. Returns 0; -EAGAIN full (caller counts it); -EMSGSIZE; -EBADMSG the peer's tail cannot be (ring fault). */
 int spsc_reserve(struct spsc_producer *p, size_t len, uint16_t type, struct spsc_rec **ret_rec);
-/* The open reservation becomes part of the next publish, shortened to @len bytes (<= reserved). */
+/* The open reservation becomes part of the next publish, shortened to @len bytes (<= reserved). Bytes up to the multiple of 8 are zeroed. */
 void spsc_commit(struct spsc_producer *p, size_t len);
 /* Drops the open reservation. */
 void spsc_abandon(struct spsc_producer *p);
@@ -96,7 +100,9 @@ void spsc_publish(struct spsc_producer *p);
 /* Bytes in use (committed but unread) and free, by the producer's latest view. */
 uint64_t spsc_producer_used(struct spsc_producer *p);
 uint64_t spsc_producer_free(struct spsc_producer *p);
-/* Restart slots (raw ring): written before publish so that the slot with the published head is always whole. -ENOTSUP if the ring has none. */
+/* Restart slots (raw ring): written before publish so that the slot with the published head is always whole: after the last commit of a batch, directly before
+ * every spsc_publish(), or no slot fits the published head. It may also be written alone, when the source moved on without a record.
+ * -ENOTSUP if the ring has none; -EINVAL too many CPUs. */
 int spsc_slot_write(struct spsc_producer *p, uint64_t next_seq, const uint64_t *cpu_pos, unsigned n_cpus);
 /* The slot of the published head. 0 and a copy, -ENOENT if neither fits (a fresh ring). */
 int spsc_slot_read(struct spsc_producer *p, struct spsc_slot *ret_slot);
@@ -113,6 +119,7 @@ struct spsc_consumer {
 	void *data_map, *cursor_map;
 	size_t data_map_size, cursor_map_size;
 	uint8_t *buf; /* private copy of the record, SPSC_RECORD_MAX bytes, 8-aligned */
+	bool peeked; /* buf holds the record at pos */
 };
 
 /* Goes on at the committed tail. */
