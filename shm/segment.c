@@ -23,6 +23,9 @@
 #define MFD_NOEXEC_SEAL 8U
 #endif
 
+/* memfds have no quota of their own: a size beyond reason would not fail but call the out-of-memory killer. */
+#define PAYLOAD_MAX ((size_t)1 << 36)
+
 #define SEALS_SIZE (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 /* Kinds whose content never changes after birth: readers rely on checking it once. */
@@ -85,7 +88,7 @@ static int segment_new(const char *name, enum seg_kind kind, size_t n, const uin
 	_cleanup_close_ int fd = -1;
 	int r;
 
-	if (strlen(name) >= SEG_NAME_LEN || n == 0 || n > (size_t)INT64_MAX - SEG_PAYLOAD_OFF)
+	if (strlen(name) >= SEG_NAME_LEN || n == 0 || n > PAYLOAD_MAX)
 		return -EINVAL;
 	head.abi_hash = seg_abi_hash();
 	memcpy(head.run_id, run_id, sizeof(head.run_id));

@@ -36,7 +36,7 @@ _Static_assert(sizeof(struct seg_head) == 96, "segment header");
 /* Hash of every layout that crosses a process: the .def files, record sizes and offsets. Stages and segments of another build are refused. */
 uint64_t seg_abi_hash(void);
 
-/* Make a segment: memfd, sized, preallocated, header written, sealed against resizing. Two descriptions of it:
+/* Make a segment of 1 .. 2^36 payload bytes: memfd, sized, preallocated, header written, sealed against resizing. Two descriptions of it:
  * *ret_rw O_RDWR, *ret_ro O_RDONLY (reopened through /proc/self/fd). Both O_CLOEXEC, owned by the caller. Returns 0 or negative errno. */
 int seg_create(const char *name, enum seg_kind kind, size_t payload_size, const uint8_t run_id[16], int *ret_rw, int *ret_ro);
 /* The same with content, then sealed against writing as well. */
