@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One batch: records go from the source straight into the raw ring. Input: a source's records, unchecked; the door is col_out_event().
+ *
+ * Room is reserved before a record is taken, so that a full ring stops the draining (the kernel then sheds by class, other sources wait) and a record is never in
+ * hand without a place: what the source has handed over and what the ring holds are always the same. */
+
+#include "batch.h"
+
+#include <errno.h>
+
+#include <base/clock.h>
+#include <base/log.h>
+
+enum outcome { TAKEN = 1 };
+
+/* Behind the source's own state. There was room for this and one more record, and room only grows. */
+static int end_snapshot(struct col_batch *b, struct col_out *o, uint64_t ts_ns)
+{
+	int r = col_out_snap(o, REC_SNAP_END, ts_ns);
+
+	if (r == 0)
+		b->in_snapshot = false;
+	return r;
+}
+
+static bool is_beyond(struct col_batch *b, uint64_t ts_ns)
+{
+	if (b->first_ns == 0)
+		b->first_ns = ts_ns;
+	return b->max_event_ns && ts_ns > b->first_ns && ts_ns - b->first_ns > b->max_event_ns;
+}
+
+static void complain(struct col_out *o, const char *why)
+{
+	/* the counter says how many; the log says what the first ones were */
+	if (stats_get(&o->stats->malformed) <= 5)
+		log_warning("malformed record from the source (%s), passing over it", why);
+}
+
+/* The record that next() gave, into the room that was just given back: it is still there. */
+static int put(struct col_batch *b, struct col_out *o, const struct drv_record *got)
+{
+	struct rec_head *rec = NULL;
+	const char *why = "";
+	int r = 0;
+
+	if (!got->is_state && b->in_snapshot)
+		r = end_snapshot(b, o, got->epoch_ns);
+	if (r == 0)
+		r = col_out_reserve(o, COL_ROOM - sizeof(struct rec_snap), got->is_state ? REC_STATE : REC_KEV, &rec);
+	if (r < 0)
+		return r;
+	if (got->is_state) {
+		r = col_out_state(o, rec, got->p, got->len, got->epoch_ns, -1, &why);
+	} else {
+		if (got->epoch_ns < b->last_ns)
+			stats_add(&o->stats->late, 1);
+		else
+			b->last_ns = got->epoch_ns;
+		r = col_out_event(o, rec, got->p, got->len, got->epoch_ns, &why);
+	}
+	if (r < 0)
+		complain(o, why);
+	return TAKEN;
+}
+
+static int take_one(struct col_batch *b, struct col_out *o)
+{
+	struct drv_record got;
+	struct rec_head *rec = NULL;
+	int r = col_out_reserve(o, COL_ROOM, REC_KEV, &rec);
+
+	if (r < 0)
+		return r == -EAGAIN ? 0 : r;
+	r = b->source->ops->next(b->source, &got);
+	col_out_abandon(o);
+	if (r <= 0) {
+		if (b->in_snapshot && (r == 0 || r == -ENODATA) && end_snapshot(b, o, clock_epoch_ns()) < 0)
+			return -EBADMSG;
+		return r;
+	}
+	bool beyond = !got.is_state && is_beyond(b, got.epoch_ns);
+	if (b->skip_to) {
+		b->skip_to--;
+		return TAKEN;
+	}
+	return beyond ? -ENODATA : put(b, o, &got);
+}
+
+int col_batch_fill(struct col_batch *b, struct col_out *o)
+{
+	int n = 0;
+
+	while (n < COL_BATCH_MAX && o->n_batch + 1 < COL_BATCH_MAX) {
+		int r = take_one(b, o);
+
+		if (r < 0)
+			return r;
+		if (r == 0)
+			break;
+		n++;
+	}
+	return n;
+}

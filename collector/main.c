@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* NAME
+ *   saker-collector - everything known about the world, in one stream
+ * SYNOPSIS
+ *   started by saker(8) alone
+ * DESCRIPTION
+ *   Takes kernel events from the per-CPU BPF ring buffers (or from the synthetic source), the state of the host from BPF iterators, and facts from
+ *   saker-metadata; gives every event its number and writes all of it into the raw ring for saker-tracker. First comes the snapshot (SNAP_BEGIN, state,
+ *   SNAP_END), then events. A full raw ring stops the draining. With each batch the ring's restart slot says where a successor goes on: the same kernel records get
+ *   the same numbers again. After CTL_STOP, or when the source ends, the rest is drained, END is written and the program exits.
+ * SECURITY
+ *   Reads bytes that any process of the host can choose. Holds ring buffers, iterator descriptors and two rings; no capability, no file, no socket but the
+ *   control socket, its own uid. An attacker in it can blind or feed the detection, which the supervisor notices by the kernel's own counters; it cannot detach it.
+ * DIAGNOSTICS
+ *   0 drained; 1 failure (one line in the log); 3 a peer broke the protocol. */
+
+#include <sys/epoll.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <base/clock.h>
+#include <base/log.h>
+#include <base/macros.h>
+#include <driver/source.h>
+#include <stage/stage.h>
+
+#include "batch.h"
+#include "meta.h"
+#include "out.h"
+#include "snapshot.h"
+
+#define META_BATCH 64
+#define META_WAIT_NS (500 * NS_PER_MS) /* for the first list of users, so that the first alerts have names */
+#define QUIET_NS (5 * NS_PER_MS) /* after stop: a source that stays empty for so long is drained */
+
+enum phase { PHASE_BEGIN, PHASE_CLOCK, PHASE_ITERS, PHASE_META, PHASE_EVENTS, PHASE_END, _PHASE_MAX };
+
+struct collector {
+	enum phase phase;
+	bool is_live; /* bpf: the source never ends by itself */
+	bool is_armed;
+	bool is_watched; /* the source's descriptor is in the epoll set */
+	int wait_fd; /* of the source, borrowed; -1 none */
+	uint64_t meta_until_ns, quiet_since_ns; /* CLOCK_MONOTONIC; 0: not set */
+	struct drv_source *source;
+	struct col_out out;
+	struct col_batch batch;
+	struct col_meta meta;
+	struct col_snapshot snapshot;
+};
+
+/* --- pre_seal --- */
+
+static int open_bpf(struct stage *s, const struct spsc_slot *slot, struct drv_source **ret_source)
+{
+	int fds[SPSC_CPUS_MAX];
+	unsigned n = s->settings->n_cpus;
+
+	if (n == 0 || n > SPSC_CPUS_MAX || stage_fd_count(s, FD_BPF_RING) < n)
+		return -EINVAL;
+	for (unsigned i = 0; i < n; i++)
+		fds[i] = stage_fd_get(s, FD_BPF_RING, i);
+	const uint64_t *resume = slot && slot->n_cpus == n ? slot->cpu_pos : NULL;
+	return drv_bpf_open(fds, n, s->settings->bpf_ring_bytes, stage_fd_get(s, FD_BPF_WAKE, 0), resume, ret_source);
+}
+
+static int open_source(struct stage *s, struct collector *c, const struct spsc_slot *slot)
+{
+	const struct settings *set = s->settings;
+	struct drv_synthetic_config syn = {
+		.seed = set->synthetic_seed, .n_events = set->synthetic_events, .n_procs = set->synthetic_procs, .rate = set->synthetic_rate,
+	};
+
+	switch (set->engine) {
+	case ENGINE_BPF:
+		c->is_live = true;
+		return open_bpf(s, slot, &c->source);
+	case ENGINE_SYNTHETIC:
+		c->batch.in_snapshot = !slot;
+		c->batch.skip_to = slot ? slot->cpu_pos[0] : 0;
+		c->out.flags = REC_F_NO_SHED;
+		return drv_synthetic_open(&syn, &c->source);
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
+static int attach_rings(struct stage *s, struct collector *c)
+{
+	int r = spsc_producer_attach(&c->out.ring, stage_fd_get(s, FD_RING_OUT_DATA, 0), stage_fd_get(s, FD_RING_OUT_CURSOR, 0),
+				     stage_fd_get(s, FD_WAKE_PEER, 0));
+	if (r < 0)
+		return log_err_errno(r, "attach the raw ring");
+	if (stage_fd_get(s, FD_RING_IN_DATA, 0) < 0)
+		return 0;
+	r = spsc_consumer_attach(&c->meta.ring, stage_fd_get(s, FD_RING_IN_DATA, 0), stage_fd_get(s, FD_RING_IN_CURSOR, 0));
+	if (r < 0)
+		return log_err_errno(r, "attach the meta ring");
+	c->meta.is_attached = true;
+	return 0;
+}
+
+static int col_pre_seal(struct stage *s)
+{
+	struct collector *c = calloc(1, sizeof(*c));
+	struct spsc_slot slot;
+
+	if (!c)
+		return log_err_errno(-ENOMEM, "allocate");
+	s->priv = c;
+	c->out.stats = s->stats;
+	int r = attach_rings(s, c);
+	if (r < 0)
+		return r;
+	bool resumes = col_out_resume(&c->out, &slot) == 0;
+	if (resumes) {
+		log_notice("going on at event %llu", (unsigned long long)slot.next_seq);
+		c->phase = PHASE_EVENTS;
+	}
+	r = open_source(s, c, resumes ? &slot : NULL);
+	if (r < 0)
+		return log_err_errno(r, "open the event source");
+	c->batch.source = c->source;
+	c->batch.max_event_ns = s->settings->max_event_ns;
+	c->batch.first_ns = c->is_live ? clock_epoch_ns() : 0;
+	int iters[COL_ITERS] = { stage_fd_get(s, FD_ITER, 0), stage_fd_get(s, FD_ITER, 1) };
+	col_snapshot_init(&c->snapshot, iters, clock_epoch_ns() - clock_boot_ns());
+	c->wait_fd = c->source->ops->wait_fd(c->source);
+	if (c->wait_fd >= 0) {
+		r = stage_watch(s, c->wait_fd, EPOLLIN);
+		if (r < 0)
+			return log_err_errno(r, "watch the event source");
+		c->is_watched = true;
+	}
+	return 0;
+}
+
+/* --- work: one function a phase. > 0 something was done, 0 nothing to do or no room, negative as turn() --- */
+
+/* A small record is to be written: without room the phase waits. */
+static int step(struct collector *c, int r, enum phase next)
+{
+	if (r == -EAGAIN)
+		return 0;
+	if (r == 0)
+		c->phase = next;
+	return r < 0 ? r : 1;
+}
+
+static int do_begin(struct stage *s, struct collector *c)
+{
+	(void)s;
+	return step(c, col_out_snap(&c->out, REC_SNAP_BEGIN, clock_epoch_ns()), c->is_live ? PHASE_CLOCK : PHASE_EVENTS);
+}
+
+static int do_clock(struct stage *s, struct collector *c)
+{
+	(void)s;
+	return step(c, col_snapshot_clock(&c->snapshot, &c->out), PHASE_ITERS);
+}
+
+static int do_iters(struct stage *s, struct collector *c)
+{
+	int r = col_snapshot_fill(&c->snapshot, &c->out);
+
+	(void)s;
+	if (r != -ENODATA)
+		return r;
+	c->meta_until_ns = clock_mono_ns() + META_WAIT_NS;
+	c->phase = PHASE_META;
+	return 1;
+}
+
+static int do_meta(struct stage *s, struct collector *c)
+{
+	if (c->meta.is_attached && !c->meta.has_first && !s->stopping && clock_mono_ns() < c->meta_until_ns)
+		return 0;
+	if (c->meta.is_attached && !c->meta.has_first)
+		log_warning("no list of users yet, going on without names");
+	return step(c, col_out_snap(&c->out, REC_SNAP_END, clock_epoch_ns()), PHASE_EVENTS);
+}
+
+/* The source is empty: is this the end of the run? */
+static bool is_over(struct stage *s, struct collector *c)
+{
+	uint64_t now = clock_mono_ns();
+
+	if (c->is_live && c->batch.max_event_ns && clock_epoch_ns() - c->batch.first_ns > c->batch.max_event_ns)
+		return true; /* the time is up although no event says so */
+	if (!s->stopping)
+		return false;
+	if (c->quiet_since_ns == 0)
+		c->quiet_since_ns = now;
+	return now - c->quiet_since_ns >= QUIET_NS;
+}
+
+static int do_events(struct stage *s, struct collector *c)
+{
+	if (s->stopping && !c->is_live) {
+		c->phase = PHASE_END; /* what is made up on demand has no rest to drain */
+		return 1;
+	}
+	int r = col_batch_fill(&c->batch, &c->out);
+	if (r == -ENODATA || (r == 0 && !c->out.is_full && is_over(s, c))) {
+		c->phase = PHASE_END;
+		return 1;
+	}
+	if (r > 0)
+		c->quiet_since_ns = 0;
+	if (r < 0 && r != -EBADMSG)
+		return log_err_errno(r, "read the event source");
+	return r;
+}
+
+static int do_end(struct stage *s, struct collector *c)
+{
+	int r = 0;
+
+	(void)s;
+	if (c->batch.in_snapshot)
+		r = col_out_snap(&c->out, REC_SNAP_END, clock_epoch_ns());
+	if (r == 0) {
+		c->batch.in_snapshot = false;
+		r = col_out_end(&c->out, clock_epoch_ns());
+	}
+	if (r == -EAGAIN)
+		return 0;
+	return r < 0 ? r : -ENODATA;
+}
+
+static void publish(struct collector *c)
+{
+	uint64_t pos[SPSC_CPUS_MAX];
+	unsigned n_pos = 0;
+
+	/* before the snapshot is complete there is no slot: a successor begins anew */
+	if (c->phase >= PHASE_EVENTS && !c->batch.in_snapshot)
+		n_pos = c->source->ops->positions(c->source, pos, ARRAY_LEN(pos));
+	col_out_publish(&c->out, pos, n_pos);
+	/* only now: what was given back to the kernel is safe in the raw ring */
+	c->source->ops->commit(c->source);
+	if (c->meta.is_attached)
+		col_meta_commit(&c->meta);
+}
+
+static int col_turn(struct stage *s)
+{
+	static int (*const phases[_PHASE_MAX])(struct stage *, struct collector *) = {
+		[PHASE_BEGIN] = do_begin, [PHASE_CLOCK] = do_clock,   [PHASE_ITERS] = do_iters,
+		[PHASE_META] = do_meta,	  [PHASE_EVENTS] = do_events, [PHASE_END] = do_end,
+	};
+	struct collector *c = s->priv;
+	int n = 0;
+
+	if (c->phase > PHASE_CLOCK && c->batch.skip_to == 0)
+		n = col_meta_fill(&c->meta, &c->out, META_BATCH);
+	if (n == -EPROTO)
+		stage_peer_fault(s, FD_RING_IN_DATA, 0, "meta ring or a record in it");
+	int r = n < 0 ? n : phases[c->phase](s, c);
+	if (r == -EBADMSG)
+		stage_peer_fault(s, FD_RING_OUT_CURSOR, 0, "position in the raw ring");
+	if ((r != 0 || n > 0 || c->out.n_batch > 0) && c->batch.skip_to == 0)
+		publish(c);
+	return r < 0 ? r : r + n;
+}
+
+/* --- waiting --- */
+
+static void watch_source(struct stage *s, struct collector *c, bool on)
+{
+	if (c->wait_fd < 0 || c->is_watched == on)
+		return;
+	int r = stage_watch(s, c->wait_fd, on ? EPOLLIN : 0);
+	if (r < 0)
+		log_warning_errno(r, "watch the event source, ignoring");
+	else
+		c->is_watched = on;
+}
+
+static bool col_arm(struct stage *s)
+{
+	struct collector *c = s->priv;
+
+	/* What the source has cannot be taken now: only time helps, as the reader does not ring when it makes room. */
+	if (c->out.is_full || c->phase != PHASE_EVENTS) {
+		watch_source(s, c, false);
+		return true;
+	}
+	watch_source(s, c, true);
+	if (c->meta.is_attached && !spsc_consumer_arm(&c->meta.ring))
+		return false;
+	if (!c->source->ops->arm(c->source)) {
+		if (c->meta.is_attached)
+			spsc_consumer_disarm(&c->meta.ring);
+		return false;
+	}
+	c->is_armed = true;
+	return true;
+}
+
+static void col_disarm(struct stage *s)
+{
+	struct collector *c = s->priv;
+
+	if (!c->is_armed)
+		return;
+	c->is_armed = false;
+	c->source->ops->disarm(c->source);
+	if (c->meta.is_attached)
+		spsc_consumer_disarm(&c->meta.ring);
+}
+
+static int col_timeout_ms(struct stage *s)
+{
+	struct collector *c = s->priv;
+
+	if (c->out.is_full || c->phase != PHASE_EVENTS || s->stopping || c->wait_fd < 0)
+		return 1;
+	return c->batch.max_event_ns ? 50 : 1000;
+}
+
+static int col_on_ctl(struct stage *s, const struct ctl_msg *msg, int fd)
+{
+	(void)s;
+	if (fd >= 0)
+		(void)close(fd); /* nothing is handed to a running collector */
+	return msg->type == CTL_STOP ? 0 : -EOPNOTSUPP; /* stopping is looked at in every turn */
+}
+
+static const struct stage_ops ops = {
+	.name = "collector",
+	/* Nothing beside the skeleton's list: rings are memory, iterators are read(2), waiting is the skeleton's. */
+	.seal = { .calls = NULL, .n_calls = 0 },
+	.pre_seal = col_pre_seal,
+	.turn = col_turn,
+	.arm = col_arm,
+	.disarm = col_disarm,
+	.timeout_ms = col_timeout_ms,
+	.on_ctl = col_on_ctl,
+};
+
+int main(int argc, char **argv)
+{
+	return stage_main(&ops, argc, argv);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Passes on what saker-metadata knows of the host as state records. That process parses texts which others wrote, so it is not trusted: only events of the kind META
+ * are taken from it, so that it can lie about users and addresses but not about processes. They get the collector's own time. */
+
+#include "meta.h"
+
+#include <errno.h>
+
+#include <base/clock.h>
+#include <base/log.h>
+
+static int pass_on(struct col_out *o, const struct spsc_rec *got)
+{
+	struct rec_head *rec = NULL;
+	const char *why;
+	size_t len = got->len - sizeof(struct rec_head);
+	int r = col_out_reserve(o, sizeof(*rec) + len, REC_STATE, &rec);
+
+	if (r < 0)
+		return r;
+	if (col_out_state(o, rec, (const uint8_t *)got + sizeof(struct rec_head), len, clock_epoch_ns(), KEV_KIND_META, &why) < 0 && stats_get(&o->stats->malformed) <= 5)
+		log_warning("malformed record from saker-metadata (%s), passing over it", why);
+	return 0;
+}
+
+int col_meta_fill(struct col_meta *m, struct col_out *o, unsigned max)
+{
+	int n = 0;
+
+	if (!m->is_attached)
+		return 0;
+	while ((unsigned)n < max && o->n_batch + 1 < COL_BATCH_MAX) {
+		const struct spsc_rec *got = NULL;
+
+		/* a record that is taken must find room: look at it first */
+		int r = spsc_peek(&m->ring, &got);
+		if (r <= 0)
+			return r < 0 ? -EPROTO : n;
+		if (got->type == REC_SNAP_END)
+			m->has_first = true;
+		else if (got->type != REC_STATE || got->len < sizeof(struct rec_head))
+			return -EPROTO;
+		else
+			r = pass_on(o, got);
+		if (r < 0)
+			return r == -EAGAIN ? n : r;
+		(void)spsc_next(&m->ring, &got); /* the one that was looked at */
+		m->has_taken = true;
+		n++;
+	}
+	return n;
+}
+
+void col_meta_commit(struct col_meta *m)
+{
+	if (m->has_taken)
+		spsc_consumer_commit(&m->ring);
+	m->has_taken = false;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Facts from saker-metadata: from the meta ring into the raw ring. */
+
+#include <stdbool.h>
+
+#include <shm/spsc.h>
+
+#include "out.h"
+
+struct col_meta {
+	struct spsc_consumer ring;
+	bool is_attached; /* synthetic and replay runs have none */
+	bool has_first; /* metadata's first list is complete (it sent REC_SNAP_END) */
+	bool has_taken; /* records taken and not committed */
+};
+
+/* Up to @max records into the batch. Returns how many were taken; 0 none, or no room; -EPROTO the ring or a record of it cannot be (peer fault of saker-metadata);
+ * -EBADMSG fault of the raw ring. */
+int col_meta_fill(struct col_meta *m, struct col_out *o, unsigned max);
+/* What was taken has been published. */
+void col_meta_commit(struct col_meta *m);

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* NAME
+ *   saker-metadata - users, groups and addresses of the host as records
+ * SYNOPSIS
+ *   started by saker(8) alone
+ * DESCRIPTION
+ *   Reads the passwd and group files and the route socket that the supervisor hands over, and writes useradded, groupadded and saker_iface records into the meta
+ *   ring, behind the first complete list a SNAP_END. Once a second it looks whether a file has changed; then it asks the supervisor for a fresh descriptor, reads that
+ *   and sends what was added and what went away. It ends at CTL_STOP.
+ * SECURITY
+ *   Parses texts and kernel messages. Holds two read-only files, one route socket, one ring; no capability, no file names, its own uid. An attacker in it can lie about
+ *   names of users and about local addresses, not about processes: the collector takes nothing else from it.
+ * DIAGNOSTICS
+ *   0 stopped; 1 failure (one line in the log); 3 the ring's reader broke the protocol. */
+
+#include <sys/epoll.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <base/cleanup.h>
+#include <base/clock.h>
+#include <base/log.h>
+#include <base/macros.h>
+#include <driver/kev.h>
+#include <shm/rec.h>
+#include <stage/stage.h>
+
+#include "netlink.h"
+#include "userlist.h"
+
+#define BATCH_MAX 64
+#define LOOK_NS NS_PER_S
+#define ASK_AGAIN_NS (5 * NS_PER_S) /* the supervisor may have found no file just now */
+
+struct metadata {
+	struct md_list lists[_MD_FILE_MAX];
+	int fds[_MD_FILE_MAX]; /* -1: none, or asked for */
+	uint64_t asked_ns[_MD_FILE_MAX]; /* CLOCK_MONOTONIC of the last request; 0: none open */
+	uint64_t looked_ns;
+	struct md_netlink netlink;
+	struct md_addr addr; /* in hand, without room yet */
+	bool has_addr;
+	bool first_done; /* SNAP_END was sent */
+	bool is_full;
+	struct spsc_producer ring;
+	uint64_t buf[KEV_SIZE_MAX / sizeof(uint64_t)];
+};
+
+static const char *const file_names[_MD_FILE_MAX] = { [MD_PASSWD] = "passwd", [MD_GROUP] = "group" };
+
+/* The supervisor's index of a file is the text's, not our order. */
+static int find_file(const struct stage *s, const char *name, unsigned *ret_index)
+{
+	for (size_t i = 0; i < s->n_fds; i++)
+		if (s->fds[i].role == FD_FILE && strcmp(s->fds[i].name, name) == 0) {
+			*ret_index = s->fds[i].index;
+			return s->fds[i].fd;
+		}
+	return -1;
+}
+
+static void read_list(struct metadata *m, unsigned i)
+{
+	int r = md_list_read(&m->lists[i], m->fds[i]);
+
+	if (r < 0) {
+		log_warning_errno(r, "read '%s', going on with what is known", file_names[i]);
+		return;
+	}
+	if (m->lists[i].n_bad)
+		log_warning("'%s' has %u lines that cannot be understood, passing over them", file_names[i], m->lists[i].n_bad);
+	if (m->lists[i].is_cut)
+		log_warning("'%s' is too large, the end of it is not used", file_names[i]);
+}
+
+static int md_pre_seal(struct stage *s)
+{
+	struct metadata *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return log_err_errno(-ENOMEM, "allocate");
+	s->priv = m;
+	int r = spsc_producer_attach(&m->ring, stage_fd_get(s, FD_RING_OUT_DATA, 0), stage_fd_get(s, FD_RING_OUT_CURSOR, 0),
+				     stage_fd_get(s, FD_WAKE_PEER, 0));
+	if (r < 0)
+		return log_err_errno(r, "attach the meta ring");
+	for (unsigned i = 0; i < _MD_FILE_MAX; i++) {
+		unsigned index;
+
+		if (md_list_init(&m->lists[i], i) < 0)
+			return log_err_errno(-ENOMEM, "allocate");
+		m->fds[i] = find_file(s, file_names[i], &index);
+		if (m->fds[i] < 0)
+			log_warning("no file '%s', going on without", file_names[i]);
+	}
+	m->netlink.fd = stage_fd_get(s, FD_NETLINK, 0);
+	return m->netlink.fd >= 0 ? stage_watch(s, m->netlink.fd, EPOLLIN) : 0;
+}
+
+/* What is read from here on is not trusted. */
+static int md_post_seal(struct stage *s)
+{
+	struct metadata *m = s->priv;
+
+	for (unsigned i = 0; i < _MD_FILE_MAX; i++)
+		if (m->fds[i] >= 0)
+			read_list(m, i);
+	m->looked_ns = clock_mono_ns();
+	if (m->netlink.fd >= 0) {
+		int r = md_netlink_start(&m->netlink);
+		if (r < 0)
+			log_warning_errno(r, "ask for the host's addresses, going on without");
+	}
+	return 0;
+}
+
+/* One record into the ring. 0, or -EAGAIN: later. */
+static int put(struct stage *s, struct metadata *m, uint16_t type, const void *body, size_t n)
+{
+	struct spsc_rec *rec = NULL;
+	int r = spsc_reserve(&m->ring, sizeof(struct rec_head) + n, type, &rec);
+
+	m->is_full = r == -EAGAIN;
+	if (r == -EBADMSG)
+		stage_peer_fault(s, FD_RING_OUT_CURSOR, 0, "position in the meta ring");
+	if (r < 0)
+		return r;
+	struct rec_head *h = container_of(rec, struct rec_head, ring);
+	h->seq = h->ord = 0;
+	h->ts_ns = clock_epoch_ns();
+	if (n)
+		memcpy(h + 1, body, n);
+	spsc_commit(&m->ring, sizeof(*h) + n);
+	stats_add(&s->stats->records_out, 1);
+	return 0;
+}
+
+static int send_lists(struct stage *s, struct metadata *m, int budget)
+{
+	int n = 0;
+
+	for (unsigned i = 0; i < _MD_FILE_MAX; i++) {
+		struct md_list *l = &m->lists[i];
+		int len;
+
+		while (l->job != MD_IDLE && n < budget && (len = md_list_record(l, m->buf)) > 0) {
+			if (put(s, m, REC_STATE, m->buf, (size_t)len) < 0)
+				return n;
+			md_list_taken(l);
+			n++;
+		}
+	}
+	return n;
+}
+
+static int send_addrs(struct stage *s, struct metadata *m, int budget)
+{
+	int n = 0;
+
+	while (n < budget) {
+		if (!m->has_addr) {
+			int r = md_netlink_next(&m->netlink, &m->addr);
+
+			if (r < 0) {
+				log_warning_errno(r, "receive addresses, going on without");
+				(void)stage_watch(s, m->netlink.fd, 0); /* a broken socket would wake us for ever */
+				m->netlink.fd = -1;
+				m->netlink.dump = MD_DUMP_NONE;
+			}
+			if (r <= 0)
+				return n;
+			m->has_addr = true;
+		}
+		int len = md_addr_record(&m->addr, m->buf);
+		if (put(s, m, REC_STATE, m->buf, (size_t)len) < 0)
+			return n;
+		m->has_addr = false;
+		n++;
+	}
+	return n;
+}
+
+/* The first list is complete: the collector waits for this before the first event. */
+static int send_first_done(struct stage *s, struct metadata *m)
+{
+	static const uint64_t body[2];
+
+	if (m->first_done || m->has_addr || m->netlink.dump != MD_DUMP_NONE)
+		return 0;
+	for (unsigned i = 0; i < _MD_FILE_MAX; i++)
+		if (m->lists[i].job != MD_IDLE)
+			return 0;
+	if (put(s, m, REC_SNAP_END, body, sizeof(body)) < 0)
+		return 0;
+	m->first_done = true;
+	return 1;
+}
+
+/* Once a second. */
+static void look_at_files(struct stage *s, struct metadata *m)
+{
+	uint64_t now = clock_mono_ns();
+
+	if (now - m->looked_ns < LOOK_NS)
+		return;
+	m->looked_ns = now;
+	for (unsigned i = 0; i < _MD_FILE_MAX; i++) {
+		unsigned index;
+
+		if (find_file(s, file_names[i], &index) < 0 || m->lists[i].job != MD_IDLE)
+			continue;
+		if (m->asked_ns[i] && now - m->asked_ns[i] < ASK_AGAIN_NS)
+			continue;
+		if (!m->asked_ns[i] && !md_list_is_stale(&m->lists[i], m->fds[i]))
+			continue;
+		int r = stage_send(s, CTL_NEED_SINK, FD_FILE, index, 0, 0, file_names[i], -1);
+		if (r < 0)
+			log_warning_errno(r, "ask for '%s', trying again", file_names[i]);
+		m->asked_ns[i] = now;
+	}
+}
+
+static int md_turn(struct stage *s)
+{
+	struct metadata *m = s->priv;
+
+	if (s->stopping)
+		return -ENODATA;
+	look_at_files(s, m);
+	int n = send_lists(s, m, BATCH_MAX);
+	n += send_addrs(s, m, BATCH_MAX);
+	n += send_first_done(s, m);
+	spsc_publish(&m->ring);
+	return n;
+}
+
+static int md_timeout_ms(struct stage *s)
+{
+	const struct metadata *m = s->priv;
+
+	return m->is_full ? 10 : 1000;
+}
+
+/* A fresh descriptor of a file. */
+static int take_file(struct stage *s, struct metadata *m, const struct ctl_msg *msg, int fd)
+{
+	_cleanup_close_ int own = fd;
+
+	for (unsigned i = 0; i < _MD_FILE_MAX; i++) {
+		unsigned index = 0;
+
+		if (find_file(s, file_names[i], &index) < 0 || index != msg->index)
+			continue;
+		if (own < 0 || m->lists[i].job != MD_IDLE)
+			return 0; /* not to be had now, or unasked: asked for again if the file has changed */
+		int old = m->fds[i];
+		m->fds[i] = TAKE_FD(own);
+		for (size_t j = 0; j < s->n_fds; j++)
+			if (s->fds[j].role == FD_FILE && s->fds[j].index == index)
+				s->fds[j].fd = m->fds[i];
+		(void)close(old);
+		m->asked_ns[i] = 0;
+		read_list(m, i);
+		return 0;
+	}
+	return -EOPNOTSUPP;
+}
+
+static int md_on_ctl(struct stage *s, const struct ctl_msg *msg, int fd)
+{
+	if (msg->type == CTL_SINK && msg->role == FD_FILE)
+		return take_file(s, s->priv, msg, fd);
+	if (fd >= 0)
+		(void)close(fd);
+	return msg->type == CTL_STOP ? 0 : -EOPNOTSUPP;
+}
+
+static int md_on_ready(struct stage *s, int fd, uint32_t events)
+{
+	(void)s;
+	(void)fd;
+	(void)events; /* the next turn reads the socket */
+	return 0;
+}
+
+static const struct stage_ops ops = {
+	.name = "metadata",
+	/* Nothing beside the skeleton's list: pread and fstat of the files, sendmsg and recvmsg on the route socket are in it. */
+	.seal = { .calls = NULL, .n_calls = 0 },
+	.pre_seal = md_pre_seal,
+	.post_seal = md_post_seal,
+	.turn = md_turn,
+	.timeout_ms = md_timeout_ms,
+	.on_ctl = md_on_ctl,
+	.on_ready = md_on_ready,
+};
+
+int main(int argc, char **argv)
+{
+	return stage_main(&ops, argc, argv);
+}
