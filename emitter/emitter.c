@@ -286,7 +286,7 @@ static const struct seal_call calls[] = {
 
 const struct stage_ops emitter_ops = {
 	.name = "emitter",
-	.seal = { .calls = calls, .n_calls = ARRAY_LEN(calls) },
+	.seal = { .calls = calls, .n_calls = ARRAY_LEN(calls), .files = 1 },
 	.pre_seal = em_pre_seal,
 	.turn = em_turn,
 	.arm = em_arm,
