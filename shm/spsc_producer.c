@@ -47,6 +47,18 @@ static void slots_forget_unpublished(struct spsc_producer *p)
 	}
 }
 
+static void ring_eventfd(struct spsc_producer *p)
+{
+	const uint64_t one = 1;
+	ssize_t r;
+
+	atomic_store_relaxed(&p->page->wakes, p->page->wakes + 1);
+	do
+		r = write(p->wake_fd, &one, sizeof(one));
+	while (r < 0 && errno == EINTR);
+	/* EAGAIN: the counter is full, so the consumer is woken anyway */
+}
+
 int spsc_producer_attach(struct spsc_producer *p, int data_rw, int cursor_ro, int wake_fd)
 {
 	struct spsc_producer n = { .wake_fd = wake_fd };
@@ -77,6 +89,9 @@ int spsc_producer_attach(struct spsc_producer *p, int data_rw, int cursor_ro, in
 	}
 	n.tail_seen = tail;
 	slots_forget_unpublished(&n);
+	/* The predecessor may have died between publishing and ringing. */
+	if (n.published != tail && wake_fd >= 0 && atomic_load_relaxed(&n.cursor->sleeping) == 1)
+		ring_eventfd(&n);
 	*p = n;
 	return 0;
 }
@@ -143,18 +158,6 @@ void spsc_commit(struct spsc_producer *p, size_t len)
 void spsc_abandon(struct spsc_producer *p)
 {
 	p->reserved = 0;
-}
-
-static void ring_eventfd(struct spsc_producer *p)
-{
-	const uint64_t one = 1;
-	ssize_t r;
-
-	atomic_store_relaxed(&p->page->wakes, p->page->wakes + 1);
-	do
-		r = write(p->wake_fd, &one, sizeof(one));
-	while (r < 0 && errno == EINTR);
-	/* EAGAIN: the counter is full, so the consumer is woken anyway */
 }
 
 void spsc_publish(struct spsc_producer *p)

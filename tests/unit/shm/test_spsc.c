@@ -435,6 +435,18 @@ static void test_spsc_publish__flag_but_no_eventfd__does_not_ring(void **state)
 	assert_true(spsc_consumer_has_data(&f->c));
 }
 
+static void test_spsc_producer_attach__predecessor_died_before_ringing__rings(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, 16, 1);
+	spsc_publish(&f->p);
+	spsc_producer_done(&f->p);
+	f->hostile_cursor->sleeping = 1; /* as the consumer would have left it, had it armed before the publish */
+	assert_int_equal(spsc_producer_attach(&f->p, f->fds.data_rw, f->fds.cursor_ro, f->wake), 0);
+	assert_int_equal(woken(f), 1);
+}
+
 static void test_spsc_slot__ring_without__not_supported(void **state)
 {
 	struct fixture *f = *state;
@@ -547,6 +559,7 @@ int main(void)
 		RING(test_spsc_producer_attach__impossible_positions__refused),
 		RING(test_spsc_publish__sleeping_consumer__rung_once_a_publish),
 		RING(test_spsc_publish__flag_but_no_eventfd__does_not_ring),
+		RING(test_spsc_producer_attach__predecessor_died_before_ringing__rings),
 		RING(test_spsc_slot__ring_without__not_supported),
 		SLOT_RING(test_spsc_slot__restart__gives_the_one_of_the_published_head),
 		SLOT_RING(test_spsc_slot__written_without_records__the_further_wins),
