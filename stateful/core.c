@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One raw record in, what follows from it out.
+ *
+ * The door for everything from the raw ring: each record is checked once, here, before anything looks at it; a bad one is counted and passed over.
+ * The collector that writes the ring reads bytes of the kernel, of iterators and of capture files, none of which is trusted. Order and tables are a
+ * function of the input alone: no clock, no address, no randomness. */
+
+#include "core.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <base/macros.h>
+
+#include "snapshot.h"
+
+#define TEXT_BLOCKS_KEPT 8 /* free blocks of the text pool before a record is taken */
+#define EVICT_BATCH 64
+
+int st_core_init(struct st_core *core, const struct st_config *cfg)
+{
+	uint32_t n_threads = MAX(cfg->threads_max, (uint32_t)ST_THREADS_MIN);
+	uint32_t n_fds = MAX(cfg->descriptors_max, (uint32_t)ST_FDS_MIN);
+	int r;
+
+	*core = (struct st_core){ .cfg = *cfg };
+	assert(cfg->n_rings > 0);
+	r = st_texts_init(&core->texts, (size_t)n_threads * 1536 + (size_t)n_fds * 64 + (2u << 20));
+	if (r < 0)
+		return r;
+	r = st_fds_init(&core->fds, n_fds, n_threads + 16, &core->texts);
+	if (r >= 0)
+		r = st_threads_init(&core->threads, n_threads, &core->texts, &core->fds);
+	core->threads.forget = st_forget_sent;
+	core->threads.forget_arg = core;
+	core->rec_buf = r >= 0 ? aligned_alloc(8, SPSC_RECORD_MAX) : NULL;
+	if (!core->rec_buf) {
+		st_core_done(core);
+		return r < 0 ? r : -ENOMEM;
+	}
+	return 0;
+}
+
+void st_core_done(struct st_core *core)
+{
+	free(core->rec_buf);
+	core->rec_buf = NULL;
+	st_threads_done(&core->threads);
+	st_fds_done(&core->fds);
+	st_texts_done(&core->texts);
+}
+
+uint64_t st_epoch(const struct rec_head *rec, const struct kev *kev, uint64_t v)
+{
+	/* Twelve years after 1970 or after boot: nothing runs that long, and nobody's clock is that old. */
+	if (!v || v >= 400000000000000000ULL)
+		return v;
+	return rec->ts_ns > kev->head->ts_ns ? rec->ts_ns - kev->head->ts_ns + v : v;
+}
+
+uint64_t st_pidns_start(const struct st_ctx *c, unsigned i)
+{
+	uint64_t v = kev_param_u64(&c->kev, i);
+
+	if (!v && kev_param_present(&c->kev, i))
+		return c->core->boot_epoch_ns;
+	return st_epoch(c->rec, &c->kev, v);
+}
+
+/* Texts may be many and long: make room by forgetting the longest unseen processes before a record, when nothing points at them. */
+static void keep_text_room(struct st_core *core)
+{
+	for (unsigned i = 0; core->texts.n_free_blocks < TEXT_BLOCKS_KEPT && i < EVICT_BATCH; i++)
+		if (!st_thread_evict(&core->threads, 16))
+			return;
+}
+
+static int malformed(struct st_core *core, const struct rec_head *rec)
+{
+	core->counters.malformed++;
+	if (rec->ring.type == REC_KEV) {
+		core->counters.events++;
+		core->counters.lost_malformed++;
+	}
+	return -EBADMSG;
+}
+
+static int parse(struct st_core *core, const struct rec_head *rec, struct kev *ret_kev)
+{
+	const char *why;
+
+	if (rec->ring.len < sizeof(*rec) || kev_parse(rec + 1, rec->ring.len - sizeof(*rec), ret_kev, &why) < 0)
+		return malformed(core, rec);
+	return 0;
+}
+
+static void handle_event(struct st_ctx *c, bool forward)
+{
+	const struct st_handler *h = st_handler_get(c->kev.info->ix);
+
+	st_ident(c, forward || h->needs_thread);
+	st_ctx_fd(c);
+	if (h->pre)
+		h->pre(c);
+	if (forward)
+		st_forward(c);
+	if (h->post)
+		h->post(c);
+}
+
+static int apply_event(struct st_core *core, const struct rec_head *rec)
+{
+	struct st_ctx c = { .core = core, .rec = rec };
+	const struct st_handler *h;
+	bool forward;
+	int r = parse(core, rec, &c.kev);
+
+	if (r < 0)
+		return r;
+	h = st_handler_get(c.kev.info->ix);
+	forward = core->cfg.events[c.kev.info->ix].flags & IMG_EV_RULES;
+	core->counters.events++;
+	core->counters.last_seq = rec->seq;
+	c.has_res = kev_rawres(&c.kev, &c.res);
+	if (forward || h->pre || h->post)
+		handle_event(&c, forward);
+	if (!forward)
+		core->counters.judged_here++;
+	core->prev_ts_ns = rec->ts_ns;
+	return 0;
+}
+
+static void pass_on(struct st_core *core, struct rec_head *rec)
+{
+	core->cfg.sink.emit(core->cfg.sink.arg, ST_ALL_RINGS, rec);
+}
+
+static int apply_state(struct st_core *core, struct rec_head *rec)
+{
+	struct st_ctx c = { .core = core, .rec = rec };
+	int r = parse(core, rec, &c.kev);
+
+	if (r < 0)
+		return r;
+	switch (c.kev.head->type) {
+	case KEV_CODE_USER_ADDED_E:
+	case KEV_CODE_USER_DELETED_E:
+	case KEV_CODE_GROUP_ADDED_E:
+	case KEV_CODE_GROUP_DELETED_E:
+	case KEV_CODE_CONTAINER_JSON_2_E:
+		pass_on(core, rec);
+		return 0;
+	default:
+		return st_snapshot_apply(&c) < 0 ? malformed(core, rec) : 0;
+	}
+}
+
+static size_t min_len(uint16_t type)
+{
+	switch (type) {
+	case REC_SNAP_BEGIN:
+	case REC_SNAP_END:
+		return sizeof(struct rec_snap);
+	case REC_LOSS:
+		return sizeof(struct rec_loss);
+	case REC_MARK:
+		return sizeof(struct rec_mark);
+	case REC_END:
+		return sizeof(struct rec_head);
+	default:
+		return SIZE_MAX;
+	}
+}
+
+int st_core_apply(struct st_core *core, struct rec_head *rec)
+{
+	keep_text_room(core);
+	if (rec->ring.type == REC_KEV)
+		return apply_event(core, rec);
+	if (rec->ring.type == REC_STATE)
+		return apply_state(core, rec);
+	if (rec->ring.len < min_len(rec->ring.type))
+		return malformed(core, rec);
+	pass_on(core, rec);
+	if (rec->ring.type == REC_END)
+		core->counters.ended = true;
+	return 0;
+}

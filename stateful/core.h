@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The tracker without its rings: raw records in, records for evaluators out through a sink. A pure function of its input. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <driver/kev.h>
+#include <rules/image.h>
+#include <shm/ev.h>
+#include <shm/rec.h>
+
+#include "fd.h"
+#include "host.h"
+#include "path.h"
+#include "text.h"
+#include "thread.h"
+
+#define ST_ALL_RINGS (-1)
+
+/* Where records go. */
+struct st_sink {
+	void *arg;
+	/* May an event of this class and length be sent to the ring? false: it is shed (the sink counts). */
+	bool (*admit)(void *arg, unsigned ring, unsigned cls, size_t len, bool no_shed);
+	/* Takes a copy. @ring: ST_ALL_RINGS for state. The sink gives the order. */
+	void (*emit)(void *arg, int ring, struct rec_head *rec);
+};
+
+struct st_config {
+	const struct img_event *events; /* [_KEV_IX_MAX], borrowed */
+	uint64_t needs; /* IMG_NEED_* */
+	unsigned n_rings;
+	uint32_t threads_max, descriptors_max;
+	struct st_sink sink;
+};
+
+struct st_counters {
+	uint64_t events; /* taken: what the ledger calls applied */
+	uint64_t judged_here;
+	uint64_t lost_malformed, lost_too_big;
+	uint64_t malformed; /* records, events or not */
+	uint64_t doubtful;
+	uint64_t last_seq;
+	bool ended;
+};
+
+#define ST_CGROUP_CACHE 1024
+
+struct st_core {
+	struct st_config cfg;
+	struct st_texts texts;
+	struct st_fds fds;
+	struct st_threads threads;
+	struct st_host host;
+	struct st_counters counters;
+	uint64_t prev_ts_ns; /* of the event before; 0 none */
+	uint64_t boot_epoch_ns; /* when the host booted, from saker_clock; 0 unknown */
+	bool has_forks; /* the source tells of forks itself: the exits of clone and its like add nothing */
+	struct st_cgroup { /* what is known of a cgroup, for threads that are met without their cgroups */
+		uint64_t id;
+		uint32_t cgroups, container; /* texts */
+	} cgroup_cache[ST_CGROUP_CACHE];
+	uint8_t *rec_buf; /* SPSC_RECORD_MAX: the record under construction */
+};
+
+/* One event on its way through. */
+struct st_ctx {
+	struct st_core *core;
+	const struct rec_head *rec;
+	struct kev kev;
+	struct st_thread *t; /* who did it; NULL: unknown and not to be made up */
+	struct st_thread *leader;
+	int64_t res;
+	bool has_res;
+	bool doubtful;
+	bool has_fd; /* fd.* have a meaning */
+	bool name_changed;
+	int fd_param; /* the parameter that is the event's descriptor, -1 */
+	int64_t fd_num;
+	struct st_fd *fd; /* its entry, NULL if unknown */
+	struct span fd_fallback; /* fd.name without an entry */
+	char name_buf[ST_PATH_BUF];
+};
+
+/* What an event does to the tables: before it is forwarded, and after. */
+struct st_handler {
+	void (*pre)(struct st_ctx *c);
+	void (*post)(struct st_ctx *c);
+	bool needs_thread; /* an unknown thread is made up from the head */
+};
+const struct st_handler *st_handler_get(unsigned ix);
+
+int st_core_init(struct st_core *core, const struct st_config *cfg);
+void st_core_done(struct st_core *core);
+/* Take one raw record of rec->ring.len bytes (a private copy). 0; -EBADMSG it was refused and counted. */
+int st_core_apply(struct st_core *core, struct rec_head *rec);
+
+/* --- for the files of the event families --- */
+
+/* Boot time or epoch, whichever @v is, as epoch ns; 0 stays 0. */
+uint64_t st_epoch(const struct rec_head *rec, const struct kev *kev, uint64_t v);
+/* Start of the pid namespace, parameter i: 0 stands for the host's own, which began at boot. */
+uint64_t st_pidns_start(const struct st_ctx *c, unsigned i);
+static inline bool st_ok(const struct st_ctx *c)
+{
+	return c->has_res && c->res >= 0;
+}
+/* Does the thread's state come from before this event? An event older than the snapshot it was read from must not change it. */
+static inline bool st_is_newer(const struct st_ctx *c, const struct st_thread *t)
+{
+	return c->kev.head->ts_ns >= t->snap_ns;
+}
+static inline void st_mark(const struct st_ctx *c, struct st_thread *t)
+{
+	t->event_ns = c->kev.head->ts_ns;
+	st_thread_changed(t);
+}
+
+/* ident.c: the thread of an event's head. */
+void st_ident(struct st_ctx *c, bool make);
+struct st_thread *st_ident_leader(struct st_ctx *c, bool make);
+/* Cgroups of a thread: sets container, feeds the cache; by id: from the cache. */
+void st_set_cgroups(struct st_core *core, struct st_thread *t, struct span cgroups, uint64_t cgroup_id);
+void st_guess_cgroups(struct st_core *core, struct st_thread *t, uint64_t cgroup_id);
+void st_copy_own(struct st_core *core, struct st_thread *to, const struct st_thread *from);
+
+/* announce.c: records of threads. */
+void st_announce(struct st_core *core, const struct rec_head *rec, struct st_thread *t);
+void st_forget_sent(void *core, const struct st_thread *t, uint32_t slot);
+
+/* forward.c: the event itself. */
+void st_forward(struct st_ctx *c);
+
+/* ctx.c: the descriptor and paths of an event. */
+void st_ctx_fd(struct st_ctx *c);
+/* A fresh entry, which becomes the event's; NULL if the number is negative. */
+struct st_fd *st_ctx_new_fd(struct st_ctx *c, int64_t num, enum ev_fd_type type);
+void st_ctx_use_fd(struct st_ctx *c, int64_t num);
+/* Path of parameter i as an absolute one: by the descriptor parameter before it (RELPATH) or by cwd. */
+struct span st_ctx_path(struct st_ctx *c, unsigned i, char *buf);
+void st_fd_name(struct st_ctx *c, struct st_fd *f, struct span name);

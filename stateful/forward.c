@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Building the event that evaluators get: the parameters as they came, and everything that they name, resolved with the tables as they are now.
+ *
+ * What cannot be resolved is left out; an event that grows beyond a record is a named loss. */
+
+#include "core.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <base/hash.h>
+#include <base/macros.h>
+
+struct build {
+	struct st_ctx *c;
+	struct rec_writer w;
+	unsigned n_atts;
+};
+
+static bool has_room(struct build *b)
+{
+	return b->n_atts < EV_ATTS_MAX && ++b->n_atts;
+}
+
+static uint8_t local_flags(const struct st_core *core, const struct st_fd *f)
+{
+	unsigned family = f->type == EV_FD_IPV4 || f->type == EV_FD_IPV4_SERVER ? 4 : 6;
+	uint8_t flags = 0;
+
+	if (f->type < EV_FD_IPV4 || f->type > EV_FD_IPV6_SERVER)
+		return 0;
+	if (st_host_is_local(&core->host, family, f->sip))
+		flags |= EV_FD_CLIENT_LOCAL;
+	if (st_host_is_local(&core->host, family, f->dip))
+		flags |= EV_FD_SERVER_LOCAL;
+	return flags;
+}
+static_assert(EV_FD_IPV6_SERVER - EV_FD_IPV4 == 3, "internet sockets stand together");
+
+static void add_known_fd(struct build *b, enum ev_att_kind kind, uint16_t index, const struct st_fd *f, uint8_t more_flags)
+{
+	const struct st_core *core = b->c->core;
+	struct ev_fd e = { .num = f->num, .ino = f->ino, .dev = f->dev, .open_flags = f->open_flags, .type = f->type, .l4 = f->l4, .role = f->role,
+			   .sport = f->sport, .dport = f->dport };
+
+	if (!has_room(b))
+		return;
+	e.flags = f->flags | EV_FD_KNOWN | local_flags(core, f) | more_flags;
+	memcpy(e.sip, f->sip, sizeof(e.sip));
+	memcpy(e.dip, f->dip, sizeof(e.dip));
+	ev_add_att_fd(&b->w, kind, index, &e, st_text_get(&core->texts, f->name), st_text_get(&core->texts, f->nameraw));
+}
+
+static void add_event_fd(struct build *b)
+{
+	struct st_ctx *c = b->c;
+	struct ev_fd e = { .num = c->fd_num };
+
+	if (!c->has_fd)
+		return;
+	if (c->fd)
+		add_known_fd(b, EV_ATT_FD, EV_NO_PARAM, c->fd, c->name_changed ? EV_FD_NAME_CHANGED : 0);
+	else if (has_room(b))
+		ev_add_att_fd(&b->w, EV_ATT_FD, EV_NO_PARAM, &e, c->fd_fallback, (struct span){ 0 });
+}
+
+static void add_param_fd(struct build *b, unsigned i)
+{
+	struct st_ctx *c = b->c;
+	const struct st_fd *f;
+
+	if (!(c->core->cfg.needs & IMG_NEED_PARAM_FDS) || !c->t || (int)i == c->fd_param || !kev_param_present(&c->kev, i))
+		return;
+	f = st_fd_find(&c->core->fds, c->t->files, kev_param_i64(&c->kev, i));
+	if (f)
+		add_known_fd(b, EV_ATT_FD, (uint16_t)i, f, 0);
+}
+
+static void add_param_path(struct build *b, unsigned i)
+{
+	struct span path = kev_param_text(&b->c->kev, i);
+	char buf[ST_PATH_BUF];
+
+	if (!path.n || path.p[0] == '/' || !has_room(b))
+		return;
+	ev_add_att_text(&b->w, EV_ATT_PATH, (uint16_t)i, st_ctx_path(b->c, i, buf));
+}
+
+static void add_param_pid(struct build *b, unsigned i)
+{
+	struct st_core *core = b->c->core;
+	const struct st_thread *t;
+	int64_t pid;
+
+	if (!kev_param_present(&b->c->kev, i))
+		return;
+	pid = kev_param_i64(&b->c->kev, i);
+	t = pid > 0 ? st_thread_find(&core->threads, pid) : NULL;
+	if (t && t->text[ST_COMM] && has_room(b))
+		ev_add_att_text(&b->w, EV_ATT_PID, (uint16_t)i, st_thread_text(&core->threads, t, ST_COMM));
+}
+
+static void add_params(struct build *b)
+{
+	const struct kev_info *info = b->c->kev.info;
+
+	for (unsigned i = 0; i < info->n_params; i++) {
+		switch (info->params[i].type) {
+		case KEV_T_FD:
+		case KEV_T_FD32:
+			add_param_fd(b, i);
+			break;
+		case KEV_T_PATH:
+		case KEV_T_RELPATH:
+			add_param_path(b, i);
+			break;
+		case KEV_T_PID:
+		case KEV_T_PID32:
+			add_param_pid(b, i);
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+static void add_stdio(struct build *b)
+{
+	struct st_ctx *c = b->c;
+
+	for (uint16_t i = 0; i < 3; i++) {
+		const struct st_fd *f = st_fd_find(&c->core->fds, c->t->files, i);
+
+		if (f)
+			add_known_fd(b, EV_ATT_STDIO, i, f, 0);
+	}
+}
+
+static void add_table_facts(struct build *b)
+{
+	struct st_ctx *c = b->c;
+	uint64_t needs = c->core->cfg.needs, n;
+	const struct st_files *files;
+	uint32_t types = 0;
+
+	if (!c->t)
+		return;
+	files = st_files_get(&c->core->fds, c->t->files);
+	if (needs & IMG_NEED_STDIO)
+		add_stdio(b);
+	if ((needs & IMG_NEED_FDTYPES) && has_room(b)) {
+		for (unsigned i = 0; i < _EV_FD_TYPE_MAX; i++)
+			types |= files->by_type[i] ? 1u << i : 0;
+		ev_add_att(&b->w, EV_ATT_FDTYPES, 0, &types, sizeof(types));
+	}
+	if ((needs & IMG_NEED_FDCOUNT) && has_room(b)) {
+		n = files->n;
+		ev_add_att(&b->w, EV_ATT_FDCOUNT, 0, &n, sizeof(n));
+	}
+}
+
+static void add_realpath(struct build *b)
+{
+	struct st_ctx *c = b->c;
+	struct span real = kev_extra(&c->kev, KEV_X_REALPATH);
+	struct span name = c->fd ? st_text_get(&c->core->texts, c->fd->name) : c->fd_fallback;
+
+	if (real.n && !span_eq(real, name) && has_room(b))
+		ev_add_att_text(&b->w, EV_ATT_REALPATH, EV_NO_PARAM, real);
+}
+
+static void add_delta(struct build *b)
+{
+	struct st_core *core = b->c->core;
+	uint64_t now = b->c->rec->ts_ns, delta;
+
+	if (!(core->cfg.needs & IMG_NEED_DELTA) || !core->prev_ts_ns || !has_room(b))
+		return;
+	delta = now > core->prev_ts_ns ? now - core->prev_ts_ns : 0;
+	ev_add_att(&b->w, EV_ATT_DELTA, 0, &delta, sizeof(delta));
+}
+
+static void fill_head(struct st_ctx *c, struct ev *e)
+{
+	const struct kev_head *head = c->kev.head;
+	bool doubtful = c->doubtful || (c->rec->ring.flags & REC_F_DOUBTFUL) || !c->t || c->t->placeholder || c->leader->placeholder;
+
+	if (!c->t && !head->tid)
+		doubtful = c->doubtful; /* nobody did it: nothing is missing */
+	e->slot = c->t ? st_thread_slot(&c->core->threads, c->t) : PREC_NO_SLOT;
+	e->type = head->type;
+	e->cpu = head->cpu;
+	e->tid = head->tid;
+	e->rawres = c->res;
+	e->flags = (head->flags & KEV_F_COMPAT ? EV_COMPAT : 0) | (head->flags & KEV_F_IO_URING ? EV_IO_URING : 0) |
+		   (head->flags & KEV_F_TRUNC ? EV_TRUNC : 0) | (c->has_res ? EV_HAS_RES : 0) | (doubtful ? EV_DOUBTFUL : 0) |
+		   (head->type == KEV_CODE_SAKER_CANARY ? EV_SYNTHESIZED : 0);
+	c->core->counters.doubtful += doubtful;
+	e->h = (struct rec_head){ .ring = { .type = REC_EVENT, .flags = (uint16_t)(c->rec->ring.flags & REC_F_NO_SHED) }, .seq = c->rec->seq,
+				  .ts_ns = c->rec->ts_ns };
+	if (doubtful)
+		e->h.ring.flags |= REC_F_DOUBTFUL;
+}
+
+static int build(struct st_ctx *c)
+{
+	struct build b = { .c = c };
+
+	memset(c->core->rec_buf, 0, sizeof(struct ev));
+	ev_begin(&b.w, c->core->rec_buf, SPSC_RECORD_MAX);
+	ev_add_params(&b.w, c->kev.param, c->kev.info->n_params);
+	add_event_fd(&b);
+	add_realpath(&b);
+	add_params(&b);
+	add_table_facts(&b);
+	add_delta(&b);
+	return rec_finish(&b.w);
+}
+
+void st_forward(struct st_ctx *c)
+{
+	struct st_core *core = c->core;
+	const struct kev_head *head = c->kev.head;
+	unsigned ring = (unsigned)(hash_u64(head->tgid) % core->cfg.n_rings);
+	unsigned cls = head->cls >= KEV_CLASS_STATE && head->cls <= KEV_CLASS_OTHER ? head->cls : KEV_CLASS_OTHER;
+	bool no_shed = c->rec->ring.flags & REC_F_NO_SHED;
+	struct ev *e = (struct ev *)core->rec_buf;
+	int n;
+
+	if (c->t)
+		st_announce(core, c->rec, c->t); /* first: it builds in the same buffer */
+	n = build(c);
+	if (n < 0) {
+		core->counters.lost_too_big++;
+		return;
+	}
+	fill_head(c, e);
+	e->h.ring.len = (uint32_t)n;
+	if (core->cfg.sink.admit(core->cfg.sink.arg, ring, cls, (size_t)n, no_shed))
+		core->cfg.sink.emit(core->cfg.sink.arg, (int)ring, &e->h);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What is known of the host itself: its addresses. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <base/span.h>
+
+#define ST_IFACES_MAX 256
+
+struct st_addr {
+	uint8_t family; /* 4, 6 */
+	uint8_t prefix_len;
+	uint8_t ip[16];
+};
+
+struct st_host {
+	struct st_addr addrs[ST_IFACES_MAX];
+	unsigned n_addrs;
+};
+
+/* @addr: 4 or 16 bytes. Known ones and those beyond the table are passed over. */
+void st_host_add(struct st_host *h, struct span addr, uint8_t prefix_len);
+/* One of this machine's addresses (loopback included). @family 4 or 6. */
+bool st_host_is_local(const struct st_host *h, unsigned family, const uint8_t *ip);
+/* The address that a socket bound to "any" most likely uses towards @remote: loopback for loopback, else the first that is not. False: none known. */
+bool st_host_pick(const struct st_host *h, unsigned family, const uint8_t *remote, uint8_t *ret_ip);

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* NAME
+ *   saker-tracker - the state of threads and descriptors, and events with everything resolved
+ * SYNOPSIS
+ *   started by saker(8) alone
+ * DESCRIPTION
+ *   Takes the raw ring (events, snapshots, facts of the host, in one stream), keeps the one true table of threads and descriptors, and writes one event
+ *   ring for each evaluator: every event that some rule looks at goes to one of them, by process, with the descriptors, paths and pids that it names
+ *   resolved; every thread's record goes to all of them before the first event that needs it. Events that no rule looks at end here. What it writes depends
+ *   on what it reads alone. Tables are fixed at start (memory.threads, memory.descriptors); a full one forgets what was not seen for longest, and counts.
+ *   A full event ring makes it shed events by class, named tracker.event_full, or wait, if the source can wait.
+ * SECURITY
+ *   Reads what processes chose (names, arguments, paths, addresses) through kernel events, checked once at the door. Holds rings and its tables; no
+ *   capability, no file, no socket but the control socket, its own uid. An attacker in it can hide or invent events for the rules; it cannot stop
+ *   capture, reach an output or raise privileges.
+ * DIAGNOSTICS
+ *   0 drained; 1 failure (one line in the log); 3 a peer broke the protocol. */
+
+#include <sys/mman.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <base/log.h>
+#include <base/macros.h>
+#include <rules/image.h>
+#include <shm/segment.h>
+#include <stage/stage.h>
+
+#include "turn.h"
+
+/* --- pre_seal --- */
+
+static int attach_rings(struct stage *s, struct st_stage *t)
+{
+	int r = spsc_consumer_attach(&t->in, stage_fd_get(s, FD_RING_IN_DATA, 0), stage_fd_get(s, FD_RING_IN_CURSOR, 0));
+
+	if (r < 0)
+		return log_err_errno(r, "attach the raw ring");
+	for (unsigned i = 0; i < s->settings->n_evaluators; i++) {
+		r = spsc_producer_attach(&t->out.rings[i], stage_fd_get(s, FD_RING_OUT_DATA, i), stage_fd_get(s, FD_RING_OUT_CURSOR, i),
+					 stage_fd_get(s, FD_WAKE_PEER, i));
+		if (r < 0)
+			return log_err_errno(r, "attach event ring %u", i);
+	}
+	return 0;
+}
+
+static int map_progress(struct stage *s, struct st_stage *t)
+{
+	void *page;
+	size_t n;
+	int r = seg_map(stage_fd_get(s, FD_PROGRESS_OWN, 0), SEG_PROGRESS, PROT_READ | PROT_WRITE, &page, &n);
+
+	if (r < 0 || n < sizeof(*t->progress))
+		return log_err_errno(r < 0 ? r : -EBADMSG, "map the progress page");
+	t->progress = page;
+	return 0;
+}
+
+static int map_image(struct stage *s, struct img *ret_img)
+{
+	const char *why = "";
+	void *image;
+	size_t n;
+	int r = seg_map(stage_fd_get(s, FD_IMAGE, 0), SEG_IMAGE, PROT_READ, &image, &n);
+
+	if (r < 0)
+		return log_err_errno(r, "map the policy image");
+	r = img_verify(image, n, ret_img, &why);
+	return r < 0 ? log_err_errno(r, "verify the policy image (%s)", why) : 0;
+}
+
+static int tracker_pre_seal(struct stage *s)
+{
+	const struct settings *set = s->settings;
+	struct st_stage *t;
+	struct img img;
+	int r;
+
+	if (set->n_evaluators == 0 || set->n_evaluators > PROGRESS_EVALUATORS_MAX || set->threads_max < ST_THREADS_MIN ||
+	    set->descriptors_max < ST_FDS_MIN)
+		return log_err_errno(-EINVAL, "settings are out of range: %u evaluators, %u threads, %u descriptors", set->n_evaluators,
+				     set->threads_max, set->descriptors_max);
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return log_err_errno(-ENOMEM, "allocate");
+	s->priv = t;
+	t->stats = s->stats;
+	r = attach_rings(s, t);
+	if (r == 0)
+		r = map_progress(s, t);
+	if (r == 0)
+		r = map_image(s, &img);
+	if (r < 0)
+		return r;
+	r = st_stage_init(t, &(struct st_config){ .events = img.events, .needs = img.head->needs, .n_rings = set->n_evaluators,
+						  .threads_max = set->threads_max, .descriptors_max = set->descriptors_max });
+	return r < 0 ? log_err_errno(r, "allocate tables for %u threads, %u descriptors", set->threads_max, set->descriptors_max) : 0;
+}
+
+/* --- work --- */
+
+static int tracker_turn(struct stage *s)
+{
+	struct st_stage *t = s->priv;
+	int r = st_stage_turn(t);
+
+	if (r == -EBADMSG)
+		stage_peer_fault(s, FD_RING_IN_DATA, 0, "a record or the head of the raw ring cannot be");
+	if (r == -EPROTO)
+		stage_peer_fault(s, FD_RING_OUT_DATA, (unsigned)t->out.fault_ring, "the tail of the event ring cannot be");
+	return r;
+}
+
+static bool tracker_arm(struct stage *s)
+{
+	struct st_stage *t = s->priv;
+
+	if (st_out_is_blocked(&t->out))
+		return false; /* nobody wakes us when there is room: look again soon */
+	t->is_armed = spsc_consumer_arm(&t->in);
+	return t->is_armed;
+}
+
+static void tracker_disarm(struct stage *s)
+{
+	struct st_stage *t = s->priv;
+
+	if (t->is_armed)
+		spsc_consumer_disarm(&t->in);
+	t->is_armed = false;
+}
+
+static const struct stage_ops ops = {
+	.name = "tracker",
+	/* Nothing beside the skeleton's list: rings and tables are memory, waiting is the skeleton's. */
+	.seal = { .calls = NULL, .n_calls = 0 },
+	.pre_seal = tracker_pre_seal,
+	.turn = tracker_turn,
+	.arm = tracker_arm,
+	.disarm = tracker_disarm,
+};
+
+int main(int argc, char **argv)
+{
+	return stage_main(&ops, argc, argv);
+}
