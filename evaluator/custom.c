@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Predicates that do not compare one value: fd.ip, fd.net, fd.port and fd.proto mean either end of a connection, proc.aname and its like without index any
+ * ancestor, evt.around a stretch of time. Of a modifier's list they use the first element only, as the reference does; `in` honours all elements
+ * (the reference's fd.ip and fd.net do not: a defect that the official rules do not touch). */
+#include "field.h"
+
+/* Is the value what the predicate asks for, its operator read as equality where it is "not equal"? */
+static bool holds(struct evl *e, const struct img_pred *p, enum img_op op, const struct evl_value *v)
+{
+	const struct img_set *set;
+	struct evl_value r;
+	unsigned prefix;
+	uint32_t c = p->rhs;
+
+	if (p->rhs_kind == IMG_RHS_SET) {
+		set = &e->img.sets[p->rhs];
+		if (p->op == IMG_OP_PMATCH)
+			return v->type == EVL_STR && evl_path_match(e, set, v->s);
+		if (p->modifier == IMG_MOD_NONE)
+			return evl_set_has(&e->img, set, v);
+		if (set->n == 0)
+			return false;
+		c = set->first;
+	} else if (p->rhs_kind == IMG_RHS_EXPR) {
+		evl_expr(e, p->rhs, &r);
+		return evl_compare(e, op, v, &r);
+	} else if (p->rhs_kind != IMG_RHS_CONST) {
+		return true; /* exists */
+	}
+	evl_const(&e->img, c, &r, &prefix);
+	if (r.is_net && v->type == EVL_IP)
+		return evl_ip_in(v, &e->img.consts[c]) == (op != IMG_OP_NE);
+	return evl_compare(e, op, v, &r);
+}
+
+static bool any_ancestor(struct evl *e, const struct img_pred *p, int text)
+{
+	struct evl_walk w;
+	struct evl_value v;
+
+	evl_walk_begin(e, &w);
+	for (const struct prec *a; (a = evl_walk_next(e, &w));) {
+		e->scratch.used = 0;
+		if (text == PT_PID)
+			evl_set_i64(&v, a->pid);
+		else
+			evl_set_str(&v, evl_proc_text(e, text == PT_ENV && evl_leader_of(e, a) ? evl_leader_of(e, a) : a, text));
+		if (holds(e, p, p->op, &v))
+			return true;
+	}
+	return false;
+}
+
+/* The ends of the event's connection: one for a listening socket. */
+static unsigned ends(const struct evl *e, struct evl_value *ret_ends, bool ports)
+{
+	const struct ev_fd *fd = evl_fd_known(e);
+	bool is_v4, is_server;
+	unsigned n = 0;
+
+	if (!fd)
+		return 0;
+	is_server = fd->type == EV_FD_IPV4_SERVER || fd->type == EV_FD_IPV6_SERVER;
+	is_v4 = fd->type == EV_FD_IPV4 || fd->type == EV_FD_IPV4_SERVER;
+	if (!is_v4 && fd->type != EV_FD_IPV6 && fd->type != EV_FD_IPV6_SERVER)
+		return 0;
+	if (!is_server && fd->role == EV_ROLE_NONE)
+		return 0;
+	for (int i = is_server ? 1 : 0; i < 2; i++, n++) {
+		if (ports) {
+			evl_set_u64(&ret_ends[n], i ? fd->dport : fd->sport);
+			continue;
+		}
+		ret_ends[n] = (struct evl_value){ .type = EVL_IP, .family = is_v4 ? 4 : 6 };
+		memcpy(ret_ends[n].ip, i ? fd->dip : fd->sip, 16);
+	}
+	return n;
+}
+
+static bool either_end(struct evl *e, const struct img_pred *p, bool ports)
+{
+	struct evl_value v[2];
+	unsigned n = ends(e, v, ports);
+
+	if (n == 0 || p->op == IMG_OP_EXISTS)
+		return n > 0;
+	if (p->op == IMG_OP_NE) { /* both differ */
+		for (unsigned i = 0; i < n; i++)
+			if (!holds(e, p, IMG_OP_NE, &v[i]))
+				return false;
+		return true;
+	}
+	for (unsigned i = 0; i < n; i++)
+		if (holds(e, p, p->op, &v[i]))
+			return true;
+	return false;
+}
+
+/* evt.around[T] = D: not more than D ms from T. */
+static bool around(struct evl *e, const struct img_pred *p, const struct img_expr *x)
+{
+	uint64_t ts = e->view->ev->h.ts_ns, at = (uint64_t)x->index, d = ts > at ? ts - at : at - ts;
+
+	if (p->op == IMG_OP_EXISTS)
+		return true;
+	if (p->op != IMG_OP_EQ || p->rhs_kind != IMG_RHS_CONST)
+		return false;
+	return d / 1000000 < e->img.consts[p->rhs].num || d == e->img.consts[p->rhs].num * 1000000;
+}
+
+bool evl_field_custom(struct evl *e, const struct img_pred *p, bool *ret_result)
+{
+	const struct img_expr *x = &e->img.exprs[p->expr];
+	int text;
+
+	if (x->kind != IMG_E_FIELD)
+		return false;
+	switch (x->field) {
+	case FIELD_ID_FD_IP:
+	case FIELD_ID_FD_NET:
+		*ret_result = either_end(e, p, false);
+		return true;
+	case FIELD_ID_FD_PORT:
+	case FIELD_ID_FD_PROTO:
+		*ret_result = either_end(e, p, true);
+		return true;
+	case FIELD_ID_EVT_AROUND:
+		*ret_result = around(e, p, x);
+		return true;
+	case FIELD_ID_PROC_ANAME:
+		text = PT_COMM;
+		break;
+	case FIELD_ID_PROC_AEXE:
+		text = PT_EXE;
+		break;
+	case FIELD_ID_PROC_AEXEPATH:
+		text = PT_EXEPATH;
+		break;
+	case FIELD_ID_PROC_ACMDLINE:
+		text = PT_CMDLINE;
+		break;
+	case FIELD_ID_PROC_APID:
+		text = PT_PID;
+		break;
+	case FIELD_ID_PROC_AENV:
+		text = PT_ENV;
+		break;
+	default:
+		return false;
+	}
+	/* proc.aenv[N] in a condition means any ancestor too; proc.aenv[NAME] is a value of its own */
+	if (x->arg_kind == IMG_ARG_INDEX ? x->field != FIELD_ID_PROC_AENV : x->arg_kind != IMG_ARG_NONE)
+		return false;
+	*ret_result = any_ancestor(e, p, text);
+	return true;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Walking a rule's condition: nodes of one predicate each, edges forward only (img_verify() saw to that), so that every walk ends. */
+#include "eval.h"
+
+bool evl_rule_matches(struct evl *e, const struct img_rule *rule)
+{
+	uint32_t at = rule->entry;
+
+	while (at != IMG_ACCEPT && at != IMG_REJECT) {
+		const struct img_node *n = &e->img.nodes[at];
+
+		at = evl_pred(e, n->pred) ? n->if_true : n->if_false;
+	}
+	return at == IMG_ACCEPT;
+}

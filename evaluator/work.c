@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Taking records from the event ring. Each is checked once, here, before anything looks at it: events by ev_validate(), threads by prec_validate(), users and
+ * groups by kev_parse(); a bad one is counted and passed over.
+ *
+ * Progress (protocol.md, line 3): `at` = s before the record of order s is judged, s + 1 when everything that came of it is published. It only grows: after a
+ * restart records between the commit and `at` are judged again, and their alerts are dropped by the emitters as repeats. The commit follows at the end of the
+ * batch and never includes a record that is still at hand. */
+#include "work.h"
+
+#include <errno.h>
+
+#include <base/atomics.h>
+#include <base/clock.h>
+#include <base/macros.h>
+#include <driver/kev.h>
+
+#define BATCH 256
+
+static bool no_limit(const struct work *w)
+{
+	return (w->rec->ring.flags & REC_F_NO_SHED) && !w->stage->stopping;
+}
+
+static void set_at(struct work *w, uint64_t at)
+{
+	if (at > w->progress->at)
+		atomic_store_release(&w->progress->at, at); /* pairs with the acquire of at in the emitters' merge */
+}
+
+static void count_loss(struct work *w, enum loss_id id)
+{
+	stats_add(&w->stage->stats->loss[id], 1);
+}
+
+static void refuse(struct work *w, const struct rec_head *rec)
+{
+	stats_add(&w->stage->stats->malformed, 1);
+	if (rec->ring.type == REC_EVENT)
+		count_loss(w, LOSS_EVALUATOR_MALFORMED);
+}
+
+/* The alert at hand goes to the outputs that still wait for it. 0, or -EAGAIN. */
+static int put_alert(struct work *w)
+{
+	uint64_t now = 0;
+
+	while (w->todo) {
+		unsigned i = (unsigned)__builtin_ctzll(w->todo);
+		int r;
+
+		if (now == 0)
+			now = clock_mono_ns();
+		r = output_put(&w->outputs.out[i], (const struct rec_head *)w->raise.rec, no_limit(w), now);
+		if (r == -EAGAIN)
+			return r;
+		if (r == -EBADMSG)
+			stage_peer_fault(w->stage, FD_RING_OUT_DATA, i, "impossible consumer position");
+		if (r == 0)
+			stats_add(&w->stage->stats->records_out, 1);
+		else
+			count_loss(w, r == -EMSGSIZE ? LOSS_OUT_TOO_BIG : LOSS_OUT_RING_FULL);
+		w->todo &= w->todo - 1;
+	}
+	return 0;
+}
+
+static void raise_alert(struct work *w, uint32_t rule)
+{
+	w->has_matched = true;
+	w->todo = w->evl.img.rules[rule].outputs & w->outputs.given;
+	stats_add(&w->stage->stats->alerts, 1);
+	if (!w->todo)
+		return;
+	if (raise_build(&w->raise, &w->evl, rule) < 0) {
+		for (; w->todo; w->todo &= w->todo - 1)
+			count_loss(w, LOSS_OUT_TOO_BIG);
+	}
+}
+
+/* Judge the event at hand from where it stands. 0 finished, -EAGAIN: an alert waits. */
+static int judge(struct work *w)
+{
+	const struct img *img = &w->evl.img;
+	const struct img_event *ix = &img->events[w->view.info->ix];
+	bool all = img->head->flags & IMG_F_MATCH_ALL;
+
+	for (;;) {
+		int r = put_alert(w);
+
+		if (r < 0)
+			return r;
+		if (w->has_matched && !all)
+			return 0;
+		while (w->next_ref < ix->n_refs) {
+			uint32_t rule = img->rulerefs[ix->refs_first + w->next_ref++];
+
+			if (img->rules[rule].enabled && evl_rule_matches(&w->evl, &img->rules[rule])) {
+				raise_alert(w, rule);
+				break;
+			}
+		}
+		if (w->todo || (w->has_matched && w->next_ref < ix->n_refs))
+			continue;
+		if (w->has_matched || !w->evl.realpath.p || w->evl.second_name)
+			return 0;
+		/* nothing matched the name that the caller gave: the same rules under the one that the kernel walked */
+		evl_event_second_name(&w->evl);
+		w->next_ref = 0;
+	}
+}
+
+static void finish_record(struct work *w)
+{
+	outputs_publish(&w->outputs);
+	set_at(w, w->rec->ord + 1);
+	w->busy = WORK_IDLE;
+	w->done_pos = spsc_consumer_pos(&w->in);
+	w->done_taken = w->in.n_taken;
+}
+
+static int go_on_event(struct work *w)
+{
+	int r = judge(w);
+
+	if (r < 0)
+		return r;
+	w->done_events++;
+	stats_add(&w->stage->stats->events, 1);
+	finish_record(w);
+	return 0;
+}
+
+static int take_event(struct work *w, const struct rec_head *rec)
+{
+	if (ev_validate(rec, w->evl.replica.n_slots, &w->view) < 0) {
+		refuse(w, rec);
+		finish_record(w);
+		return 0;
+	}
+	if (w->view.ev->flags & EV_DOUBTFUL)
+		stats_add(&w->stage->stats->doubtful, 1);
+	w->next_ref = 0;
+	w->has_matched = false;
+	w->todo = 0;
+	w->busy = WORK_EVENT;
+	evl_event_begin(&w->evl, &w->view);
+	return go_on_event(w);
+}
+
+/* END goes into every alert ring. */
+static int go_on_end(struct work *w)
+{
+	struct rec_head end = { .ring = { .len = sizeof(end), .type = REC_END }, .seq = w->rec->seq, .ord = w->rec->ord, .ts_ns = w->rec->ts_ns };
+
+	for (; w->todo; w->todo &= w->todo - 1) {
+		unsigned i = (unsigned)__builtin_ctzll(w->todo);
+		int r = output_put(&w->outputs.out[i], &end, no_limit(w), clock_mono_ns());
+
+		if (r == -EAGAIN)
+			return r;
+		if (r == -EBADMSG)
+			stage_peer_fault(w->stage, FD_RING_OUT_DATA, i, "impossible consumer position");
+	}
+	finish_record(w);
+	return -ENODATA;
+}
+
+static void take_state(struct work *w, const struct rec_head *rec)
+{
+	const struct kev_head *head = (const struct kev_head *)(rec + 1);
+	const char *why;
+	struct kev k;
+
+	if (rec->ring.len < sizeof(*rec) + sizeof(*head) || kev_parse(head, rec->ring.len - sizeof(*rec), &k, &why) < 0)
+		refuse(w, rec);
+	else
+		(void)replica_put_id(&w->evl.replica, &k); /* other kinds of state say nothing to an evaluator */
+}
+
+static void take_other(struct work *w, const struct rec_head *rec)
+{
+	switch (rec->ring.type) {
+	case REC_PROC:
+		if (prec_validate(rec, w->evl.replica.n_slots) < 0)
+			refuse(w, rec);
+		else
+			replica_put(&w->evl.replica, (const struct prec *)rec);
+		return;
+	case REC_STATE:
+		take_state(w, rec);
+		return;
+	case REC_FORGET:
+	case REC_SNAP_BEGIN:
+	case REC_SNAP_END:
+	case REC_LOSS:
+	case REC_MARK:
+		break;
+	default:
+		refuse(w, rec);
+		return;
+	}
+	if (rec_validate_fixed(rec) < 0)
+		refuse(w, rec);
+	else if (rec->ring.type == REC_FORGET)
+		replica_forget(&w->evl.replica, ((const struct rec_forget *)rec)->slot);
+	else if (rec->ring.type == REC_SNAP_BEGIN)
+		replica_epoch(&w->evl.replica, ((const struct rec_snap *)rec)->epoch);
+}
+
+/* 0 done, -EAGAIN it stays at hand, -ENODATA the end. */
+static int take(struct work *w, const struct rec_head *rec)
+{
+	w->rec = rec;
+	stats_add(&w->stage->stats->records_in, 1);
+	if (rec->ring.len >= sizeof(*rec)) {
+		set_at(w, rec->ord);
+		atomic_store_relaxed(&w->progress->at_seq, rec->seq);
+	} else {
+		stats_add(&w->stage->stats->malformed, 1);
+		w->done_pos = spsc_consumer_pos(&w->in);
+		w->done_taken = w->in.n_taken;
+		return 0;
+	}
+	if (rec->ring.type == REC_EVENT)
+		return take_event(w, rec);
+	if (rec->ring.type == REC_END) {
+		w->busy = WORK_END;
+		w->todo = w->outputs.given;
+		return go_on_end(w);
+	}
+	take_other(w, rec);
+	finish_record(w);
+	return 0;
+}
+
+static void commit(struct work *w)
+{
+	spsc_consumer_commit_to(&w->in, w->done_pos, w->done_taken);
+	if (w->done_events)
+		atomic_store_relaxed(&w->progress->judged, w->progress->judged + w->done_events);
+	w->done_events = 0;
+	stats_set(&w->stage->stats->threads, w->evl.replica.n_threads);
+	stats_set(&w->stage->stats->evicted_threads, w->evl.replica.n_cut);
+}
+
+int work_turn(struct work *w)
+{
+	unsigned n = 0;
+	int r = 0;
+
+	if (w->busy != WORK_IDLE) {
+		r = w->busy == WORK_EVENT ? go_on_event(w) : go_on_end(w);
+		n = r == 0;
+	}
+	while (r == 0 && n < BATCH) {
+		const struct spsc_rec *rec;
+
+		r = spsc_next(&w->in, &rec);
+		if (r < 0)
+			stage_peer_fault(w->stage, FD_RING_IN_DATA, 0, "record that cannot be");
+		if (r == 0)
+			break;
+		r = take(w, (const struct rec_head *)rec);
+		n += r != -EAGAIN;
+	}
+	if (n > 0 || r == -ENODATA)
+		commit(w);
+	if (r == -ENODATA) {
+		atomic_store_release(&w->progress->ended, 1); /* pairs with the acquire of ended in the emitters: all alerts are visible */
+		return -ENODATA;
+	}
+	return n > 0;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The evaluator's work: records of the event ring one by one, each taken to its end before the next. A record whose alert finds its ring full stays at hand and
+ * is gone on with at the next turn. */
+
+#include <shm/progress.h>
+#include <shm/spsc.h>
+
+#include "eval.h"
+#include "output.h"
+#include "raise.h"
+
+enum work_busy { WORK_IDLE, WORK_EVENT, WORK_END };
+
+struct work {
+	struct evl evl;
+	struct raise raise;
+	struct outputs outputs;
+	struct spsc_consumer in;
+	struct progress_evaluator *progress;
+	struct stage *stage;
+
+	/* the record at hand */
+	enum work_busy busy;
+	const struct rec_head *rec; /* in the ring's private buffer */
+	struct ev_view view;
+	uint32_t next_ref; /* rules judged so far, among those of the event's type */
+	bool has_matched;
+	uint32_t rule; /* whose alert is built; todo: outputs that still wait for it */
+	uint64_t todo;
+
+	/* handled and not yet committed */
+	uint64_t done_pos, done_taken, done_events;
+};
+
+/* Attaches and allocates everything: before the seal. The error was logged. */
+int work_open(struct work *w, struct stage *s);
+void work_close(struct work *w);
+/* One batch. As stage_ops.turn. */
+int work_turn(struct work *w);
