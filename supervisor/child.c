@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The children at run time: their messages, their ends, and what the table in lifecycle.c says to do then.
+ * Messages are hostile input: fixed size, checked by ctl_recv(), and each type is accepted only from who may send it. */
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <base/cleanup.h>
+#include <base/clock.h>
+#include <base/log.h>
+#include <shm/segment.h>
+
+#include "sup.h"
+
+#ifdef SAKER_SANITIZED
+#define WATCHDOG_FACTOR 15 /* sanitizers are slow, and so are the machines that run them */
+#else
+#define WATCHDOG_FACTOR 1
+#endif
+#define WATCHDOG_BUSY_NS (WATCHDOG_FACTOR * 2 * NS_PER_S)
+#define WATCHDOG_WAITING_NS (WATCHDOG_FACTOR * 4 * NS_PER_S) /* the skeleton wakes up each second even when idle */
+#define MESSAGES_A_ROUND 128
+
+
+void sup_child_init(struct sup_child *c, const struct plan_proc *proc)
+{
+	*c = (struct sup_child){
+		.proc = proc, .ctl.fd = -1, .log.fd = -1, .stats_rw = -1, .stats_ro = -1, .progress_rw = -1, .progress_ro = -1, .wake = -1, .sink = -1,
+	};
+	c->log_tokens = 60;
+}
+
+void sup_child_done(struct sup *s, struct sup_child *c)
+{
+	sup_watch_close(s, &c->ctl);
+	sup_watch_close(s, &c->log);
+	if (c->stats)
+		seg_unmap((void *)c->stats, sizeof(*c->stats));
+	if (c->progress)
+		seg_unmap((void *)c->progress, c->proc->type == PLAN_TRACKER ? sizeof(struct progress_tracker) : sizeof(struct progress_evaluator));
+	(void)fd_close(c->stats_rw);
+	(void)fd_close(c->stats_ro);
+	(void)fd_close(c->progress_rw);
+	(void)fd_close(c->progress_ro);
+	(void)fd_close(c->wake);
+	(void)fd_close(c->sink);
+}
+
+struct sup_child *sup_find_child(struct sup *s, enum plan_type type, unsigned index)
+{
+	for (size_t i = 0; i < s->n_children; i++)
+		if (s->children[i].proc->type == type && s->children[i].proc->index == index)
+			return &s->children[i];
+	return NULL;
+}
+
+static void kill_child(struct sup_child *c)
+{
+	if (c->pid > 0)
+		(void)kill(c->pid, SIGKILL); /* it may have ended already */
+}
+
+static int start_stage(struct sup *s, struct sup_child *c)
+{
+	char *argv[] = { (char *)c->proc->row->program, NULL };
+	int r;
+
+	r = sup_spawn(s, c, argv);
+	if (r < 0)
+		return r;
+	r = sup_send_hello(s, c);
+	if (r == 0)
+		r = sup_give(s, c);
+	if (r == 0 && c->proc->type == PLAN_COLLECTOR && s->phase < SUP_STOPPING)
+		sup_bpf_enable(s, true); /* before the collector reads the iterators: what happens meanwhile waits in the buffers */
+	sup_bpf_exclude(s);
+	if (r == 0)
+		r = sup_send(c, CTL_START, FD_NONE, 0, NULL, -1);
+	return r < 0 ? log_err_errno(r, "hand over to %s", c->proc->name) : 0;
+}
+
+static void spawn_again(struct sup *s, struct sup_child *c)
+{
+	int r;
+
+	c->deadline_ns = clock_mono_ns() + LC_START_NS;
+	r = start_stage(s, c);
+	if (r == 0)
+		return;
+	if (c->pid > 0)
+		kill_child(c); /* its end comes as an event */
+	else
+		sup_child_event(s, c, LC_EV_EXIT);
+}
+
+static void schedule(struct sup *s, struct sup_child *c)
+{
+	uint64_t wait_ns;
+
+	c->fails++;
+	if (s->phase == SUP_STARTING && !c->was_ready) {
+		c->state = LC_FAILED; /* a start error ends everything; its line was logged by the stage or by who saw it end */
+		s->has_failed = true;
+		return;
+	}
+	c->restarts++;
+	if (c->fails > LC_FAILS_MAX) {
+		sup_child_event(s, c, LC_EV_GIVE_UP);
+		return;
+	}
+	wait_ns = lc_backoff_ns(c->fails);
+	c->deadline_ns = clock_mono_ns() + wait_ns;
+	log_warning("%s is started again in %u ms", c->proc->name, (unsigned)(wait_ns / NS_PER_MS));
+	/* A new tracker needs the world from the beginning, and the collector is who reads it. */
+	if (c->proc->type == PLAN_TRACKER && s->phase != SUP_STOPPING && s->config->engine == ENGINE_BPF) {
+		struct sup_child *col = sup_find_child(s, PLAN_COLLECTOR, 0);
+
+		if (col)
+			kill_child(col);
+	}
+}
+
+void sup_child_event(struct sup *s, struct sup_child *c, enum lc_event ev)
+{
+	struct lc_step step = lc_next(c->state, ev);
+
+	c->state = step.next;
+	switch (step.action) {
+	case LC_DO_NOTHING:
+		break;
+	case LC_DO_SPAWN:
+		spawn_again(s, c);
+		break;
+	case LC_DO_ANNOUNCE:
+		c->was_ready = true;
+		c->deadline_ns = 0;
+		c->running_since_ns = clock_mono_ns();
+		log_debug("%s is ready", c->proc->name);
+		break;
+	case LC_DO_KILL:
+		log_warning("%s does not move, ending it", c->proc->name);
+		c->deadline_ns = 0;
+		c->running_since_ns = clock_mono_ns(); /* once is enough */
+		kill_child(c);
+		break;
+	case LC_DO_SCHEDULE:
+		schedule(s, c);
+		break;
+	case LC_DO_FINISH:
+		c->deadline_ns = 0;
+		log_debug("%s is done", c->proc->name);
+		break;
+	case LC_DO_REPORT:
+		c->deadline_ns = 0;
+		log_err("%s failed %u times in a row and is given up", c->proc->name, c->fails);
+		break;
+	}
+}
+
+void sup_child_start(struct sup *s, struct sup_child *c)
+{
+	sup_child_event(s, c, LC_EV_START);
+}
+
+static void answer_sink(struct sup *s, struct sup_child *c, const struct ctl_msg *m)
+{
+	struct ctl_msg a = { .magic = CTL_MAGIC, .type = CTL_SINK, .role = FD_SINK, .index = m->index };
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (c->proc->type == PLAN_EMITTER) {
+		r = sup_sink_open(s, c->proc->index);
+		a.index = 0;
+	} else {
+		a.role = FD_FILE;
+		r = sup_meta_file_open(m->index);
+	}
+	if (r >= 0)
+		fd = r;
+	else
+		a.result = r;
+	if (ctl_send(c->ctl.fd, &a, fd) < 0)
+		kill_child(c);
+}
+
+/* false: this child may not send that. */
+static bool handle_message(struct sup *s, struct sup_child *c, const struct ctl_msg *m, int *fd)
+{
+	bool is_short = c->proc->row->flags & PLAN_SHORT;
+
+	switch (m->type) {
+	case CTL_SEALED:
+		c->seal_done = (uint32_t)m->value[0];
+		c->landlock = (uint32_t)m->value[1];
+		return true;
+	case CTL_OPEN:
+	case CTL_GIVE:
+	case CTL_RESULT:
+		if (is_short)
+			sup_short_message(s, c, m, TAKE_FD(*fd));
+		return is_short;
+	case CTL_READY:
+		sup_child_event(s, c, LC_EV_READY);
+		return !is_short;
+	case CTL_DONE:
+		c->done = true;
+		sup_child_event(s, c, LC_EV_DONE);
+		return !is_short;
+	case CTL_FAULT:
+		log_err("%s: a neighbour broke the protocol (role %u, number %u): %.200s", c->proc->name, m->role, m->index, m->text);
+		return !is_short;
+	case CTL_NEED_SINK:
+		if (c->proc->type != PLAN_EMITTER && c->proc->type != PLAN_METADATA)
+			return false;
+		answer_sink(s, c, m);
+		return true;
+	case CTL_IMAGE_ACK:
+		return c->proc->type == PLAN_TRACKER || c->proc->type == PLAN_EVALUATOR;
+	default:
+		return false;
+	}
+}
+
+void sup_child_ready(struct sup *s, struct sup_watch *w, uint32_t events)
+{
+	struct sup_child *c = w->owner;
+
+	(void)events;
+	for (unsigned i = 0; i < MESSAGES_A_ROUND && w->fd >= 0; i++) {
+		_cleanup_close_ int fd = -1;
+		struct ctl_msg m;
+		int r;
+
+		r = ctl_recv(w->fd, &m, &fd);
+		if (r == -EAGAIN)
+			return;
+		if (r <= 0 && r != -EBADMSG) {
+			sup_watch_close(s, w); /* it ends; SIGCHLD says how */
+			return;
+		}
+		if (r == -EBADMSG || !handle_message(s, c, &m, &fd)) {
+			log_err("%s sent a message that it may not send, ending it", c->proc->name);
+			kill_child(c);
+			sup_watch_close(s, w);
+			return;
+		}
+	}
+}
+
+static void log_end(const struct sup_child *c, int status)
+{
+	if (WIFSIGNALED(status))
+		log_err("%s was ended by signal %d", c->proc->name, WTERMSIG(status));
+	else if (WEXITSTATUS(status) != 0 && !(c->proc->row->flags & PLAN_SHORT))
+		log_err("%s ended with status %d", c->proc->name, WEXITSTATUS(status));
+	else if (!c->done && !(c->proc->row->flags & PLAN_SHORT))
+		log_err("%s ended before its work was done", c->proc->name);
+}
+
+static void reap_child(struct sup *s, struct sup_child *c)
+{
+	bool is_short = c->proc->row->flags & PLAN_SHORT;
+	bool is_clean;
+	int status;
+
+	if (c->pid <= 0 || waitpid(c->pid, &status, WNOHANG) != c->pid)
+		return;
+	for (unsigned n = 0; c->ctl.fd >= 0 && n < 64; n++)
+		sup_child_ready(s, &c->ctl, EPOLLIN); /* its last words, up to the end of file */
+	sup_log_flush(s, c);
+	sup_watch_close(s, &c->ctl);
+	c->pid = 0;
+	log_end(c, status);
+	sup_bpf_exclude(s);
+	if (is_short) {
+		c->state = LC_STOPPED;
+		c->done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+		return;
+	}
+	is_clean = WIFEXITED(status) && WEXITSTATUS(status) == 0 && c->done;
+	sup_child_event(s, c, is_clean ? LC_EV_EXIT_CLEAN : LC_EV_EXIT);
+}
+
+void sup_reap(struct sup *s)
+{
+	for (size_t i = 1; i < s->n_children; i++)
+		reap_child(s, &s->children[i]);
+	if (s->current_short)
+		reap_child(s, s->current_short);
+}
+
+static void watch_over(struct sup *s, struct sup_child *c, uint64_t now_ns)
+{
+	uint64_t beat = stats_get(&c->stats->heartbeat_ns);
+	uint64_t limit = stats_get(&c->stats->waiting) ? WATCHDOG_WAITING_NS : WATCHDOG_BUSY_NS;
+
+	/* a heartbeat in the future is a lie and counts as none */
+	if (c->state == LC_RUNNING && now_ns - c->running_since_ns > LC_HEALTHY_NS)
+		c->fails = 0;
+	if (now_ns - c->running_since_ns <= limit)
+		return;
+	if (beat > now_ns ? beat - now_ns > limit : now_ns - beat > limit)
+		sup_child_event(s, c, LC_EV_HANG);
+}
+
+void sup_children_tick(struct sup *s, uint64_t now_ns)
+{
+	for (size_t i = 1; i < s->n_children; i++) {
+		struct sup_child *c = &s->children[i];
+
+		if (c->deadline_ns && now_ns >= c->deadline_ns) {
+			c->deadline_ns = 0;
+			sup_child_event(s, c, LC_EV_TIMER);
+		}
+		if (c->stats && c->pid > 0 && (c->state == LC_RUNNING || c->state == LC_DRAINING))
+			watch_over(s, c, now_ns);
+	}
+}

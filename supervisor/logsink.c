@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The children's log lines: read from one pipe a child, cut into lines, given the stage's name and passed on.
+ * Input: hostile (a stage that was taken over writes what it likes). It is bounded in length and rate; control characters do not reach the terminal. Lines of
+ * level 0 are a policy run's diagnostics and pass as they are, from the short-lived programs only. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <base/clock.h>
+#include <base/log.h>
+
+#include "sup.h"
+
+#define LOG_BURST 60 /* lines */
+#define LOG_PER_SECOND 20
+
+static void make_printable(char *line)
+{
+	for (; *line; line++)
+		if ((unsigned char)*line < 0x20 && *line != '\t')
+			*line = '?';
+		else if (*line == 0x7f)
+			*line = '?';
+}
+
+static bool may_log(struct sup_child *c)
+{
+	uint64_t now = clock_mono_ns();
+	uint64_t fresh = (now - c->log_refill_ns) / (NS_PER_S / LOG_PER_SECOND);
+
+	if (fresh > 0) {
+		c->log_refill_ns = now;
+		c->log_tokens = c->log_tokens + fresh > LOG_BURST ? LOG_BURST : c->log_tokens + (unsigned)fresh;
+	}
+	if (c->log_tokens == 0) {
+		c->log_dropped++;
+		return false;
+	}
+	c->log_tokens--;
+	if (c->log_dropped) {
+		char text[64];
+
+		(void)snprintf(text, sizeof(text), "%u lines were left out: too many", c->log_dropped);
+		log_relay(LOG_LVL_WARNING, c->proc->name, text);
+		c->log_dropped = 0;
+	}
+	return true;
+}
+
+static void relay(struct sup_child *c, char *line)
+{
+	bool is_short = c->proc->row->flags & PLAN_SHORT;
+	enum log_level level = LOG_LVL_ERR; /* without a level: a library's or sanitizer's last words */
+
+	make_printable(line);
+	if (line[0] == '0' && is_short) {
+		log_relay(LOG_LVL_RAW, c->proc->name, line + 1);
+		return;
+	}
+	if (line[0] >= '3' && line[0] <= '7') {
+		level = (enum log_level)(line[0] - '0');
+		line++;
+	}
+	if (level <= log_max_level() && (is_short || may_log(c)))
+		log_relay(level, c->proc->name, line);
+}
+
+static void take_bytes(struct sup_child *c, const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		bool is_full = c->line_n == sizeof(c->line) - 1;
+
+		if (p[i] != '\n' && p[i] != 0 && !is_full) {
+			c->line[c->line_n++] = p[i];
+			continue;
+		}
+		c->line[c->line_n] = 0;
+		if (c->line_n > 0)
+			relay(c, c->line);
+		c->line_n = 0;
+		if (is_full && p[i] != '\n' && p[i] != 0)
+			c->line[c->line_n++] = p[i];
+	}
+}
+
+/* Reads what is there; false at the end. */
+static bool read_some(struct sup_child *c)
+{
+	for (unsigned rounds = 0; rounds < 16; rounds++) { /* the others' turn comes */
+		char buf[4096];
+		ssize_t n = read(c->log.fd, buf, sizeof(buf));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN;
+		if (n == 0)
+			return false;
+		take_bytes(c, buf, (size_t)n);
+	}
+	return true;
+}
+
+void sup_log_ready(struct sup *s, struct sup_watch *w, uint32_t events)
+{
+	struct sup_child *c = w->owner;
+
+	(void)events;
+	if (read_some(c))
+		return;
+	if (c->line_n > 0)
+		take_bytes(c, "\n", 1);
+	sup_watch_close(s, w);
+}
+
+void sup_log_flush(struct sup *s, struct sup_child *c)
+{
+	for (unsigned i = 0; c->log.fd >= 0 && i < 64; i++) {
+		if (!read_some(c))
+			break;
+	}
+	if (c->line_n > 0)
+		take_bytes(c, "\n", 1);
+	sup_watch_close(s, &c->log);
+}

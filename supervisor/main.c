@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* NAME
+ *   saker - runtime security from the kernel's system calls
+ *
+ * SYNOPSIS
+ *   saker [-c CONFIG] [-r RULES]... [-o KEY=VALUE]... [-M SECONDS] [-U] [-v] [--show-plan] [--version] [--help]
+ *   saker status [--json] [--watch] [-c CONFIG] [-o KEY=VALUE]...
+ *   saker test-alert [--json] [-c CONFIG] [-o KEY=VALUE]...
+ *
+ * DESCRIPTION
+ *   Starts, wires, seals and watches the stages that capture, follow, judge and deliver (ARCHITECTURE.md). Alerts go to standard output and to the
+ *   configured outputs, everything else to standard error. The verbs ask a running saker over its control socket.
+ *
+ * SECURITY
+ *   The trusted base: it stays root-equivalent, and therefore parses nothing but fixed-size messages of its children and of control-socket clients. Config
+ *   and rules are read by a sealed program that asks for files by name. Children get descriptors, never names.
+ *
+ * DIAGNOSTICS
+ *   0 fine; 1 any error, wrong usage included; status: 3 degraded, 4 not running. SIGINT and SIGTERM drain and stop within 5 s, SIGUSR1 reopens files. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <base/log.h>
+
+#include "sup.h"
+
+/* What test-alert starts: the harmless detection is that this name is executed. */
+#define TEST_NAME "saker-test-alert"
+
+static void apply_log_config(const struct sup *s)
+{
+	enum log_level level = s->args->verbose ? LOG_LVL_DEBUG : (enum log_level)s->config->log_level;
+
+	log_open(STDERR_FILENO, s->config->log_json ? LOG_JSON : LOG_TEXT, level, "saker");
+}
+
+static int show_plan(struct sup *s)
+{
+	const char *why = "";
+	int r = plan_build(s->config, s->mode, sup_cpus(), &s->plan, &why);
+
+	if (r < 0)
+		return log_err_errno(r, "%s", why);
+	plan_print(&s->plan, s->config, s->mode, s->has_landlock, stdout);
+	return 0;
+}
+
+static int do_verb(struct sup *s)
+{
+	switch (s->args->verb) {
+	case VERB_STATUS:
+		return client_status(s->args, s->config->control_socket);
+	case VERB_TEST_ALERT:
+		return client_test_alert(s->args, s->config->control_socket);
+	default:
+		if (s->args->show_plan)
+			return show_plan(s) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+		return sup_run(s) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static struct sup s;
+	struct args args;
+	const char *name = argc > 0 ? strrchr(argv[0], '/') : NULL;
+	int status;
+
+	if (argc < 1)
+		return EXIT_FAILURE;
+	if (strcmp(name ? name + 1 : argv[0], TEST_NAME) == 0)
+		return EXIT_SUCCESS;
+	if (args_parse(argc, argv, &args) < 0)
+		return EXIT_FAILURE;
+	if (args.help || args.version) {
+		if (args.help)
+			args_print_help(&args);
+		else
+			args_print_version(&args);
+		return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	}
+	log_open(STDERR_FILENO, LOG_TEXT, args.verbose ? LOG_LVL_DEBUG : LOG_LVL_INFO, "saker");
+	if (sup_init(&s, &args) < 0 || sup_run_config(&s) < 0) {
+		sup_done(&s);
+		return EXIT_FAILURE;
+	}
+	apply_log_config(&s);
+	status = do_verb(&s);
+	sup_done(&s);
+	return fflush(stdout) == 0 ? status : EXIT_FAILURE;
+}

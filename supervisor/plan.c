@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one table of processes, rings and descriptors, and its expansion for a configuration.
+ * Input: the config run's result, which plan_check() has passed. */
+#include "plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <base/macros.h>
+#include <shm/settings.h>
+#include <shm/spsc.h>
+
+#define KIB 1024U
+
+static const struct plan_proc_row proc_rows[] = {
+	/*                     name          program            count               uid  flags */
+	[PLAN_SUPERVISOR] = { "supervisor", NULL, PLAN_ONE, 0, 0, "starts, wires, seals, watches" },
+	[PLAN_POLICY] = { "policy", "saker-policy", PLAN_ONE, 0, PLAN_SHORT, "configuration and rules -> image" },
+	[PLAN_COLLECTOR] = { "collector", "saker-collector", PLAN_ONE, 1, 0, "kernel -> raw ring, numbers events" },
+	[PLAN_TRACKER] = { "tracker", "saker-tracker", PLAN_ONE, 2, 0, "threads, descriptors; order; shards" },
+	[PLAN_METADATA] = { "metadata", "saker-metadata", PLAN_ONE, 3, PLAN_LIVE_ONLY, "users, groups, interfaces" },
+	[PLAN_LOADER] = { "loader", "saker-loader", PLAN_ONE, 4, PLAN_SHORT | PLAN_LIVE_ONLY, "loads and attaches BPF, exits" },
+	[PLAN_GATE] = { "gate", "saker-gate", PLAN_ONE, 5, PLAN_LATER, "container runtimes' sockets" },
+	[PLAN_DIALER] = { "dialer", "saker-dialer", PLAN_ONE, 6, PLAN_LATER, "names and connections" },
+	[PLAN_RECORDER] = { "recorder", "saker-recorder", PLAN_ONE, 7, PLAN_LATER, "one capture file" },
+	[PLAN_EVALUATOR] = { "evaluator", "saker-evaluator", PLAN_PER_EVALUATOR, 8, 0, "judges events" },
+	[PLAN_EMITTER] = { "emitter", "saker-emitter", PLAN_PER_OUTPUT, 8, 0, "delivers one output's alerts" }, /* after the evaluators */
+};
+_Static_assert(ARRAY_LEN(proc_rows) == _PLAN_TYPE_MAX, "a row for every process");
+
+static const struct plan_ring_row ring_rows[] = {
+	{ "meta", PLAN_METADATA, PLAN_COLLECTOR, 0, 256 * KIB, PLAN_LIVE_ONLY },
+	{ "raw", PLAN_COLLECTOR, PLAN_TRACKER, 8, 0, PLAN_SLOTS },
+	{ "event", PLAN_TRACKER, PLAN_EVALUATOR, 16, 0, 0 },
+	{ "alert", PLAN_EVALUATOR, PLAN_EMITTER, 0, 256 * KIB, 0 },
+	{ "request", PLAN_TRACKER, PLAN_METADATA, 0, 128 * KIB, PLAN_LATER },
+	{ "names", PLAN_DIALER, PLAN_COLLECTOR, 0, 128 * KIB, PLAN_LATER },
+	{ "record", PLAN_TRACKER, PLAN_RECORDER, 0, 1024 * KIB, PLAN_LATER },
+};
+#define PLAN_BPF_SHARE 32 /* of 64: the kernel's buffers, divided by CPUs */
+#define PLAN_EVENT_MAX (8U * 1024 * KIB)
+#define PLAN_RAW_MAX (16U * 1024 * KIB)
+#define PLAN_BPF_MIN (256U * KIB)
+#define PLAN_BPF_MAX (64U * 1024 * KIB)
+
+static const struct plan_fd_row fd_rows[] = {
+	{ PLAN_POLICY, FD_FILE, 0, "rule files (rules run)" },
+	{ PLAN_POLICY, FD_RULES_OPTIONS, 0, "options of the rules (rules run)" },
+	{ PLAN_LOADER, FD_SETTINGS, 0, "settings" },
+	{ PLAN_METADATA, FD_SETTINGS, 0, "settings" },
+	{ PLAN_METADATA, FD_STATS, 0, "own statistics" },
+	{ PLAN_METADATA, FD_FILE, 0, "passwd, group" },
+	{ PLAN_METADATA, FD_NETLINK, 0, "route socket" },
+	{ PLAN_COLLECTOR, FD_SETTINGS, 0, "settings" },
+	{ PLAN_COLLECTOR, FD_STATS, 0, "own statistics" },
+	{ PLAN_COLLECTOR, FD_BPF_RING, PLAN_LIVE_ONLY, "one BPF ring buffer a CPU" },
+	{ PLAN_COLLECTOR, FD_BPF_WAKE, PLAN_LIVE_ONLY, "wake flags" },
+	{ PLAN_COLLECTOR, FD_ITER, PLAN_LIVE_ONLY, "task and task_file iterators, one-shot" },
+	{ PLAN_COLLECTOR, FD_ARGS, PLAN_LIVE_ONLY, "arguments by pid, on kernels whose iterators cannot read them" },
+	{ PLAN_TRACKER, FD_SETTINGS, 0, "settings" },
+	{ PLAN_TRACKER, FD_STATS, 0, "own statistics" },
+	{ PLAN_TRACKER, FD_IMAGE, 0, "policy image" },
+	{ PLAN_TRACKER, FD_PROGRESS_OWN, 0, "own progress" },
+	{ PLAN_TRACKER, FD_PROGRESS_EVALUATOR, 0, "progress of each evaluator, read-only" },
+	{ PLAN_EVALUATOR, FD_SETTINGS, 0, "settings" },
+	{ PLAN_EVALUATOR, FD_STATS, 0, "own statistics" },
+	{ PLAN_EVALUATOR, FD_IMAGE, 0, "policy image" },
+	{ PLAN_EVALUATOR, FD_PROGRESS_OWN, 0, "own progress" },
+	{ PLAN_EMITTER, FD_SETTINGS, 0, "settings" },
+	{ PLAN_EMITTER, FD_STATS, 0, "own statistics" },
+	{ PLAN_EMITTER, FD_PROGRESS_TRACKER, 0, "progress of the tracker, read-only" },
+	{ PLAN_EMITTER, FD_PROGRESS_EVALUATOR, 0, "progress of each evaluator, read-only" },
+	{ PLAN_EMITTER, FD_OUTPUT, 0, "its block of configuration" },
+	{ PLAN_EMITTER, FD_SINK, 0, "what it writes to" },
+};
+
+const struct plan_proc_row *plan_row(enum plan_type type)
+{
+	return &proc_rows[type];
+}
+
+const struct plan_fd_row *plan_fds(size_t *ret_n)
+{
+	*ret_n = ARRAY_LEN(fd_rows);
+	return fd_rows;
+}
+
+const char *plan_mode_str(enum plan_mode mode)
+{
+	static const char *const names[] = { [PLAN_MODE_FULL] = "full", [PLAN_MODE_CONTAINER] = "container", [PLAN_MODE_USER] = "user" };
+
+	return names[mode];
+}
+
+uint32_t plan_required_seal(enum plan_type type, enum plan_mode mode, bool landlock)
+{
+	uint32_t steps = SEAL_STEPS_ALL;
+
+	if (!landlock || type == PLAN_LOADER)
+		steps &= ~(uint32_t)SEAL_LANDLOCK;
+	/* the loader reads the kernel's type information by name */
+	if (mode != PLAN_MODE_FULL || type == PLAN_LOADER)
+		steps &= ~(uint32_t)(SEAL_NAMESPACES | SEAL_ROOT);
+	if (mode == PLAN_MODE_USER)
+		steps &= ~(uint32_t)SEAL_UID;
+	return steps;
+}
+
+static bool row_runs(uint32_t flags, const struct plan_config *c)
+{
+	return !(flags & PLAN_LATER) && (!(flags & PLAN_LIVE_ONLY) || c->engine == ENGINE_BPF);
+}
+
+static unsigned row_count(enum plan_count count, const struct plan_config *c)
+{
+	switch (count) {
+	case PLAN_PER_EVALUATOR:
+		return c->n_evaluators;
+	case PLAN_PER_OUTPUT:
+		return c->n_outputs;
+	default:
+		return 1;
+	}
+}
+
+static void name_proc(struct plan_proc *p, const struct plan_config *c)
+{
+	if (p->row->count == PLAN_PER_EVALUATOR)
+		(void)snprintf(p->name, sizeof(p->name), "%s-%u", p->row->name, p->index);
+	else if (p->row->count == PLAN_PER_OUTPUT)
+		(void)snprintf(p->name, sizeof(p->name), "%s-%.32s", p->row->name, c->outputs[p->index].name);
+	else
+		(void)snprintf(p->name, sizeof(p->name), "%s", p->row->name);
+}
+
+static int build_procs(const struct plan_config *c, enum plan_mode mode, struct plan *p, const char **reterr_why)
+{
+	p->procs = calloc(_PLAN_TYPE_MAX + c->n_evaluators + c->n_outputs, sizeof(*p->procs));
+	if (!p->procs)
+		return -ENOMEM;
+	for (unsigned t = 0; t < _PLAN_TYPE_MAX; t++) {
+		const struct plan_proc_row *row = &proc_rows[t];
+
+		for (unsigned i = 0; row_runs(row->flags, c) && i < row_count(row->count, c); i++) {
+			struct plan_proc *q = &p->procs[p->n_procs++];
+			uint32_t slot = row->uid_slot + i + (t == PLAN_EMITTER ? c->n_evaluators : 0);
+
+			*q = (struct plan_proc){ .row = row, .type = t, .index = i };
+			name_proc(q, c);
+			if (t == PLAN_SUPERVISOR || mode == PLAN_MODE_USER)
+				continue;
+			if (slot >= c->uids_count) {
+				*reterr_why = "the block of uids is too small for this many evaluators and outputs (uids.count)";
+				return -EINVAL;
+			}
+			q->uid = c->uids_first + slot;
+		}
+	}
+	return 0;
+}
+
+static size_t pow2_floor(uint64_t n)
+{
+	return n ? (size_t)1 << (63 - __builtin_clzll(n)) : 0;
+}
+
+static size_t ring_bytes(const struct plan_ring_row *row, const struct plan_config *c, unsigned n)
+{
+	size_t size = row->fixed_bytes;
+
+	if (row->share) {
+		size = pow2_floor(c->rings_bytes / 64 * row->share / n);
+		size = MIN(size, (size_t)(row->to == PLAN_EVALUATOR ? PLAN_EVENT_MAX : PLAN_RAW_MAX));
+	}
+	return MAX(size, (size_t)SPSC_SIZE_MIN);
+}
+
+static void name_ring(struct plan_ring *r, const struct plan_config *c)
+{
+	if (r->row->from == PLAN_EVALUATOR)
+		(void)snprintf(r->name, sizeof(r->name), "%s.%u.%.32s", r->row->name, r->in_index, c->outputs[r->out_index].name);
+	else if (r->row->to == PLAN_EVALUATOR)
+		(void)snprintf(r->name, sizeof(r->name), "%s.%u", r->row->name, r->out_index);
+	else
+		(void)snprintf(r->name, sizeof(r->name), "%s", r->row->name);
+}
+
+/* Every pair of producer and consumer of this row. The producer sees the consumer's number and the other way round. */
+static void build_row_rings(const struct plan_ring_row *row, const struct plan_config *c, struct plan *p)
+{
+	unsigned n = row_count(proc_rows[row->from].count, c) * row_count(proc_rows[row->to].count, c);
+
+	for (unsigned i = 0; i < p->n_procs; i++) {
+		for (unsigned j = 0; p->procs[i].type == row->from && j < p->n_procs; j++) {
+			struct plan_ring *r = &p->rings[p->n_rings];
+
+			if (p->procs[j].type != row->to)
+				continue;
+			*r = (struct plan_ring){ .row = row, .from = i, .to = j };
+			r->out_index = p->procs[j].index;
+			r->in_index = p->procs[i].index;
+			r->size = ring_bytes(row, c, n);
+			name_ring(r, c);
+			p->n_rings++;
+		}
+	}
+}
+
+static int build_rings(const struct plan_config *c, struct plan *p, const char **reterr_why)
+{
+	uint64_t total = 0;
+
+	p->rings = calloc(ARRAY_LEN(ring_rows) + c->n_evaluators + (size_t)c->n_evaluators * c->n_outputs, sizeof(*p->rings));
+	if (!p->rings)
+		return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_LEN(ring_rows); i++)
+		if (row_runs(ring_rows[i].flags, c))
+			build_row_rings(&ring_rows[i], c, p);
+	for (size_t i = 0; i < p->n_rings; i++)
+		total += p->rings[i].size;
+	if (c->engine == ENGINE_BPF) {
+		p->bpf_ring_bytes = MIN(pow2_floor(c->rings_bytes / 64 * PLAN_BPF_SHARE / p->n_cpus), (size_t)PLAN_BPF_MAX);
+		p->bpf_ring_bytes = MAX(p->bpf_ring_bytes, (size_t)PLAN_BPF_MIN);
+		total += (uint64_t)p->bpf_ring_bytes * p->n_cpus;
+	}
+	if (total > c->rings_bytes) {
+		*reterr_why = "memory.rings is too small for this many CPUs, evaluators and outputs";
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int plan_build(const struct plan_config *c, enum plan_mode mode, uint32_t n_cpus, struct plan *ret_plan, const char **reterr_why)
+{
+	struct plan p = { .n_cpus = n_cpus };
+	int r;
+
+	*reterr_why = "out of memory";
+	r = build_procs(c, mode, &p, reterr_why);
+	if (r == 0)
+		r = build_rings(c, &p, reterr_why);
+	if (r < 0) {
+		plan_done(&p);
+		return r;
+	}
+	*ret_plan = p;
+	return 0;
+}
+
+void plan_done(struct plan *p)
+{
+	free(p->procs);
+	free(p->rings);
+	*p = (struct plan){ 0 };
+}
+
+static bool has_end(const char *s, size_t cap)
+{
+	return memchr(s, 0, cap) != NULL;
+}
+
+static bool output_is_valid(const struct plan_output *o)
+{
+	size_t n;
+
+	if (!has_end(o->name, sizeof(o->name)) || !has_end(o->path, sizeof(o->path)))
+		return false;
+	n = strlen(o->name);
+	if (n < 1 || n > 32 || strspn(o->name, "abcdefghijklmnopqrstuvwxyz0123456789_-") != n)
+		return false;
+	if (o->kind < PLAN_OUT_STDOUT || o->kind > PLAN_OUT_PROGRAM)
+		return false;
+	return o->kind != PLAN_OUT_FILE || o->path[0] != 0;
+}
+
+int plan_check(const struct plan_config *c, const char **reterr_why)
+{
+	*reterr_why = "a number is out of range";
+	if (c->engine < ENGINE_BPF || c->engine > ENGINE_REPLAY || c->n_evaluators < 1 || c->n_evaluators > 64 || c->snaplen > 4096)
+		return -EBADMSG;
+	if (c->rings_bytes < (1U << 20) || c->rings_bytes > (16ULL << 30) || c->threads_max < 1 || c->descriptors_max < 1)
+		return -EBADMSG;
+	if (c->synthetic_procs > 4096 || c->log_level < 3 || c->log_level > 7)
+		return -EBADMSG;
+	if (c->uids_first < 1000 || c->uids_first > UINT32_MAX - 100000 || c->uids_count > 65536)
+		return -EBADMSG;
+	if (c->n_outputs > PLAN_OUTPUTS_MAX || c->n_rules > PLAN_RULES_MAX)
+		return -EBADMSG;
+	*reterr_why = "a text has no end";
+	if (!has_end(c->control_socket, sizeof(c->control_socket)) || !has_end(c->spool_directory, sizeof(c->spool_directory)) ||
+		!has_end(c->metadata_file, sizeof(c->metadata_file)))
+		return -EBADMSG;
+	for (unsigned i = 0; i < c->n_rules; i++)
+		if (!has_end(c->rules[i], sizeof(c->rules[i])))
+			return -EBADMSG;
+	*reterr_why = "an output has no proper name, kind or path";
+	for (unsigned i = 0; i < c->n_outputs; i++) {
+		if (!output_is_valid(&c->outputs[i]))
+			return -EBADMSG;
+		for (unsigned j = 0; j < i; j++)
+			if (strcmp(c->outputs[i].name, c->outputs[j].name) == 0)
+				return -EBADMSG;
+	}
+	return 0;
+}
+
+/* --- --show-plan --- */
+
+static void print_size(FILE *out, size_t n)
+{
+	if (n >= 1024 * KIB && n % (1024 * KIB) == 0)
+		(void)fprintf(out, "%zu MiB", n / (1024 * KIB));
+	else
+		(void)fprintf(out, "%zu KiB", n / KIB);
+}
+
+static void print_seal(FILE *out, uint32_t steps)
+{
+	for (uint32_t bit = 1; bit <= SEAL_STEPS_ALL; bit <<= 1)
+		if (steps & bit)
+			(void)fprintf(out, " %s%s", seal_step_str(bit), (steps & ~(bit | (bit - 1))) ? "," : "");
+}
+
+static void print_proc(const struct plan *p, unsigned n, enum plan_mode mode, bool landlock, bool live, FILE *out)
+{
+	const struct plan_proc *q = &p->procs[n];
+
+	(void)fprintf(out, "%-20s %-16s uid %-6u %s%s\n", q->name, q->row->program ? q->row->program : "saker", q->uid, q->row->what,
+		q->row->flags & PLAN_SHORT ? " (ends by itself)" : "");
+	for (size_t i = 0; i < p->n_rings; i++) {
+		if (p->rings[i].to == n) {
+			(void)fprintf(out, "    in   %-28s ", p->rings[i].name);
+			print_size(out, p->rings[i].size);
+			(void)fprintf(out, " from %s\n", p->procs[p->rings[i].from].name);
+		}
+		if (p->rings[i].from == n) {
+			(void)fprintf(out, "    out  %-28s ", p->rings[i].name);
+			print_size(out, p->rings[i].size);
+			(void)fprintf(out, " to %s\n", p->procs[p->rings[i].to].name);
+		}
+	}
+	for (size_t i = 0; i < ARRAY_LEN(fd_rows); i++)
+		if (fd_rows[i].type == q->type && (live || !(fd_rows[i].flags & PLAN_LIVE_ONLY)))
+			(void)fprintf(out, "    fd   %s\n", fd_rows[i].what);
+	if (q->type == PLAN_SUPERVISOR)
+		return;
+	(void)fprintf(out, "    seal");
+	print_seal(out, plan_required_seal(q->type, mode, landlock));
+	(void)fprintf(out, "\n");
+}
+
+void plan_print(const struct plan *p, const struct plan_config *c, enum plan_mode mode, bool landlock, FILE *out)
+{
+	bool live = c->engine == ENGINE_BPF;
+
+	(void)fprintf(out, "start mode: %s\n", plan_mode_str(mode));
+	if (live) {
+		(void)fprintf(out, "kernel: %u BPF ring buffers of ", p->n_cpus);
+		print_size(out, p->bpf_ring_bytes);
+		(void)fprintf(out, "\n");
+	}
+	for (unsigned i = 0; i < p->n_procs; i++)
+		print_proc(p, i, mode, landlock, live, out);
+	for (unsigned t = 0; t < _PLAN_TYPE_MAX; t++)
+		if (proc_rows[t].flags & PLAN_LATER)
+			(void)fprintf(out, "%-20s %-16s later      %s\n", proc_rows[t].name, proc_rows[t].program, proc_rows[t].what);
+	for (size_t i = 0; i < ARRAY_LEN(ring_rows); i++)
+		if (ring_rows[i].flags & PLAN_LATER)
+			(void)fprintf(out, "ring %-15s later: %s to %s\n", ring_rows[i].name, proc_rows[ring_rows[i].from].name, proc_rows[ring_rows[i].to].name);
+}

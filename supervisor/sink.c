@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What sealed stages cannot open themselves: sinks, the host's user tables, a route socket. Opened by name from the plan and from here, never by a stage's word:
+ * a stage says only which of its own it wants again. */
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <base/cleanup.h>
+#include <base/macros.h>
+
+#include "sup.h"
+
+static int open_stdout(void)
+{
+	int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int open_file(const char *path)
+{
+	/* O_NONBLOCK: a named pipe without a reader must not hold the supervisor */
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int open_syslog(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int types[] = { SOCK_DGRAM, SOCK_STREAM }, r = -EPROTOTYPE;
+
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(addr.sun_path, path, strlen(path));
+	for (size_t i = 0; i < ARRAY_LEN(types) && r == -EPROTOTYPE; i++) {
+		_cleanup_close_ int fd = socket(AF_UNIX, types[i] | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+		if (fd < 0)
+			return -errno;
+		if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0)
+			return TAKE_FD(fd);
+		r = -errno;
+	}
+	return r;
+}
+
+int sup_sink_open(struct sup *s, unsigned output)
+{
+	const struct plan_output *o = &s->config->outputs[output];
+
+	switch (o->kind) {
+	case PLAN_OUT_STDOUT:
+		return open_stdout();
+	case PLAN_OUT_FILE:
+		return open_file(o->path);
+	case PLAN_OUT_SYSLOG:
+		return open_syslog(o->path[0] ? o->path : "/dev/log");
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
+static const struct {
+	const char *name, *path;
+} meta_files[] = {
+	{ "passwd", "/etc/passwd" },
+	{ "group", "/etc/group" },
+};
+
+const char *sup_meta_file_name(unsigned index)
+{
+	return index < ARRAY_LEN(meta_files) ? meta_files[index].name : NULL;
+}
+
+int sup_meta_file_open(unsigned index)
+{
+	int fd;
+
+	if (index >= ARRAY_LEN(meta_files))
+		return -ENOENT;
+	fd = open(meta_files[index].path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	return fd < 0 ? -errno : fd;
+}
+
+int sup_netlink_open(void)
+{
+	struct sockaddr_nl addr = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR };
+	_cleanup_close_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+
+	if (fd < 0)
+		return -errno;
+	if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}

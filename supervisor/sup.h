@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The supervisor's own state, shared by its files. Single-threaded: one epoll, everything else is called from it. */
+
+#include <sys/types.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <abi/kshared.h>
+#include <shm/progress.h>
+#include <shm/settings.h>
+#include <shm/spsc.h>
+#include <shm/stats.h>
+#include <stage/ctl.h>
+#include <stage/plan_config.h>
+
+#include "args.h"
+#include "lifecycle.h"
+#include "plan.h"
+
+struct sup;
+struct sup_watch {
+	int fd; /* -1: none */
+	void (*ready)(struct sup *s, struct sup_watch *w, uint32_t events);
+	void *owner;
+};
+
+#define SUP_LOG_LINE 2048
+
+struct sup_child {
+	const struct plan_proc *proc;
+	struct sup_watch ctl, log;
+	pid_t pid; /* 0: none */
+	enum lc_state state;
+	unsigned restarts, fails;
+	uint64_t deadline_ns; /* of starting and backoff; 0 none */
+	uint64_t running_since_ns;
+	bool done; /* CTL_DONE came */
+	bool was_ready; /* at least once in this run */
+	uint32_t seal_done, landlock;
+	/* segments and descriptors that outlive the process; -1 none */
+	int stats_rw, stats_ro, progress_rw, progress_ro, wake, sink;
+	const struct stats_page *stats; /* our own read-only mapping */
+	const void *progress;
+	/* its log */
+	char line[SUP_LOG_LINE];
+	size_t line_n;
+	unsigned log_tokens, log_dropped;
+	uint64_t log_refill_ns;
+	/* short-lived programs */
+	bool has_result;
+	struct ctl_msg result;
+	unsigned n_opens;
+};
+
+/* What the loader handed over. */
+struct sup_bpf {
+	int ring[KSHM_CPUS_MAX];
+	int wake, interest_fd, counters_fd, args;
+	int links[128], progs[128];
+	char prog_names[128][64];
+	unsigned n_links, n_progs;
+	int iter_links[2];
+	struct kshm_interest *interest;
+	const struct kshm_counters *counters;
+	size_t interest_size, counters_size;
+};
+
+#define SUP_CLIENTS_MAX 16
+struct sup_client {
+	struct sup_watch watch;
+	char *reply; /* header and text; NULL: waiting for the request */
+	size_t reply_n, sent;
+	uint64_t deadline_ns;
+};
+
+#define SUP_SAMPLES 64 /* seconds of history for rates */
+struct sup_sample {
+	uint64_t seen, lost;
+};
+
+enum sup_phase { SUP_PREPARING, SUP_STARTING, SUP_DETECTING, SUP_STOPPING };
+
+struct sup {
+	const struct args *args;
+	enum plan_mode mode;
+	bool has_landlock;
+	enum sup_phase phase;
+	int epoll_fd;
+	struct sup_watch signals, control;
+	bool stop_asked, has_failed;
+	uint64_t started_ns, stop_deadline_ns, run_deadline_ns; /* monotonic; 0 none */
+	uint64_t tick_ns, second_ns;
+	uint8_t run_id[16];
+	uint64_t started_epoch_ns, loaded_epoch_ns;
+	char libexec[1024], share[1024];
+	int programs[_PLAN_TYPE_MAX]; /* O_PATH, opened once so that an upgrade on disk cannot mix versions */
+
+	struct plan_config *config;
+	int rules_options, outputs[PLAN_OUTPUTS_MAX]; /* sealed blocks from the config run */
+	int image;
+	const void *image_map;
+	size_t image_size;
+	uint64_t n_rules, n_rules_enabled, checksum;
+	struct settings settings;
+	int settings_fd;
+
+	struct plan plan;
+	struct sup_child *children; /* as plan.procs; [0] is the supervisor and never runs */
+	size_t n_children;
+	struct sup_child *current_short; /* a program that ends by itself and is running now */
+	struct spsc_fds *rings; /* as plan.rings */
+	struct sup_bpf bpf;
+
+	struct sup_client clients[SUP_CLIENTS_MAX];
+	bool owns_socket;
+	struct sup_sample samples[SUP_SAMPLES];
+	uint64_t n_samples;
+	uint64_t undrained;
+};
+
+/* sup.c: set-up and the event loop */
+int sup_init(struct sup *s, const struct args *args);
+void sup_done(struct sup *s);
+int sup_watch_add(struct sup *s, struct sup_watch *w, uint32_t events);
+int sup_watch_mod(struct sup *s, struct sup_watch *w, uint32_t events);
+void sup_watch_close(struct sup *s, struct sup_watch *w);
+/* One round: waits for at most @max_ms and handles what came. */
+void sup_pump(struct sup *s, int max_ms);
+
+/* child.c, spawn.c */
+void sup_child_init(struct sup_child *c, const struct plan_proc *proc);
+void sup_child_done(struct sup *s, struct sup_child *c);
+int sup_spawn(struct sup *s, struct sup_child *c, char *const *argv);
+void sup_child_event(struct sup *s, struct sup_child *c, enum lc_event ev);
+void sup_child_start(struct sup *s, struct sup_child *c); /* LC_EV_START, and sends what it needs */
+void sup_child_ready(struct sup *s, struct sup_watch *w, uint32_t events); /* its control socket */
+void sup_reap(struct sup *s);
+void sup_children_tick(struct sup *s, uint64_t now_ns);
+int sup_send(struct sup_child *c, enum ctl_type type, enum ctl_role role, unsigned index, const char *text, int fd);
+int sup_send_hello(struct sup *s, struct sup_child *c);
+struct sup_child *sup_find_child(struct sup *s, enum plan_type type, unsigned index);
+
+/* short.c: the programs that end by themselves */
+int sup_run_config(struct sup *s);
+int sup_run_rules(struct sup *s);
+int sup_run_loader(struct sup *s);
+void sup_short_message(struct sup *s, struct sup_child *c, const struct ctl_msg *m, int fd);
+
+/* give.c: segments, rings, and handing descriptors to a starting stage */
+int sup_make_segments(struct sup *s);
+int sup_give(struct sup *s, struct sup_child *c);
+int sup_reopen_ro(int fd);
+
+/* bpf.c: the kernel's side */
+int sup_bpf_take(struct sup *s, const struct ctl_msg *m, int fd);
+int sup_bpf_map(struct sup *s);
+void sup_bpf_enable(struct sup *s, bool enabled);
+void sup_bpf_exclude(struct sup *s); /* saker's own processes */
+int sup_bpf_iter(int link_fd);
+uint64_t sup_bpf_recursion(const struct sup *s);
+uint32_t sup_cpus(void);
+void sup_bpf_init(struct sup_bpf *b);
+void sup_bpf_done(struct sup_bpf *b);
+
+/* sink.c */
+int sup_sink_open(struct sup *s, unsigned output); /* a descriptor or negative errno */
+int sup_meta_file_open(unsigned index);
+const char *sup_meta_file_name(unsigned index); /* NULL: no such */
+int sup_netlink_open(void);
+
+/* uids.c: 0, -EADDRINUSE and who */
+int sup_uids_check(uint32_t first, uint32_t count, uint32_t *reterr_uid, int *reterr_pid);
+
+/* logsink.c */
+void sup_log_ready(struct sup *s, struct sup_watch *w, uint32_t events);
+void sup_log_flush(struct sup *s, struct sup_child *c);
+
+/* run.c */
+int sup_run(struct sup *s);
+void sup_stop(struct sup *s, const char *why);
+void sup_kill_all(struct sup *s);
+
+/* client.c: the verbs that ask a running saker. Exit status. */
+int client_status(const struct args *a, const char *socket_path);
+int client_test_alert(const struct args *a, const char *socket_path);
+
+/* control.c */
+int sup_control_open(struct sup *s);
+void sup_control_close(struct sup *s);
+void sup_control_tick(struct sup *s, uint64_t now_ns);
+
+/* ledger.c */
+struct sup_ledger {
+	uint64_t seen, judged, in_flight;
+	uint64_t loss[_LOSS_MAX]; /* of events */
+	uint64_t lost; /* their sum */
+	bool is_balanced;
+};
+void sup_ledger_read(const struct sup *s, struct sup_ledger *ret);
+void sup_ledger_print(const struct sup *s);
+
+/* status.c: JSON text, caller frees; NULL out of memory. *ret_exit: 0 detecting, 3 degraded */
+char *sup_status_json(struct sup *s, int *ret_exit);
+const char *sup_child_seal_str(const struct sup *s, const struct sup_child *c);
