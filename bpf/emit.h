@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+#pragma once
+/* From a finished record in scratch to this CPU's ring buffer: class thresholds, a reservation of a fixed size class, the time after it, counters,
+ * and the wake-up of a sleeping collector. Exact: seen = submitted + all lost. */
+
+#include "maps.h"
+
+static __always_inline struct kshm_counters *counters_get(void)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+
+	return bpf_map_lookup_elem(&saker_counters, &cpu);
+}
+
+/* Atomic, because a program in an interrupt may count in the middle of another one's addition. */
+#define COUNT(field) __sync_fetch_and_add(&(field), 1)
+
+static __always_inline void count_lost_scratch(__u32 cls)
+{
+	struct kshm_counters *c = counters_get();
+
+	if (!c)
+		return;
+	cls &= 3;
+	COUNT(c->seen[cls]);
+	COUNT(c->lost_scratch[cls]);
+}
+
+/* Takes a slot for this CPU's event; NULL: in use (counted). */
+static __always_inline struct scratch *scratch_take(__u32 cls, __u32 *ret_slot)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct scratch *s = cpu < saker_n_cpus ? scratch_get(cpu) : NULL;
+
+	if (!s || s->busy) {
+		count_lost_scratch(cls);
+		return NULL;
+	}
+	s->busy = 1;
+	*ret_slot = cpu;
+	return s;
+}
+
+/* Bytes of the ring that a class may fill. */
+static __always_inline __u64 class_room(__u32 cls)
+{
+	if (cls == KEV_CLASS_STATE)
+		return saker_ring_bytes;
+	if (cls == KEV_CLASS_FILE_NET)
+		return saker_ring_bytes / 4 * 3;
+	return saker_ring_bytes / 2;
+}
+
+/* After the submit: no wake-up can be lost, because the collector stores its flag before it looks at the positions once more. */
+static __always_inline void wake(void *rb, __u32 cpu, struct kshm_counters *c)
+{
+	__u32 zero = 0;
+	struct kshm_wake *w = bpf_map_lookup_elem(&saker_wake, &zero);
+	volatile __u64 *need;
+	void *d;
+
+	if (!w || cpu >= KSHM_CPUS_MAX)
+		return;
+	need = &w->need[cpu * 8];
+	if (!*need)
+		return;
+	*need = 0;
+	COUNT(c->wakes);
+	d = bpf_ringbuf_reserve(rb, 8, 0);
+	if (d)
+		bpf_ringbuf_discard(d, BPF_RB_FORCE_WAKEUP);
+}
+
+#define SUBMIT_CLASS(SIZE)                                                                         \
+	if (len <= (SIZE)) {                                                                       \
+		struct kev_head *r = bpf_ringbuf_reserve(rb, (SIZE), 0);                           \
+		if (!r) {                                                                          \
+			COUNT(c->lost_full[cls]);                                                  \
+			return 0;                                                                  \
+		}                                                                                  \
+		bpf_probe_read_kernel(r, len, s->rec);                                             \
+		r->ts_ns = bpf_ktime_get_boot_ns();                                                \
+		bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);                                           \
+		goto submitted;                                                                    \
+	}
+
+/* Sends the record of the slot. The caller has filled head and parameters, and releases the slot. */
+__noinline int emit_record(__u32 slot)
+{
+	struct scratch *s = scratch_get(slot);
+	struct kshm_counters *c = counters_get();
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct kev_head *h;
+	__u32 len, cls;
+	void *rb;
+
+	if (!s || !c)
+		return 0;
+	h = (struct kev_head *)s->rec;
+	len = h->len;
+	cls = h->cls & 3;
+	h->cpu = cpu;
+	COUNT(c->seen[cls]);
+	rb = bpf_map_lookup_elem(&saker_rings, &cpu);
+	if (!rb) {
+		COUNT(c->lost_full[cls]);
+		return 0;
+	}
+	if (cls != KEV_CLASS_STATE && bpf_ringbuf_query(rb, BPF_RB_AVAIL_DATA) + len > class_room(cls)) {
+		COUNT(c->lost_full[cls]);
+		return 0;
+	}
+	SUBMIT_CLASS(184)
+	SUBMIT_CLASS(248)
+	SUBMIT_CLASS(376)
+	SUBMIT_CLASS(504)
+	SUBMIT_CLASS(1016)
+	SUBMIT_CLASS(2040)
+	SUBMIT_CLASS(4088)
+	SUBMIT_CLASS(8184)
+	SUBMIT_CLASS(16376)
+	SUBMIT_CLASS(KEV_SIZE_MAX)
+	COUNT(c->lost_size[cls]);
+	return 0;
+submitted:
+	COUNT(c->submitted[cls]);
+	if (h->flags & KEV_F_TRUNC)
+		COUNT(c->cut);
+	wake(rb, cpu, c);
+	return 0;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+#pragma once
+/* What the kernel knows of a file: by descriptor, device, inode, overlay layer; and the comparison of an open's argument with where it led. */
+
+#include "convert.h"
+#include "path.h"
+
+#define OVERLAYFS_MAGIC 0x794c7630
+#define F_CREATED_BIT 0x100000 /* FMODE_CREATED */
+#define LAYER_UPPER 1
+#define LAYER_LOWER 2
+
+/* The current task's file of a descriptor; 0 none. */
+static __always_inline __u64 file_of_fd(struct task_struct *t, __s32 fd)
+{
+	struct fdtable *fdt = BPF_CORE_READ(t, files, fdt);
+	struct file **fds, *f = NULL;
+
+	if (fd < 0 || !fdt || (__u32)fd >= BPF_CORE_READ(fdt, max_fds))
+		return 0;
+	fds = BPF_CORE_READ(fdt, fd);
+	bpf_probe_read_kernel(&f, sizeof(f), &fds[(__u32)fd]);
+	return (__u64)f;
+}
+
+/* Layer of an overlay file, 0: not on an overlay. The upper dentry stands behind the vfs inode in struct ovl_inode (a module's private type). */
+static __always_inline __u32 file_layer(__u64 file)
+{
+	struct inode *inode = BPF_CORE_READ((struct file *)file, f_inode);
+	struct dentry *upper = NULL;
+
+	if (BPF_CORE_READ(inode, i_sb, s_magic) != OVERLAYFS_MAGIC) {
+		/* an opened file of an overlay may carry the dentry of the overlay, but the inode of the layer below */
+		inode = BPF_CORE_READ((struct file *)file, f_path.dentry, d_inode);
+		if (BPF_CORE_READ(inode, i_sb, s_magic) != OVERLAYFS_MAGIC)
+			return 0;
+	}
+	bpf_probe_read_kernel(&upper, sizeof(upper), (void *)inode + bpf_core_type_size(struct inode));
+	return upper ? LAYER_UPPER : LAYER_LOWER;
+}
+
+static __always_inline __u32 file_dev(__u64 file)
+{
+	return conv_dev(BPF_CORE_READ((struct file *)file, f_inode, i_sb, s_dev));
+}
+
+static __always_inline __u64 file_ino(__u64 file)
+{
+	return BPF_CORE_READ((struct file *)file, f_inode, i_ino);
+}
+
+/* Flags of an open that only the opened file knows. */
+static __always_inline __u32 file_open_flags(__u64 file)
+{
+	__u32 layer = file_layer(file), out = 0;
+
+	if (BPF_CORE_READ((struct file *)file, f_mode) & F_CREATED_BIT)
+		out |= 0x4000;
+	if (layer == LAYER_UPPER)
+		out |= 0x8000;
+	else if (layer == LAYER_LOWER)
+		out |= 0x10000;
+	return out;
+}
+
+/* Is tmp from `from` to its end the text at rec[str_pos]? Both have n bytes with their NULs. In words: a byte loop is too much for the verifier. */
+__noinline int same_text(__u32 slot, __u32 from, __u32 n)
+{
+	struct scratch *s = scratch_get(slot);
+	__u32 at, words = n >> 3, i;
+	__u64 a, b;
+
+	if (!s || n > TMP_SIZE)
+		return 0;
+	at = s->str_pos;
+	for (i = 0; i < TMP_SIZE / 8; i++) {
+		if (i >= words)
+			break;
+		a = *(__u64 *)(s->rec + ((at + i * 8) & REC_MASK));
+		b = *(__u64 *)(s->tmp + ((from + i * 8) & (TMP_SIZE - 1)));
+		if (a != b)
+			return 0;
+	}
+	a = *(__u64 *)(s->rec + ((at + words * 8) & REC_MASK));
+	b = *(__u64 *)(s->tmp + ((from + words * 8) & (TMP_SIZE - 1)));
+	return !((a ^ b) & ((1ULL << ((n & 7) * 8)) - 1)); /* the bytes of the last, partial word */
+}
+
+/* Without place in any tree and not the root of a mount either. */
+static __always_inline bool is_pseudo(struct file *f)
+{
+	struct dentry *d = BPF_CORE_READ(f, f_path.dentry);
+
+	return is_unrooted((__u64)d) && BPF_CORE_READ(f, f_path.mnt, mnt_root) != d;
+}
+
+/* The real path of the opened file s->file, if it is not what the argument (the last text put) says; relative arguments are compared below the directory
+ * they start at (dirfd or the working directory). Adds KEV_X_REALPATH's parameter, absent where equal. */
+__noinline int put_realpath(__u32 slot, __s32 dirfd)
+{
+	struct scratch *s = scratch_get(slot);
+	struct task_struct *t = task_current();
+	struct file *f, *df;
+	__u32 skip = 0, n;
+
+	if (!s)
+		return 0;
+	f = (struct file *)s->file;
+	n = s->str_len;
+	if (!f || n < 2 || is_pseudo(f)) {
+		put_absent(s);
+		return 0;
+	}
+	walk_start(s, (__u64)BPF_CORE_READ(f, f_path.dentry), (__u64)BPF_CORE_READ(f, f_path.mnt));
+	walk_set_root(s, t);
+	if (s->rec[s->str_pos & REC_MASK] != '/') {
+		skip = 1; /* the walked path has a slash in front of the first name */
+		if (dirfd == -100) {
+			s->base_dentry = (__u64)BPF_CORE_READ(t, fs, pwd.dentry);
+			s->base_mnt = mount_of((__u64)BPF_CORE_READ(t, fs, pwd.mnt));
+		} else {
+			df = (struct file *)file_of_fd(t, dirfd);
+			s->base_dentry = (__u64)BPF_CORE_READ(df, f_path.dentry);
+			s->base_mnt = mount_of((__u64)BPF_CORE_READ(df, f_path.mnt));
+		}
+		if (s->base_dentry == s->root_dentry && s->base_mnt == s->root_mnt)
+			s->base_dentry = 0; /* the root ends the walk anyway */
+	}
+	if (walk_up(slot) < 0 && walk_up(slot) < 0) {
+		s->trunc = 1; /* deeper than we follow */
+		put_absent(s);
+		return 0;
+	}
+	if ((s->walk_end == WALK_BASE || !skip || !s->base_dentry) && TMP_SIZE - s->walk_pos - skip == n && same_text(slot, s->walk_pos + skip, n)) {
+		put_absent(s);
+		return 0;
+	}
+	s->base_dentry = 0;
+	if (s->walk_end == WALK_BASE && walk_up(slot) < 0) {
+		put_absent(s);
+		return 0;
+	}
+	put_walked(s);
+	return 0;
+}
