@@ -15,6 +15,7 @@
 #define AF_IPV4 2
 #define AF_PACKET_ 17
 #define CAPS_ALL 0x1ffffffffffULL
+#define CONTAINERS_START_NS 7000000000LL /* since boot: all containers were started together */
 #define CAPS_CONTAINER 0xa80425fbULL /* the usual set of a container that is not privileged */
 
 size_t syn_cgroups(const struct syn_proc *p, char *buf, size_t cap)
@@ -196,10 +197,10 @@ int syn_build_task(void *buf, const struct syn_proc *p)
 	kev_build_int(&b, 700);
 	kev_build_int(&b, p->pid); /* vtgid, vpid */
 	kev_build_int(&b, p->pid);
-	kev_build_int(&b, 0);
+	kev_build_int(&b, p->container == SYN_NO_CONTAINER ? 0 : (int64_t)(SYN_BOOT_EPOCH_NS + CONTAINERS_START_NS));
 	cgroups(&b, p);
 	text(&b, "/");
-	kev_build_int(&b, (int64_t)p->start_ns);
+	kev_build_int(&b, (int64_t)(SYN_BOOT_EPOCH_NS + p->start_ns));
 	kev_build_int(&b, p->tty);
 	kev_build_int(&b, p->tty ? 1000 : UINT32_MAX); /* login uid */
 	return finish(&b);
@@ -242,7 +243,7 @@ static int build_fork(void *buf, struct syn_proc *actor, struct syn_proc *child,
 	kev_build_int(&b, child->gid);
 	text(&b, actor->prog->comm);
 	kev_build_int(&b, (int64_t)child->start_ns);
-	kev_build_int(&b, 0);
+	kev_build_int(&b, child->container == SYN_NO_CONTAINER ? 0 : CONTAINERS_START_NS);
 	kev_build_int(&b, actor->tty ? 600 : actor->pid);
 	kev_build_int(&b, actor->pid);
 	cgroups(&b, child);
