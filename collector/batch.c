@@ -77,7 +77,7 @@ static int take_one(struct col_batch *b, struct col_out *o)
 	if (r <= 0) {
 		if (b->in_snapshot && (r == 0 || r == -ENODATA) && end_snapshot(b, o, clock_epoch_ns()) < 0)
 			return -EBADMSG;
-		return r;
+		return r == -EBADMSG ? -EIO : r; /* -EBADMSG is the raw ring's */
 	}
 	bool beyond = !got.is_state && is_beyond(b, got.epoch_ns);
 	if (b->skip_to) {

@@ -159,7 +159,7 @@ static void take(struct drv_bpf *b, struct ring *r, struct drv_record *ret)
 	ret->p = b->buf;
 	ret->len = n;
 	ret->epoch_ns = h->ts_ns + (uint64_t)b->offset_ns;
-	ret->is_state = h->type >= KEV_CODE_SAKER_IFACE || h->flags & KEV_F_SNAPSHOT; /* saker's own codes are not events */
+	ret->is_state = h->flags & KEV_F_SNAPSHOT; /* saker_fork is an event: the kernel counts it as seen */
 }
 
 static int bpf_next(struct drv_source *s, struct drv_record *ret_rec)
