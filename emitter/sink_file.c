@@ -26,6 +26,8 @@ static int sink_file_send(struct sink *k, struct batch *b)
 
 	if (r == 0 && k->output->fsync == OUTPUT_FSYNC_BATCH)
 		r = sync_now(k, 0);
+	if (r < 0 && b->n_sent == b->n)
+		b->sent_bytes = b->n_sent = 0; /* written, but perhaps not on the disk: all of it again */
 	return r;
 }
 
