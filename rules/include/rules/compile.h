@@ -56,3 +56,5 @@ struct rules_result {
 
 /* Compile all files in order. Errors and warnings go to @d, all of them. 0 and a result; -EINVAL if there was any error (result untouched). */
 int rules_compile(const struct rules_file *files, size_t n_files, const struct rules_options *opt, struct diag *d, struct rules_result *ret_result);
+/* The rule that `saker test-alert` triggers: to be compiled as the first file. Tagged saker_test_alert: goes to all outputs, cannot be disabled. */
+const char *rules_builtin_text(size_t *ret_n);

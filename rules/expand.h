@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Conditions before parsing: exceptions pasted in, list names replaced by their items. */
+
+#include "collector.h"
+
+/* "(" condition ")" and not (...) for every exception that has values. -EINVAL after reporting. */
+int expand_exceptions(struct collector *c, const struct rule_def *r, struct ptext *ret);
+/* Every list one level deep; marks the lists used by lists. */
+int expand_flatten(struct collector *c);
+/* List names in the text by their items, once over all lists in order. */
+int expand_lists(struct collector *c, struct ptext *t);
+/* Macro names of a parsed condition to their trees. @visibility: only macros first defined below it are seen (UINT32_MAX: all). */
+bool expand_macros(struct collector *c, struct ast *n, uint32_t visibility);
+/* Parse and resolve all macros. */
+void expand_parse_macros(struct collector *c);
