@@ -92,7 +92,7 @@ static void consider(const char *word, const char *known, unsigned *best, const 
 	}
 }
 
-static int refuse_unknown(const char *kind, const char *word, bool is_verb)
+static int refuse_unknown(const char *kind, const char *word, bool is_verb, enum args_verb verb)
 {
 	unsigned best = 4; /* farther than three letters is no help */
 	const char *near = NULL;
@@ -100,7 +100,8 @@ static int refuse_unknown(const char *kind, const char *word, bool is_verb)
 	for (size_t i = 0; is_verb && i < ARRAY_LEN(verbs); i++)
 		consider(word, verbs[i].name, &best, &near);
 	for (size_t i = 0; !is_verb && i < ARRAY_LEN(options); i++)
-		consider(word, options[i].full, &best, &near);
+		if (options[i].verbs & VERB_BIT(verb))
+			consider(word, options[i].full, &best, &near);
 	if (near)
 		(void)fprintf(stderr, "saker: error: unknown %s '%s'; did you mean '%s'?\n", kind, word, near);
 	else
@@ -108,7 +109,7 @@ static int refuse_unknown(const char *kind, const char *word, bool is_verb)
 	return -EINVAL;
 }
 
-static int refuse_option(const char *word)
+static int refuse_option(const char *word, enum args_verb verb)
 {
 	for (size_t i = 0; i < ARRAY_LEN(removed); i++) {
 		if (strcmp(word, removed[i].name) != 0)
@@ -119,7 +120,7 @@ static int refuse_option(const char *word)
 			(void)fprintf(stderr, "saker: error: Falco's option '%s' was removed and has no meaning here\n", word);
 		return -EINVAL;
 	}
-	return refuse_unknown("option", word, false);
+	return refuse_unknown("option", word, false, verb);
 }
 
 static const struct option_row *find_option(const char *word)
@@ -217,7 +218,7 @@ static int parse_option(struct args *a, int argc, char **argv, int *i)
 	const struct option_row *o = match(argv[*i], name, sizeof(name), &value);
 
 	if (!o || !(o->verbs & VERB_BIT(a->verb)))
-		return refuse_option(name);
+		return refuse_option(name, a->verb);
 	if (value && !o->arg) {
 		(void)fprintf(stderr, "saker: error: option '%s' takes no value\n", name);
 		return -EINVAL;
@@ -246,7 +247,7 @@ int args_parse(int argc, char **argv, struct args *ret_args)
 			if (strcmp(argv[i], verbs[j].name) == 0)
 				a.verb = verbs[j].verb;
 		if (a.verb == VERB_RUN)
-			return refuse_unknown("command", argv[i], true);
+			return refuse_unknown("command", argv[i], true, VERB_RUN);
 	}
 	for (int i = has_verb ? 2 : 1; i < argc; i++) {
 		int r;

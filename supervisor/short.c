@@ -160,9 +160,10 @@ static int short_start(struct sup *s, struct short_run *run, enum plan_type type
 	sup_child_init(&run->child, &run->proc);
 	s->current_short = &run->child;
 	r = sup_spawn(s, &run->child, argv);
-	if (r == 0)
-		r = sup_send_hello(s, &run->child);
-	return r;
+	if (r < 0)
+		return r; /* it was logged */
+	r = sup_send_hello(s, &run->child);
+	return r < 0 ? log_err_errno(r, "start %s", run->proc.name) : 0;
 }
 
 /* Waits for its end. 0 if it said that all is well; else negative errno, and it was logged. */
@@ -171,10 +172,11 @@ static int short_finish(struct sup *s, struct short_run *run, int r)
 	struct sup_child *c = &run->child;
 	uint64_t deadline = clock_mono_ns() + SHORT_TIME_NS;
 
-	if (r == 0)
+	if (r == 0) {
 		r = sup_send(c, CTL_START, FD_NONE, 0, NULL, -1);
-	if (r < 0)
-		log_err_errno(r, "start %s", run->proc.name);
+		if (r < 0)
+			log_err_errno(r, "start %s", run->proc.name);
+	}
 	while (c->pid > 0) {
 		if (r < 0 || s->stop_asked || clock_mono_ns() > deadline)
 			(void)kill(c->pid, SIGKILL);
@@ -306,8 +308,11 @@ int sup_run_loader(struct sup *s)
 	if (!run)
 		return log_err_errno(-ENOMEM, "start");
 	r = short_start(s, run, PLAN_LOADER, s->config->uids_first + plan_row(PLAN_LOADER)->uid_slot, argv);
-	if (r == 0)
+	if (r == 0) {
 		r = sup_send(&run->child, CTL_FD, FD_SETTINGS, 0, "settings", s->settings_fd);
+		if (r < 0)
+			log_err_errno(r, "hand over to the loader");
+	}
 	r = short_finish(s, run, r);
 	free(run);
 	return r < 0 ? r : sup_bpf_map(s);

@@ -22,13 +22,13 @@
 
 #include "sup.h"
 
-#define SPAWN_ENV_MAX 32
+#define SPAWN_ENV_MAX 1024
 #define SPAWN_FD_FREE 10 /* descriptors are moved above those that the child gets */
 
 extern char **environ;
 
-/* What a stage may know of our environment. */
-static bool env_passes(const char *e)
+/* What a program may know of our environment. The policy's runs expand ${VAR} in configuration texts, so they get it all but what steers the dynamic loader. */
+static bool env_passes(const char *e, enum plan_type type)
 {
 	static const char *const kept[] = {
 		"TZ=",
@@ -39,6 +39,8 @@ static bool env_passes(const char *e)
 #endif
 	};
 
+	if (type == PLAN_POLICY)
+		return strncmp(e, "LD_", 3) != 0;
 	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
 		if (strncmp(e, kept[i], strlen(kept[i])) == 0)
 			return true;
@@ -112,7 +114,7 @@ int sup_spawn(struct sup *s, struct sup_child *c, char *const *argv)
 	if (program < 0)
 		return program;
 	for (char **e = environ; *e && n_env < SPAWN_ENV_MAX; e++)
-		if (env_passes(*e))
+		if (env_passes(*e, c->proc->type))
 			env[n_env++] = *e;
 	c->line_n = 0;
 	c->done = c->has_result = false;
