@@ -30,6 +30,8 @@ static int parse_port(const char *text, size_t n, uint64_t *ret)
 {
 	uint64_t v = 0;
 
+	if (n > 19)
+		return -ERANGE;
 	for (size_t i = 0; i < n; i++) {
 		if (text[i] < '0' || text[i] > '9') {
 			for (const struct service *s = services; s->name; s++)

@@ -72,12 +72,11 @@ static void warn_value(struct cx *cx, struct ast *n, const struct ast_val *v)
 static struct ast_problem *check_one_const(struct cx *cx, struct ast *n, const struct tval *lhs, const struct ast_val *v, struct tconst *ret)
 {
 	const struct ast_check *c = n->check;
-	bool is_name = c->op == IMG_OP_EQ || c->op == IMG_OP_NE || c->op == IMG_OP_IN || c->op == IMG_OP_INTERSECTS;
 	const char *why = "out of memory";
 
 	if (check_const(cx, lhs->ft, img_type_of_element(lhs->type), c->op, v->text, v->n, ret, &why) < 0)
 		return check_problem(cx, v->pos, v->length, NULL, false, "%s (compared with '%s')", why, lhs->text);
-	if (is_evt_type(lhs) && is_name && !evname_is_known(v->text, v->n))
+	if (is_evt_type(lhs) && !evname_is_known(v->text, v->n))
 		return check_problem(cx, v->pos, v->length, cx_did_you_mean(cx, evname_nearest(v->text, v->n)), true, "unknown event type '%s'", v->text);
 	warn_value(cx, n, v);
 	return NULL;
@@ -111,7 +110,7 @@ static struct ast_problem *check_rhs_value(struct cx *cx, const struct ast *n, s
 	if (!tc->rhs)
 		return p;
 	tc->rhs_kind = IMG_RHS_EXPR;
-	if (is_evt_type(tc->lhs))
+	if (is_evt_type(tc->lhs) && (c->op == IMG_OP_EQ || c->op == IMG_OP_NE || c->op == IMG_OP_IN))
 		return check_problem(cx, v->pos, v->length, NULL, false, "'evt.type' can only be compared with constants");
 	if ((tc->lhs->flags | tc->rhs->flags) & FF_NO_RHS)
 		return check_problem(cx, v->pos, v->length, NULL, false, "'%s' cannot be compared with another field",
