@@ -62,7 +62,7 @@ int col_out_event(struct col_out *o, struct rec_head *rec, const void *p, size_t
 	int r = take(o, rec, p, len, &k, reterr_why);
 
 	if (r < 0) {
-		stats_add(&o->stats->loss[LOSS_COLLECTOR_MALFORMED], 1);
+		o->n_lost++; /* counted when it cannot be taken again any more */
 		return r;
 	}
 	o->seq++;
@@ -126,9 +126,11 @@ static void count_batch(struct col_out *o)
 		stats_add(&o->stats->by_class[o->counted[i].cls], 1);
 	}
 	stats_add(&o->stats->records_out, o->n_batch);
+	stats_add(&o->stats->loss[LOSS_COLLECTOR_MALFORMED], o->n_lost);
 	stats_set(&o->stats->raw_events, o->seq);
 	stats_set(&o->stats->events, o->seq + stats_get(&o->stats->loss[LOSS_COLLECTOR_MALFORMED]));
 	o->n_counted = 0;
+	o->n_lost = 0;
 	o->n_batch = 0;
 }
 

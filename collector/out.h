@@ -28,6 +28,7 @@ struct col_out {
 		uint8_t cls;
 	} counted[COL_BATCH_MAX]; /* events of the batch, for the statistics */
 	unsigned n_counted;
+	unsigned n_lost; /* malformed events since the last publish */
 };
 
 /* Room for one record of up to @max bytes (header included). 0; -EAGAIN: no room; -EBADMSG: the reader's cursor cannot be (ring fault). */
