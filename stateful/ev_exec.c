@@ -37,6 +37,7 @@ static void new_image(struct st_ctx *c, struct st_thread *t)
 		t->files = copy;
 	}
 	st_fd_remove_cloexec(&core->fds, t->files);
+	t->n_threads = 1;
 	t->dead = false;
 	t->placeholder = false;
 }

@@ -59,3 +59,13 @@ bool st_host_pick(const struct st_host *h, unsigned family, const uint8_t *remot
 	}
 	return false;
 }
+
+void st_host_set_listening(struct st_host *h, uint16_t port)
+{
+	h->listening[port / 8] |= (uint8_t)(1u << port % 8);
+}
+
+bool st_host_is_listening(const struct st_host *h, uint16_t port)
+{
+	return h->listening[port / 8] & (1u << port % 8);
+}

@@ -13,6 +13,8 @@
 
 #include "container_id.h"
 
+#define ROOT_CGROUP 1 /* 0: not told; 1: everybody's where the hierarchy is not used */
+
 static struct st_cgroup *cache_slot(struct st_core *core, uint64_t cgroup_id)
 {
 	return &core->cgroup_cache[hash_u64(cgroup_id) % ST_CGROUP_CACHE];
@@ -26,7 +28,7 @@ void st_set_cgroups(struct st_core *core, struct st_thread *t, struct span cgrou
 		return;
 	(void)st_thread_set_strings(&core->threads, t, ST_CGROUPS, cgroups); /* nobody asks how many */
 	st_thread_set_text(&core->threads, t, ST_CONTAINER, st_container_id(st_thread_text(&core->threads, t, ST_CGROUPS)));
-	if (!cgroup_id)
+	if (cgroup_id <= ROOT_CGROUP)
 		return;
 	t->cgroup_id = cgroup_id;
 	known = cache_slot(core, cgroup_id);
@@ -39,7 +41,7 @@ void st_guess_cgroups(struct st_core *core, struct st_thread *t, uint64_t cgroup
 {
 	struct st_cgroup *known = cache_slot(core, cgroup_id);
 
-	if (!cgroup_id || known->id != cgroup_id)
+	if (cgroup_id <= ROOT_CGROUP || known->id != cgroup_id)
 		return;
 	t->cgroup_id = cgroup_id;
 	st_text_share(&core->texts, &t->text[ST_CGROUPS], known->cgroups);

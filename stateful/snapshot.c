@@ -180,7 +180,7 @@ static uint8_t l4_of(uint64_t type, uint64_t proto)
 	}
 }
 
-/* Bound and listening: the local side is the server's. Connected: as if we had called connect(), for nothing tells who did. */
+/* Bound and listening: the local side is the server's. Connected: a local port that something listens on makes us the server, else we are the client. */
 static void on_inet(struct st_ctx *c, enum st_family family, size_t n_ip)
 {
 	const struct kev *k = &c->kev;
@@ -198,6 +198,8 @@ static void on_inet(struct st_ctx *c, enum st_family family, size_t n_ip)
 	if (!t.dport && !t.sport)
 		return; /* just made */
 	if (!t.dport) {
+		if (f->l4 == EV_L4_TCP)
+			st_host_set_listening(&c->core->host, t.sport);
 		st_tuple_swap(&t);
 		st_fd_set_type(&c->core->fds, f, family == ST_AF_INET ? EV_FD_IPV4_SERVER : EV_FD_IPV6_SERVER);
 		memset(t.sip, 0, sizeof(t.sip));
@@ -206,6 +208,10 @@ static void on_inet(struct st_ctx *c, enum st_family family, size_t n_ip)
 	} else {
 		f->role = EV_ROLE_CLIENT;
 		f->flags |= EV_FD_CONNECTED;
+		if (f->l4 == EV_L4_TCP && st_host_is_listening(&c->core->host, t.sport)) {
+			f->role = EV_ROLE_SERVER;
+			st_tuple_swap(&t);
+		}
 		f->name = st_text_new(&c->core->texts, st_tuple_name(&t, f->l4, name));
 	}
 	memcpy(f->sip, t.sip, sizeof(f->sip));
