@@ -65,13 +65,13 @@ void spsc_consumer_done(struct spsc_consumer *c)
 	*c = (struct spsc_consumer){ 0 };
 }
 
-/* Takes the producer's head if it can be true: not behind what was seen, not further than the ring is long. */
+/* Takes the producer's head if it can be true: not behind what was seen, not further than the ring is long. Called when all that was seen is taken. */
 static int head_refresh(struct spsc_consumer *c)
 {
 	/* acquire: pairs with the release of head in spsc_publish(): the records below it are written */
 	uint64_t head = atomic_load_acquire(&c->page->head);
 
-	if (head < c->head_seen || !spsc_positions_ok(head, c->pos, c->size))
+	if (!spsc_positions_ok(head, c->pos, c->size))
 		return -EBADMSG;
 	c->head_seen = head;
 	return 0;

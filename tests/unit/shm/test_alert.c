@@ -182,6 +182,53 @@ static void test_alert_validate__overlapping_texts__refused(void **state)
 	assert_int_equal(alert_validate(&a->h), -EBADMSG);
 }
 
+/* An alert made by hand with so many fields and tags that are right each. */
+static int validate_many(unsigned n_fields, unsigned n_tags)
+{
+	struct alert *a = (struct alert *)buf;
+	struct rec_writer w = { .buf = (uint8_t *)buf, .cap = sizeof(buf), .n = sizeof(*a) };
+	char key[16];
+
+	memset(buf, 0, sizeof(buf));
+	a->h.ring.type = REC_ALERT;
+	a->n_fields = (uint16_t)n_fields;
+	a->n_tags = (uint16_t)n_tags;
+	a->fields_off = sizeof(*a);
+	a->tags_off = (uint32_t)(sizeof(*a) + n_fields * sizeof(struct alert_field));
+	w.n = a->tags_off + n_tags * sizeof(struct rec_str);
+	a->rule_name = rec_add_text(&w, SPAN_LIT("r"));
+	for (unsigned i = 0; i < n_fields || i < n_tags; i++) {
+		(void)snprintf(key, sizeof(key), "k%03u", i);
+		if (i < n_fields)
+			field(a, i)->key = rec_add_text(&w, span_str(key));
+		if (i < n_tags)
+			*tag(a, i) = rec_add_text(&w, span_str(key));
+	}
+	assert_true(rec_finish(&w) > 0);
+	return alert_validate(&a->h);
+}
+
+static void test_alert_validate__number_of_fields_and_tags__limited(void **state)
+{
+	(void)state;
+	assert_int_equal(validate_many(ALERT_FIELDS_MAX, ALERT_TAGS_MAX), 0);
+	assert_int_equal(validate_many(ALERT_FIELDS_MAX + 1, 0), -EBADMSG);
+	assert_int_equal(validate_many(0, ALERT_TAGS_MAX + 1), -EBADMSG);
+	assert_int_equal(validate_many(0, 0), 0);
+}
+
+static void test_alert_validate__table_inside_the_head__refused(void **state)
+{
+	struct alert *a = (struct alert *)buf;
+
+	(void)state;
+	assert_int_equal(validate_many(1, 0), 0);
+	a->message = field(a, 0)->key; /* so that a field at the head's last 8 bytes would have a key and zeros */
+	memset(a + 1, 0, sizeof(struct alert_field));
+	a->fields_off = sizeof(*a) - 8;
+	assert_int_equal(alert_validate(&a->h), -EBADMSG);
+}
+
 static void test_alert_id_make__inputs__each_counts(void **state)
 {
 	const uint8_t run[2][16] = { "run", "rum" };
@@ -220,6 +267,8 @@ int main(void)
 		cmocka_unit_test(test_alert_validate__each_bad_head_field__refused),
 		cmocka_unit_test(test_alert_validate__bad_fields_and_tags__refused),
 		cmocka_unit_test(test_alert_validate__overlapping_texts__refused),
+		cmocka_unit_test(test_alert_validate__number_of_fields_and_tags__limited),
+		cmocka_unit_test(test_alert_validate__table_inside_the_head__refused),
 		cmocka_unit_test(test_alert_id_make__inputs__each_counts),
 		cmocka_unit_test(test_alert_priority_str__range),
 	};

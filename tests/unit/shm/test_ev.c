@@ -154,6 +154,59 @@ static void test_ev_validate__bad_attachments__refused(void **state)
 		refuse_patched(i, cases[i].off, &cases[i].value, cases[i].n);
 }
 
+/* n_params parameters of length 0 at @at, otherwise right: only the number or the place is wrong. */
+static int validate_empty_params(uint16_t n_params, uint32_t at)
+{
+	struct ev *ev = (struct ev *)buf;
+	struct ev_view v;
+
+	memset(buf, 0, 512);
+	*ev = (struct ev){
+		.h.ring = { .len = 512, .type = REC_EVENT }, .type = KEV_CODE_SYSCALL_OPENAT_2_X, .n_params = n_params, .params_off = at,
+	};
+	return ev_validate(&ev->h, SAMPLE_SLOTS, &v);
+}
+
+static void test_ev_validate__parameters_by_number_and_place(void **state)
+{
+	(void)state;
+	assert_int_equal(validate_empty_params(KEV_PARAMS_MAX, 72), 0);
+	assert_int_equal(validate_empty_params(KEV_PARAMS_MAX + 1, 72), -EBADMSG);
+	assert_int_equal(validate_empty_params(1, 76), -EBADMSG);
+	assert_int_equal(validate_empty_params(1, 74), -EBADMSG);
+	assert_int_equal(validate_empty_params(0, 64), -EBADMSG);
+	assert_int_equal(validate_empty_params(0, 512), 0);
+	assert_int_equal(validate_empty_params(1, 512), -EBADMSG);
+	assert_int_equal(validate_empty_params(0, 520), -EBADMSG);
+}
+
+static void test_ev_validate__attachments_by_number(void **state)
+{
+	struct span none[20] = { 0 };
+	struct ev *ev = (struct ev *)buf;
+	struct rec_writer w;
+	struct ev_view v;
+	struct ev_att *more;
+	uint32_t end;
+
+	(void)state;
+	ev_begin(&w, buf, sizeof(buf));
+	ev->type = KEV_CODE_SYSCALL_OPENAT_2_X;
+	ev_add_params(&w, none, ARRAY_LEN(none));
+	for (uint16_t i = 0; i < EV_ATTS_MAX; i++)
+		ev_add_att_text(&w, EV_ATT_PATH, i, SPAN_LIT("/"));
+	end = (uint32_t)rec_finish(&w);
+	assert_int_equal(ev_validate(&ev->h, SAMPLE_SLOTS, &v), 0);
+	assert_int_equal(v.n_atts, EV_ATTS_MAX);
+	more = (struct ev_att *)((uint8_t *)buf + end);
+	*more = (struct ev_att){ .kind = EV_ATT_PATH, .index = EV_ATTS_MAX, .n = 1 };
+	*(uint64_t *)(more + 1) = 0;
+	ev->h.ring.len = end + 16;
+	assert_int_equal(ev_validate(&ev->h, SAMPLE_SLOTS, &v), 0);
+	ev->n_atts++;
+	assert_int_equal(ev_validate(&ev->h, SAMPLE_SLOTS, &v), -EBADMSG);
+}
+
 static void test_ev_add__no_room__fails(void **state)
 {
 	static const char big[SPSC_RECORD_MAX];
@@ -169,6 +222,14 @@ static void test_ev_add__no_room__fails(void **state)
 	ev_begin(&w, buf, 80);
 	ev_add_params(&w, &one, 1);
 	assert_int_equal(rec_finish(&w), -EMSGSIZE);
+	ev_begin(&w, buf, 88);
+	ev_add_params(&w, (struct span[]){ { big, 8 } }, 1);
+	assert_int_equal(rec_finish(&w), 88);
+	buf[11] = 0x5a;
+	ev_begin(&w, buf, 88);
+	ev_add_params(&w, (struct span[]){ { big, 9 } }, 1);
+	assert_int_equal(rec_finish(&w), -EMSGSIZE);
+	assert_int_equal(buf[11], 0x5a);
 	ev_begin(&w, buf, sizeof(buf));
 	ev_add_params(&w, &huge, 1); /* longer than a length can say */
 	assert_int_equal(rec_finish(&w), -EMSGSIZE);
@@ -192,6 +253,8 @@ int main(void)
 		cmocka_unit_test(test_ev_validate__each_bad_head_field__refused),
 		cmocka_unit_test(test_ev_validate__bad_parameters__refused),
 		cmocka_unit_test(test_ev_validate__bad_attachments__refused),
+		cmocka_unit_test(test_ev_validate__parameters_by_number_and_place),
+		cmocka_unit_test(test_ev_validate__attachments_by_number),
 		cmocka_unit_test(test_ev_add__no_room__fails),
 	};
 

@@ -65,11 +65,26 @@ static void test_prec_validate__each_bad_field__refused(void **state)
 	}
 }
 
+static void test_prec_validate__length_not_a_multiple_of_8__refused(void **state)
+{
+	static struct {
+		struct prec p;
+		uint64_t more;
+	} rec;
+
+	(void)state;
+	rec.p = (struct prec){ .h.ring = { .len = sizeof(rec.p) + 8, .type = REC_PROC } };
+	assert_int_equal(prec_validate(&rec.p.h, 1), 0);
+	rec.p.h.ring.len -= 4;
+	assert_int_equal(prec_validate(&rec.p.h, 1), -EBADMSG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_prec_validate__good__accepted),
 		cmocka_unit_test(test_prec_validate__each_bad_field__refused),
+		cmocka_unit_test(test_prec_validate__length_not_a_multiple_of_8__refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
