@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Alert records: the door at the emitter, the id, and the builder at the evaluator.
- * The door reads a private copy from an evaluator's ring, hostile until it passes. Besides bounds it limits the sum of all texts to the record's length, so that
- * overlapping texts cannot blow a small record up to a large message. */
+ * The door reads a private copy from an evaluator's ring, hostile until it passes. Besides bounds
+ * it limits the sum of all texts to the record's length, so that overlapping texts cannot blow a
+ * small record up to a large message. */
 
 #include <shm/alert.h>
 
@@ -14,7 +15,8 @@
 
 #define ALERT_FLAGS (ALERT_DOUBTFUL | ALERT_INTERNAL | ALERT_TEST)
 
-static const char *const priorities[] = { "Emergency", "Alert", "Critical", "Error", "Warning", "Notice", "Informational", "Debug" };
+static const char *const priorities[] = {
+	"Emergency", "Alert", "Critical", "Error", "Warning", "Notice", "Informational", "Debug"};
 
 const char *alert_priority_str(unsigned priority)
 {
@@ -73,7 +75,8 @@ static int fields_check(const struct alert *a, uint32_t *budget)
 {
 	const struct alert_field *f = alert_fields(a);
 
-	if (a->n_fields > ALERT_FIELDS_MAX || table_check(a, a->fields_off, a->n_fields, sizeof(*f)) < 0)
+	if (a->n_fields > ALERT_FIELDS_MAX ||
+		table_check(a, a->fields_off, a->n_fields, sizeof(*f)) < 0)
 		return -EBADMSG;
 	for (unsigned i = 0; i < a->n_fields; i++) {
 		if (field_check(a, &f[i], budget) < 0)
@@ -104,26 +107,29 @@ int alert_validate(const struct rec_head *rec)
 	const struct alert *a = (const struct alert *)rec;
 	uint32_t len = rec->ring.len, budget = len;
 
-	if (rec->ring.type != REC_ALERT || len < sizeof(*a) || len > SPSC_RECORD_MAX || len % 8 != 0)
+	if (rec->ring.type != REC_ALERT || len < sizeof(*a) || len > SPSC_RECORD_MAX ||
+		len % 8 != 0)
 		return -EBADMSG;
 	if (a->priority >= ARRAY_LEN(priorities) || (a->flags & ~(uint32_t)ALERT_FLAGS) != 0)
 		return -EBADMSG;
 	if (a->rule_name.n == 0 || text_check(a, a->rule_name, &budget) < 0)
 		return -EBADMSG;
-	if (text_check(a, a->source, &budget) < 0 || text_check(a, a->host, &budget) < 0 || text_check(a, a->message, &budget) < 0)
+	if (text_check(a, a->source, &budget) < 0 || text_check(a, a->host, &budget) < 0 ||
+		text_check(a, a->message, &budget) < 0)
 		return -EBADMSG;
 	if (fields_check(a, &budget) < 0 || tags_check(a, &budget) < 0)
 		return -EBADMSG;
 	return 0;
 }
 
-void alert_id_make(const uint8_t run_id[16], uint64_t seq, struct span rule_name, uint8_t ret_id[16])
+void alert_id_make(
+	const uint8_t run_id[16], uint64_t seq, struct span rule_name, uint8_t ret_id[16])
 {
 	struct {
 		uint8_t run_id[16];
 		uint64_t seq;
 		uint64_t rule;
-	} in = { .seq = seq, .rule = hash_bytes(rule_name.p, rule_name.n, 0) };
+	} in = {.seq = seq, .rule = hash_bytes(rule_name.p, rule_name.n, 0)};
 	uint64_t half[2];
 
 	memcpy(in.run_id, run_id, sizeof(in.run_id));
@@ -138,10 +144,10 @@ void alert_id_make(const uint8_t run_id[16], uint64_t seq, struct span rule_name
 void alert_begin(struct alert_builder *b, void *buf, size_t cap)
 {
 	assert((uintptr_t)buf % 8 == 0 && cap >= sizeof(struct alert));
-	b->w = (struct rec_writer){ .buf = buf, .cap = cap, .n = sizeof(struct alert) };
+	b->w = (struct rec_writer){.buf = buf, .cap = cap, .n = sizeof(struct alert)};
 	b->n_fields = 0;
 	b->n_tags = 0;
-	*alert_head(b) = (struct alert){ .h.ring.type = REC_ALERT };
+	*alert_head(b) = (struct alert){.h.ring.type = REC_ALERT};
 }
 
 struct alert *alert_head(struct alert_builder *b)
@@ -169,7 +175,8 @@ void alert_add_tag(struct alert_builder *b, struct span tag)
 		b->w.failed = 1;
 	if (b->w.failed)
 		return;
-	/* Insertion keeps the table sorted without qsort(), which may allocate; a tag that is there already adds nothing. */
+	/* Insertion keeps the table sorted without qsort(), which may allocate; a tag that is there
+	 * already adds nothing. */
 	for (i = b->n_tags; i > 0; i--) {
 		int r = text_cmp(b->w.buf, b->tags[i - 1], s);
 
@@ -183,9 +190,10 @@ void alert_add_tag(struct alert_builder *b, struct span tag)
 	b->n_tags++;
 }
 
-void alert_add_field(struct alert_builder *b, struct span key, enum alert_value_type type, uint64_t num, struct span str)
+void alert_add_field(struct alert_builder *b, struct span key, enum alert_value_type type,
+	uint64_t num, struct span str)
 {
-	struct alert_field f = { .type = type, .num = num };
+	struct alert_field f = {.type = type, .num = num};
 	unsigned i;
 
 	assert(key.n > 0);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Event records: the door at the evaluator and the builder at the tracker.
- * The door reads a private copy from the tracker's ring, hostile until it passes; after it, every span and attachment of the view lies inside the record,
- * fixed-width parameters have their width or are absent, and texts end in NUL. */
+ * The door reads a private copy from the tracker's ring, hostile until it passes; after it, every
+ * span and attachment of the view lies inside the record, fixed-width parameters have their width
+ * or are absent, and texts end in NUL. */
 
 #include <shm/ev.h>
 
@@ -53,7 +54,7 @@ static int params_check(const struct ev *ev, struct ev_view *v)
 
 		if (n > left || param_check(v->info, i, p, n) < 0)
 			return -EBADMSG;
-		v->param[i] = (struct span){ .p = n > 0 ? p : NULL, .n = n };
+		v->param[i] = (struct span){.p = n > 0 ? p : NULL, .n = n};
 		off += n;
 		left -= n;
 	}
@@ -129,10 +130,11 @@ static int atts_check(const struct ev *ev, struct ev_view *v)
 int ev_validate(const struct rec_head *rec, uint32_t max_slots, struct ev_view *ret_view)
 {
 	const struct ev *ev = (const struct ev *)rec;
-	struct ev_view v = { .ev = ev };
+	struct ev_view v = {.ev = ev};
 	uint32_t len = rec->ring.len;
 
-	if (rec->ring.type != REC_EVENT || len < sizeof(*ev) || len > SPSC_RECORD_MAX || len % 8 != 0)
+	if (rec->ring.type != REC_EVENT || len < sizeof(*ev) || len > SPSC_RECORD_MAX ||
+		len % 8 != 0)
 		return -EBADMSG;
 	if (ev->slot >= max_slots && ev->slot != PREC_NO_SLOT)
 		return -EBADMSG;
@@ -158,7 +160,7 @@ const struct ev_att *ev_att_find(const struct ev_view *v, enum ev_att_kind kind,
 
 struct span ev_att_text(const struct ev_att *a)
 {
-	return (struct span){ .p = ev_att_data(a), .n = a->n - 1 };
+	return (struct span){.p = ev_att_data(a), .n = a->n - 1};
 }
 
 void ev_begin(struct rec_writer *w, void *buf, size_t cap)
@@ -166,10 +168,11 @@ void ev_begin(struct rec_writer *w, void *buf, size_t cap)
 	struct ev *ev = buf;
 
 	assert((uintptr_t)buf % 8 == 0);
-	*w = (struct rec_writer){ .buf = buf, .cap = cap, .n = sizeof(*ev), .failed = cap < sizeof(*ev) };
+	*w = (struct rec_writer){
+		.buf = buf, .cap = cap, .n = sizeof(*ev), .failed = cap < sizeof(*ev)};
 	if (w->failed)
 		return;
-	*ev = (struct ev){ .h.ring.type = REC_EVENT, .params_off = sizeof(*ev) };
+	*ev = (struct ev){.h.ring.type = REC_EVENT, .params_off = sizeof(*ev)};
 }
 
 /* Zeroed room of n bytes at the next multiple of 8; NULL (and failed) if there is none. */
@@ -222,13 +225,14 @@ static void *att_reserve(struct rec_writer *w, enum ev_att_kind kind, uint16_t i
 	a = reserve_aligned(w, sizeof(*a) + n);
 	if (!a)
 		return NULL;
-	*a = (struct ev_att){ .kind = (uint16_t)kind, .index = index, .n = (uint32_t)n };
+	*a = (struct ev_att){.kind = (uint16_t)kind, .index = index, .n = (uint32_t)n};
 	if (ev->n_atts++ == 0)
 		ev->atts_off = (uint32_t)((uint8_t *)a - w->buf);
 	return a + 1;
 }
 
-void ev_add_att(struct rec_writer *w, enum ev_att_kind kind, uint16_t index, const void *data, size_t n)
+void ev_add_att(
+	struct rec_writer *w, enum ev_att_kind kind, uint16_t index, const void *data, size_t n)
 {
 	void *p = att_reserve(w, kind, index, n);
 
@@ -246,16 +250,17 @@ void ev_add_att_text(struct rec_writer *w, enum ev_att_kind kind, uint16_t index
 
 static struct rec_str put_text(struct rec_writer *w, char **at, struct span s)
 {
-	struct rec_str text = { .off = (uint32_t)((uint8_t *)*at - w->buf), .n = (uint32_t)s.n };
+	struct rec_str text = {.off = (uint32_t)((uint8_t *)*at - w->buf), .n = (uint32_t)s.n};
 
 	if (!s.p)
-		return (struct rec_str){ 0 };
+		return (struct rec_str){0};
 	memcpy(*at, s.p, s.n);
 	*at += s.n + 1;
 	return text;
 }
 
-void ev_add_att_fd(struct rec_writer *w, enum ev_att_kind kind, uint16_t index, const struct ev_fd *fd, struct span name, struct span nameraw)
+void ev_add_att_fd(struct rec_writer *w, enum ev_att_kind kind, uint16_t index,
+	const struct ev_fd *fd, struct span name, struct span nameraw)
 {
 	size_t n = sizeof(*fd) + (name.p ? name.n + 1 : 0) + (nameraw.p ? nameraw.n + 1 : 0);
 	struct ev_fd *out = att_reserve(w, kind, index, n);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The door of thread records: one check at the evaluator, then only accessors. Input: a private copy from the tracker's ring; hostile until it passes. */
+/* The door of thread records: one check at the evaluator, then only accessors. Input: a private
+ * copy from the tracker's ring; hostile until it passes. */
 
 #include <shm/prec.h>
 
@@ -7,7 +8,8 @@
 #include <string.h>
 
 #define PREC_FLAGS (PREC_MAIN | PREC_PLACEHOLDER | PREC_IN_CHILD_PIDNS)
-#define PREC_EXE_FLAGS (PREC_EXE_WRITABLE | PREC_EXE_UPPER_LAYER | PREC_EXE_FROM_MEMFD | PREC_EXE_LOWER_LAYER)
+#define PREC_EXE_FLAGS                                                                             \
+	(PREC_EXE_WRITABLE | PREC_EXE_UPPER_LAYER | PREC_EXE_FROM_MEMFD | PREC_EXE_LOWER_LAYER)
 
 int rec_strings_check(const void *rec, struct rec_str s, uint32_t *ret_n)
 {
@@ -37,7 +39,8 @@ int prec_validate(const struct rec_head *rec, uint32_t max_slots)
 	if ((p->flags & ~PREC_FLAGS) != 0 || (p->exe_flags & ~PREC_EXE_FLAGS) != 0)
 		return -EBADMSG;
 
-	const struct rec_str texts[] = { p->comm, p->exe, p->exepath, p->args, p->env, p->cwd, p->root, p->cgroups, p->container_id };
+	const struct rec_str texts[] = {p->comm, p->exe, p->exepath, p->args, p->env, p->cwd,
+		p->root, p->cgroups, p->container_id};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		if (rec_str_check(p, sizeof(*p), len, texts[i]) < 0)

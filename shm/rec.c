@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Records in general: names of their types, texts inside them, the check of the small ones, and the writer that appends texts.
- * Checks read a private copy that came from another process and is hostile until they pass; the writer's input is the caller's own. */
+/* Records in general: names of their types, texts inside them, the check of the small ones, and the
+ * writer that appends texts. Checks read a private copy that came from another process and is
+ * hostile until they pass; the writer's input is the caller's own. */
 
 #include <shm/prec.h>
 #include <shm/rec.h>
@@ -15,17 +16,17 @@ static const struct {
 	uint16_t size; /* exact size; 0: variable, checked by its own door */
 	const char *name;
 } rec_types[] = {
-	{ REC_KEV, 0, "KEV" },
-	{ REC_STATE, 0, "STATE" },
-	{ REC_SNAP_BEGIN, sizeof(struct rec_snap), "SNAP_BEGIN" },
-	{ REC_SNAP_END, sizeof(struct rec_snap), "SNAP_END" },
-	{ REC_LOSS, sizeof(struct rec_loss), "LOSS" },
-	{ REC_MARK, sizeof(struct rec_mark), "MARK" },
-	{ REC_END, sizeof(struct rec_head), "END" },
-	{ REC_PROC, 0, "PROC" },
-	{ REC_FORGET, sizeof(struct rec_forget), "FORGET" },
-	{ REC_EVENT, 0, "EVENT" },
-	{ REC_ALERT, 0, "ALERT" },
+	{REC_KEV, 0, "KEV"},
+	{REC_STATE, 0, "STATE"},
+	{REC_SNAP_BEGIN, sizeof(struct rec_snap), "SNAP_BEGIN"},
+	{REC_SNAP_END, sizeof(struct rec_snap), "SNAP_END"},
+	{REC_LOSS, sizeof(struct rec_loss), "LOSS"},
+	{REC_MARK, sizeof(struct rec_mark), "MARK"},
+	{REC_END, sizeof(struct rec_head), "END"},
+	{REC_PROC, 0, "PROC"},
+	{REC_FORGET, sizeof(struct rec_forget), "FORGET"},
+	{REC_EVENT, 0, "EVENT"},
+	{REC_ALERT, 0, "ALERT"},
 };
 
 const char *rec_type_str(unsigned type)
@@ -60,12 +61,12 @@ struct rec_str rec_add_text(struct rec_writer *w, struct span s)
 	struct rec_str text;
 
 	if (!s.p || w->failed)
-		return (struct rec_str){ 0 };
+		return (struct rec_str){0};
 	if (w->n > w->cap || s.n >= w->cap - w->n || w->n > UINT32_MAX) {
 		w->failed = 1;
-		return (struct rec_str){ 0 };
+		return (struct rec_str){0};
 	}
-	text = (struct rec_str){ .off = (uint32_t)w->n, .n = (uint32_t)s.n };
+	text = (struct rec_str){.off = (uint32_t)w->n, .n = (uint32_t)s.n};
 	if (s.n > 0)
 		memcpy(w->buf + w->n, s.p, s.n);
 	w->buf[w->n + s.n] = 0;

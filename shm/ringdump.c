@@ -4,15 +4,16 @@
  * SYNOPSIS
  *	saker-ringdump [--all] [--json] DATA [CURSOR]
  * DESCRIPTION
- *	DATA is a ring's data segment: /proc/PID/fd/N of a running stage, or a copy of it. With CURSOR (the consumer's segment) the records between the
- *	committed tail and the head are printed, each on a line: position, type, length, event number, order, time, detail. --all also prints
- *	what the ring still remembers below the tail; where the oldest whole record begins is found by looking for a chain of records that ends at the
- *	tail. Without CURSOR the tail is unknown and everything found below the head is printed.
- *	The segment is copied once, before the cursor is read: so records above the tail are whole, even while the ring is in use.
- * SECURITY
- *	The files are not trusted: every position, length and text is checked on the private copy; texts are escaped. Nothing is written to them.
- * DIAGNOSTICS
- *	Exit status 0: printed; 1: not a ring of this build, or a record in it is broken; 2: usage. */
+ *	DATA is a ring's data segment: /proc/PID/fd/N of a running stage, or a copy of it. With
+ *CURSOR (the consumer's segment) the records between the committed tail and the head are printed,
+ *each on a line: position, type, length, event number, order, time, detail. --all also prints what
+ *the ring still remembers below the tail; where the oldest whole record begins is found by looking
+ *for a chain of records that ends at the tail. Without CURSOR the tail is unknown and everything
+ *found below the head is printed. The segment is copied once, before the cursor is read: so records
+ *above the tail are whole, even while the ring is in use. SECURITY The files are not trusted: every
+ *position, length and text is checked on the private copy; texts are escaped. Nothing is written to
+ *them. DIAGNOSTICS Exit status 0: printed; 1: not a ring of this build, or a record in it is
+ *broken; 2: usage. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -64,7 +65,8 @@ static int read_at(int fd, void *p, size_t n, uint64_t off)
 	return 0;
 }
 
-static int open_segment(const char *path, enum seg_kind kind, struct seg_head *ret_head, int *ret_fd)
+static int open_segment(
+	const char *path, enum seg_kind kind, struct seg_head *ret_head, int *ret_fd)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct seg_head head;
@@ -73,7 +75,8 @@ static int open_segment(const char *path, enum seg_kind kind, struct seg_head *r
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_size <= SEG_PAYLOAD_OFF || (uint64_t)st.st_size > FILE_MAX)
+	if (!S_ISREG(st.st_mode) || st.st_size <= SEG_PAYLOAD_OFF ||
+		(uint64_t)st.st_size > FILE_MAX)
 		return -EBADMSG;
 	r = read_at(fd, &head, sizeof(head), 0);
 	if (r == 0)
@@ -127,10 +130,12 @@ static void copy_out(const struct dump *d, uint64_t pos, void *p, size_t n)
 
 static bool rec_len_ok(uint32_t len, uint64_t left)
 {
-	return len >= sizeof(struct spsc_rec) && len <= SPSC_RECORD_MAX && len % 8 == 0 && len <= left;
+	return len >= sizeof(struct spsc_rec) && len <= SPSC_RECORD_MAX && len % 8 == 0 &&
+	       len <= left;
 }
 
-/* The lowest position from which records of known types follow each other up to the anchor, which is a boundary. */
+/* The lowest position from which records of known types follow each other up to the anchor, which
+ * is a boundary. */
 static int find_start(const struct dump *d, uint64_t anchor, uint64_t *ret_start)
 {
 	uint64_t low = d->page.head > d->shape.size ? d->page.head - d->shape.size : 0;
@@ -150,7 +155,8 @@ static int find_start(const struct dump *d, uint64_t anchor, uint64_t *ret_start
 
 		pos -= 8;
 		copy_out(d, pos, &rec, sizeof(rec));
-		if (!rec_len_ok(rec.len, anchor - pos) || !rec_type_str(rec.type) || !is_start[(pos + rec.len - low) / 8])
+		if (!rec_len_ok(rec.len, anchor - pos) || !rec_type_str(rec.type) ||
+			!is_start[(pos + rec.len - low) / 8])
 			continue;
 		is_start[(pos - low) / 8] = 1;
 		start = pos;
@@ -163,23 +169,28 @@ static void print_head_text(const struct dump *d, struct strbuf *b)
 {
 	strbuf_add_str(b, "ring \"");
 	json_add_escaped(b, span_str(d->head.name));
-	strbuf_addf(b, "\": %" PRIu64 " bytes%s, head %" PRIu64, d->shape.size, d->shape.slots_off ? ", restart slots" : "", d->page.head);
+	strbuf_addf(b, "\": %" PRIu64 " bytes%s, head %" PRIu64, d->shape.size,
+		d->shape.slots_off ? ", restart slots" : "", d->page.head);
 	if (d->has_cursor)
-		strbuf_addf(b, ", tail %" PRIu64 ", used %" PRIu64 ", taken %" PRIu64 "%s", d->cursor.tail,
-			    d->cursor.tail <= d->page.head ? d->page.head - d->cursor.tail : 0, d->cursor.n_records,
-			    d->cursor.sleeping ? ", consumer asleep" : "");
-	strbuf_addf(b, ", full %" PRIu64 ", high water %" PRIu64 ", wakes %" PRIu64 "\n", d->page.full, d->page.high_water, d->page.wakes);
+		strbuf_addf(b, ", tail %" PRIu64 ", used %" PRIu64 ", taken %" PRIu64 "%s",
+			d->cursor.tail,
+			d->cursor.tail <= d->page.head ? d->page.head - d->cursor.tail : 0,
+			d->cursor.n_records, d->cursor.sleeping ? ", consumer asleep" : "");
+	strbuf_addf(b, ", full %" PRIu64 ", high water %" PRIu64 ", wakes %" PRIu64 "\n",
+		d->page.full, d->page.high_water, d->page.wakes);
 }
 
 static void print_head_json(const struct dump *d, struct strbuf *b)
 {
 	strbuf_add_str(b, "{\"ring\":");
 	json_add_string(b, span_str(d->head.name));
-	strbuf_addf(b, ",\"size\":%" PRIu64 ",\"slots\":%s,\"head\":%" PRIu64, d->shape.size, d->shape.slots_off ? "true" : "false", d->page.head);
+	strbuf_addf(b, ",\"size\":%" PRIu64 ",\"slots\":%s,\"head\":%" PRIu64, d->shape.size,
+		d->shape.slots_off ? "true" : "false", d->page.head);
 	if (d->has_cursor)
-		strbuf_addf(b, ",\"tail\":%" PRIu64 ",\"n_records\":%" PRIu64 ",\"sleeping\":%s", d->cursor.tail, d->cursor.n_records,
-			    d->cursor.sleeping ? "true" : "false");
-	strbuf_addf(b, ",\"full\":%" PRIu64 ",\"high_water\":%" PRIu64 ",\"wakes\":%" PRIu64 "}\n", d->page.full, d->page.high_water, d->page.wakes);
+		strbuf_addf(b, ",\"tail\":%" PRIu64 ",\"n_records\":%" PRIu64 ",\"sleeping\":%s",
+			d->cursor.tail, d->cursor.n_records, d->cursor.sleeping ? "true" : "false");
+	strbuf_addf(b, ",\"full\":%" PRIu64 ",\"high_water\":%" PRIu64 ",\"wakes\":%" PRIu64 "}\n",
+		d->page.full, d->page.high_water, d->page.wakes);
 }
 
 static int flush(struct strbuf *b)
@@ -205,8 +216,10 @@ static int print_records(const struct dump *d, struct strbuf *b)
 
 		copy_out(d, pos, &h, sizeof(h));
 		if (!rec_len_ok(h.len, d->page.head - pos)) {
-			(void)fprintf(stderr, "saker-ringdump: record at %" PRIu64 ": length %" PRIu32 " cannot be, %" PRIu64 " bytes below the head\n",
-				      pos, h.len, d->page.head - pos);
+			(void)fprintf(stderr,
+				"saker-ringdump: record at %" PRIu64 ": length %" PRIu32
+				" cannot be, %" PRIu64 " bytes below the head\n",
+				pos, h.len, d->page.head - pos);
 			return -EBADMSG;
 		}
 		copy_out(d, pos, rec, h.len);
@@ -222,19 +235,22 @@ static int print_records(const struct dump *d, struct strbuf *b)
 
 static int dump_ring(struct dump *d, const char *data_path, const char *cursor_path)
 {
-	_cleanup_strbuf_ struct strbuf b = { 0 };
+	_cleanup_strbuf_ struct strbuf b = {0};
 	const char *failed = data_path;
 	int r;
 
 	r = load_data(d, data_path);
-	if (r == 0 && cursor_path) { /* after the data: what lies above this tail was not overwritten while it was read */
+	if (r == 0 && cursor_path) { /* after the data: what lies above this tail was not
+					overwritten while it was read */
 		failed = cursor_path;
 		d->has_cursor = true;
 		r = load_cursor(d, cursor_path);
 	}
 	if (r < 0) {
 		(void)fprintf(stderr, "saker-ringdump: read '%s': %s\n", failed,
-			      r == -EBADMSG ? "not a ring segment" : r == -ESTALE ? "ring of another build of saker" : strerror(-r));
+			r == -EBADMSG  ? "not a ring segment"
+			: r == -ESTALE ? "ring of another build of saker"
+				       : strerror(-r));
 		return r;
 	}
 	if (d->json)
@@ -247,7 +263,8 @@ static int dump_ring(struct dump *d, const char *data_path, const char *cursor_p
 	/* A live consumer may have gone past the head that we read. */
 	d->start = d->has_cursor ? MIN(d->cursor.tail, d->page.head) : d->page.head;
 	if (d->start % 8 != 0 || d->page.head - d->start > d->shape.size) {
-		(void)fprintf(stderr, "saker-ringdump: tail %" PRIu64 " cannot be\n", d->cursor.tail);
+		(void)fprintf(
+			stderr, "saker-ringdump: tail %" PRIu64 " cannot be\n", d->cursor.tail);
 		return -EBADMSG;
 	}
 	if (d->all || !d->has_cursor) {
@@ -269,20 +286,21 @@ static int usage(FILE *f)
 		    "  --help    this text\n\n"
 		    "Example: what the first evaluator has not committed yet\n"
 		    "  ls -l /proc/$(pidof saker-evaluator)/fd | grep event.0\n"
-		    "  saker-ringdump /proc/$(pidof saker-evaluator)/fd/10 /proc/$(pidof saker-evaluator)/fd/11\n",
-		    f);
+		    "  saker-ringdump /proc/$(pidof saker-evaluator)/fd/10 /proc/$(pidof "
+		    "saker-evaluator)/fd/11\n",
+		f);
 	return f == stdout ? 0 : 2;
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "all", no_argument, NULL, 'a' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
+		{"all", no_argument, NULL, 'a'},
+		{"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
 	};
-	struct dump d = { 0 };
+	struct dump d = {0};
 	int c, r;
 
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0) {

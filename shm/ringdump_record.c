@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One record of a ring as a line, for people or as JSON. Input: a private copy of the record whose length has been checked and nothing else;
- * whatever is printed of its body is checked here first. Must not fail on any bytes. */
+/* One record of a ring as a line, for people or as JSON. Input: a private copy of the record whose
+ * length has been checked and nothing else; whatever is printed of its body is checked here first.
+ * Must not fail on any bytes. */
 
 #include "ringdump_record.h"
 
@@ -29,7 +30,8 @@ static void add_event_name(struct strbuf *b, uint16_t code)
 
 static void add_kev(struct strbuf *b, const struct spsc_rec *rec)
 {
-	const struct kev_head *k = (const struct kev_head *)((const uint8_t *)rec + sizeof(struct rec_head));
+	const struct kev_head *k =
+		(const struct kev_head *)((const uint8_t *)rec + sizeof(struct rec_head));
 
 	if (rec->len - sizeof(struct rec_head) < sizeof(*k))
 		return;
@@ -81,9 +83,12 @@ static void add_fixed(struct strbuf *b, const struct spsc_rec *rec)
 	if (rec_validate_fixed((const struct rec_head *)rec) < 0)
 		strbuf_add_str(b, "(malformed)");
 	else if (rec->type == REC_SNAP_BEGIN || rec->type == REC_SNAP_END)
-		strbuf_addf(b, "epoch %" PRIu64 " records %" PRIu64, ((const struct rec_snap *)rec)->epoch, ((const struct rec_snap *)rec)->n_records);
+		strbuf_addf(b, "epoch %" PRIu64 " records %" PRIu64,
+			((const struct rec_snap *)rec)->epoch,
+			((const struct rec_snap *)rec)->n_records);
 	else if (rec->type == REC_LOSS)
-		strbuf_addf(b, "%s %" PRIu64, loss_str(((const struct rec_loss *)rec)->reason), ((const struct rec_loss *)rec)->n);
+		strbuf_addf(b, "%s %" PRIu64, loss_str(((const struct rec_loss *)rec)->reason),
+			((const struct rec_loss *)rec)->n);
 	else if (rec->type == REC_MARK)
 		strbuf_addf(b, "policy %" PRIu64, ((const struct rec_mark *)rec)->policy);
 	else if (rec->type == REC_FORGET)
@@ -142,7 +147,7 @@ static void add_time(struct strbuf *b, uint64_t ts_ns)
 /* The head, or zeros for a record too short to have one. */
 static struct rec_head head_of(const struct spsc_rec *rec)
 {
-	struct rec_head h = { .ring = *rec };
+	struct rec_head h = {.ring = *rec};
 
 	if (rec->len >= sizeof(h))
 		memcpy(&h, rec, sizeof(h));
@@ -151,7 +156,7 @@ static struct rec_head head_of(const struct spsc_rec *rec)
 
 void ringdump_record_text(struct strbuf *b, uint64_t pos, const struct spsc_rec *rec)
 {
-	_cleanup_strbuf_ struct strbuf detail = { 0 };
+	_cleanup_strbuf_ struct strbuf detail = {0};
 	struct rec_head h = head_of(rec);
 
 	strbuf_addf(b, "%" PRIu64 " ", pos);
@@ -168,12 +173,15 @@ void ringdump_record_text(struct strbuf *b, uint64_t pos, const struct spsc_rec 
 
 void ringdump_record_json(struct strbuf *b, uint64_t pos, const struct spsc_rec *rec)
 {
-	_cleanup_strbuf_ struct strbuf detail = { 0 };
+	_cleanup_strbuf_ struct strbuf detail = {0};
 	struct rec_head h = head_of(rec);
 
 	strbuf_addf(b, "{\"pos\":%" PRIu64 ",\"type\":\"", pos);
 	add_type(b, rec->type);
-	strbuf_addf(b, "\",\"len\":%u,\"flags\":%u,\"seq\":%" PRIu64 ",\"ord\":%" PRIu64 ",\"ts_ns\":%" PRIu64, rec->len, rec->flags, h.seq, h.ord, h.ts_ns);
+	strbuf_addf(b,
+		"\",\"len\":%u,\"flags\":%u,\"seq\":%" PRIu64 ",\"ord\":%" PRIu64
+		",\"ts_ns\":%" PRIu64,
+		rec->len, rec->flags, h.seq, h.ord, h.ts_ns);
 	add_detail(&detail, rec);
 	if (detail.n > 0) {
 		strbuf_add_str(b, ",\"detail\":");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Private to saker-ringdump: one record as a line. The record is a private copy of rec->len bytes, otherwise unchecked. */
+/* Private to saker-ringdump: one record as a line. The record is a private copy of rec->len bytes,
+ * otherwise unchecked. */
 
 #include <base/strbuf.h>
 #include <shm/rec.h>

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Segments: making, checking and mapping memfds that describe themselves.
  *
- * Makers: the supervisor (and whoever hands over a snapshot). Checkers: every stage, which trusts nothing in a segment that another process can write: sizes are
- * taken from the file (which the seals freeze) and only compared with the header. A descriptor without the size seals is refused, because its owner could shrink
- * the file under a mapping and kill the reader with SIGBUS. */
+ * Makers: the supervisor (and whoever hands over a snapshot). Checkers: every stage, which trusts
+ * nothing in a segment that another process can write: sizes are taken from the file (which the
+ * seals freeze) and only compared with the header. A descriptor without the size seals is refused,
+ * because its owner could shrink the file under a mapping and kill the reader with SIGBUS. */
 
 #include <shm/segment.h>
 
@@ -23,7 +24,8 @@
 #define MFD_NOEXEC_SEAL 8U
 #endif
 
-/* memfds have no quota of their own: a size beyond reason would not fail but call the out-of-memory killer. */
+/* memfds have no quota of their own: a size beyond reason would not fail but call the out-of-memory
+ * killer. */
 #define PAYLOAD_MAX ((size_t)1 << 36)
 
 #define SEALS_SIZE (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
@@ -31,7 +33,8 @@
 /* Kinds whose content never changes after birth: readers rely on checking it once. */
 static bool kind_is_sealed(enum seg_kind kind)
 {
-	return kind == SEG_SETTINGS || kind == SEG_IMAGE || kind == SEG_SNAPSHOT || kind == SEG_OUTPUT;
+	return kind == SEG_SETTINGS || kind == SEG_IMAGE || kind == SEG_SNAPSHOT ||
+	       kind == SEG_OUTPUT;
 }
 
 static int memfd_new(const char *name)
@@ -77,7 +80,8 @@ static int write_all(int fd, const void *p, size_t n, off_t off)
 }
 
 /* Everything but the seals: file, mode, room, header. */
-static int segment_new(const char *name, enum seg_kind kind, size_t n, const uint8_t run_id[16], int *ret_fd)
+static int segment_new(
+	const char *name, enum seg_kind kind, size_t n, const uint8_t run_id[16], int *ret_fd)
 {
 	struct seg_head head = {
 		.magic = SEG_MAGIC,
@@ -96,7 +100,8 @@ static int segment_new(const char *name, enum seg_kind kind, size_t n, const uin
 	fd = memfd_new(name);
 	if (fd < 0)
 		return fd;
-	/* A memfd is born 0777: without this, a peer with a read-only description could reopen it for writing through /proc. */
+	/* A memfd is born 0777: without this, a peer with a read-only description could reopen it
+	 * for writing through /proc. */
 	if (fchmod(fd, 0600) < 0)
 		return -errno;
 	if (ftruncate(fd, (off_t)(SEG_PAYLOAD_OFF + n)) < 0)
@@ -112,7 +117,8 @@ static int segment_new(const char *name, enum seg_kind kind, size_t n, const uin
 	return 0;
 }
 
-int seg_create(const char *name, enum seg_kind kind, size_t payload_size, const uint8_t run_id[16], int *ret_rw, int *ret_ro)
+int seg_create(const char *name, enum seg_kind kind, size_t payload_size, const uint8_t run_id[16],
+	int *ret_rw, int *ret_ro)
 {
 	_cleanup_close_ int rw = -1, ro = -1;
 	int r;
@@ -130,7 +136,8 @@ int seg_create(const char *name, enum seg_kind kind, size_t payload_size, const 
 	return 0;
 }
 
-int seg_create_sealed(const char *name, enum seg_kind kind, const void *payload, size_t n, const uint8_t run_id[16], int *ret_ro)
+int seg_create_sealed(const char *name, enum seg_kind kind, const void *payload, size_t n,
+	const uint8_t run_id[16], int *ret_ro)
 {
 	_cleanup_close_ int rw = -1, ro = -1;
 	int r;
@@ -144,7 +151,8 @@ int seg_create_sealed(const char *name, enum seg_kind kind, const void *payload,
 	if (fcntl(rw, F_ADD_SEALS, SEALS_SIZE | F_SEAL_WRITE) < 0)
 		return -errno;
 	ro = reopen_ro(rw);
-	/* A sealed maker has no /proc: the description stays read-write, which the write seal makes harmless; the supervisor reopens what it is given. */
+	/* A sealed maker has no /proc: the description stays read-write, which the write seal makes
+	 * harmless; the supervisor reopens what it is given. */
 	if (ro == -ENOENT || ro == -EACCES || ro == -EPERM)
 		ro = TAKE_FD(rw);
 	if (ro < 0)
@@ -209,5 +217,6 @@ int seg_map(int fd, enum seg_kind kind, int prot, void **ret_payload, size_t *re
 void seg_unmap(void *payload, size_t size)
 {
 	if (payload)
-		(void)munmap(payload, size); /* fails only for arguments that never came from seg_map() */
+		(void)munmap(payload,
+			size); /* fails only for arguments that never came from seg_map() */
 }

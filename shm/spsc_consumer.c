@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The consumer's end of a ring, and the observer. Everything in the data segment belongs to another process that may be hostile and may change it at any
- * moment: each word is read once, checked by subtraction, and a record is copied whole to private memory before anybody looks at it. A ring that cannot be
- * gives -EBADMSG and nothing is consumed. Bodies are the caller's to check. */
+/* The consumer's end of a ring, and the observer. Everything in the data segment belongs to another
+ * process that may be hostile and may change it at any moment: each word is read once, checked by
+ * subtraction, and a record is copied whole to private memory before anybody looks at it. A ring
+ * that cannot be gives -EBADMSG and nothing is consumed. Bodies are the caller's to check. */
 
 #include <assert.h>
 #include <errno.h>
@@ -19,7 +20,7 @@
 
 int spsc_consumer_attach(struct spsc_consumer *c, int data_ro, int cursor_rw)
 {
-	struct spsc_consumer n = { 0 };
+	struct spsc_consumer n = {0};
 	struct spsc_map m;
 	int r;
 
@@ -40,7 +41,8 @@ int spsc_consumer_attach(struct spsc_consumer *c, int data_ro, int cursor_rw)
 		r = -ENOMEM;
 		goto out;
 	}
-	n.pos = n.head_seen = atomic_load_relaxed(&n.cursor->tail); /* our own field; its last writer is dead */
+	n.pos = n.head_seen =
+		atomic_load_relaxed(&n.cursor->tail); /* our own field; its last writer is dead */
 	n.n_taken = atomic_load_relaxed(&n.cursor->n_records);
 	/* acquire: pairs with the release of head in spsc_publish() */
 	if (!spsc_positions_ok(atomic_load_acquire(&n.page->head), n.pos, n.size)) {
@@ -62,13 +64,15 @@ void spsc_consumer_done(struct spsc_consumer *c)
 	if (c->cursor_map)
 		(void)munmap(c->cursor_map, c->cursor_map_size);
 	free(c->buf);
-	*c = (struct spsc_consumer){ 0 };
+	*c = (struct spsc_consumer){0};
 }
 
-/* Takes the producer's head if it can be true: not behind what was seen, not further than the ring is long. Called when all that was seen is taken. */
+/* Takes the producer's head if it can be true: not behind what was seen, not further than the ring
+ * is long. Called when all that was seen is taken. */
 static int head_refresh(struct spsc_consumer *c)
 {
-	/* acquire: pairs with the release of head in spsc_publish(): the records below it are written */
+	/* acquire: pairs with the release of head in spsc_publish(): the records below it are
+	 * written */
 	uint64_t head = atomic_load_acquire(&c->page->head);
 
 	if (!spsc_positions_ok(head, c->pos, c->size))
@@ -94,9 +98,11 @@ int spsc_peek(struct spsc_consumer *c, const struct spsc_rec **ret_rec)
 			return 0;
 	}
 	in_ring = (const struct spsc_rec *)(c->data + (c->pos & c->mask));
-	/* relaxed: once; what is copied below may differ if the producer cheats, so the copy gets the value that was checked */
+	/* relaxed: once; what is copied below may differ if the producer cheats, so the copy gets
+	 * the value that was checked */
 	len = atomic_load_relaxed(&in_ring->len);
-	if (len < sizeof(*copy) || len > SPSC_RECORD_MAX || len % 8 != 0 || len > c->head_seen - c->pos)
+	if (len < sizeof(*copy) || len > SPSC_RECORD_MAX || len % 8 != 0 ||
+		len > c->head_seen - c->pos)
 		return -EBADMSG;
 	memcpy(copy, in_ring, len);
 	copy->len = len;
@@ -130,7 +136,8 @@ void spsc_consumer_commit_to(struct spsc_consumer *c, uint64_t pos, uint64_t n_t
 	if (pos == tail)
 		return;
 	atomic_store_relaxed(&c->cursor->n_records, n_taken);
-	/* release: pairs with the acquire of tail in tail_refresh() of the producer: our reads of these bytes are done */
+	/* release: pairs with the acquire of tail in tail_refresh() of the producer: our reads of
+	 * these bytes are done */
 	atomic_store_release(&c->cursor->tail, pos);
 }
 
@@ -138,14 +145,16 @@ bool spsc_consumer_has_data(struct spsc_consumer *c)
 {
 	if (c->peeked || c->pos != c->head_seen)
 		return true;
-	/* acquire: as in head_refresh(). A head that cannot be counts as data: the next spsc_next() reports it */
+	/* acquire: as in head_refresh(). A head that cannot be counts as data: the next spsc_next()
+	 * reports it */
 	return atomic_load_acquire(&c->page->head) != c->pos;
 }
 
 bool spsc_consumer_arm(struct spsc_consumer *c)
 {
 	atomic_store_relaxed(&c->cursor->sleeping, 1);
-	/* seq_cst: pairs with the fence in spsc_publish(): either the producer sees sleeping, or we see its head */
+	/* seq_cst: pairs with the fence in spsc_publish(): either the producer sees sleeping, or we
+	 * see its head */
 	atomic_fence_seq_cst();
 	if (spsc_consumer_has_data(c)) {
 		spsc_consumer_disarm(c);
@@ -180,8 +189,10 @@ int spsc_view_read(int data_ro, int cursor_ro, struct spsc_view *ret_view)
 	r = seg_check(data_ro, SEG_RING_DATA, &head);
 	if (r < 0)
 		return r;
-	/* The cursor first: then the head cannot be behind the tail. It may be ahead by more than the size, if much happened in between. */
-	if (read_payload(cursor_ro, &cursor, sizeof(cursor)) < 0 || read_payload(data_ro, &page, sizeof(page)) < 0)
+	/* The cursor first: then the head cannot be behind the tail. It may be ahead by more than
+	 * the size, if much happened in between. */
+	if (read_payload(cursor_ro, &cursor, sizeof(cursor)) < 0 ||
+		read_payload(data_ro, &page, sizeof(page)) < 0)
 		return -EBADMSG;
 	if (spsc_shape(head.payload_size, &shape) < 0 || !spsc_shape_fits(&shape, &page))
 		return -EBADMSG;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rings: making them, finding their shape, mapping them.
  *
- * payload of the data segment: control pages (struct spsc_data_page, and the restart slots if the ring has them), then `size` bytes of records. The mapping
- * shows the records twice in a row, so a record that crosses the end is contiguous. The shape is computed from the file's size, which the seals freeze; the
- * peer's page must agree with it and is never asked again. */
+ * payload of the data segment: control pages (struct spsc_data_page, and the restart slots if the
+ * ring has them), then `size` bytes of records. The mapping shows the records twice in a row, so a
+ * record that crosses the end is contiguous. The shape is computed from the file's size, which the
+ * seals freeze; the peer's page must agree with it and is never asked again. */
 
 #include "spsc_map.h"
 
@@ -18,9 +19,14 @@
 #define PAGE 4096U
 
 _Static_assert(sizeof(struct spsc_data_page) <= SPSC_SLOTS_OFF, "slots follow the page's fields");
-_Static_assert(SPSC_SLOTS_OFF + SPSC_SLOTS * sizeof(struct spsc_slot) <= SPSC_CTL_SLOTS, "room for the slots");
-_Static_assert(offsetof(struct spsc_data_page, head) % 64 == 0 && offsetof(struct spsc_data_page, full) % 64 == 0, "own cache lines");
-_Static_assert(offsetof(struct spsc_cursor_page, sleeping) % 64 == 0 && offsetof(struct spsc_cursor_page, n_records) % 64 == 0, "own cache lines");
+_Static_assert(SPSC_SLOTS_OFF + SPSC_SLOTS * sizeof(struct spsc_slot) <= SPSC_CTL_SLOTS,
+	"room for the slots");
+_Static_assert(offsetof(struct spsc_data_page, head) % 64 == 0 &&
+		       offsetof(struct spsc_data_page, full) % 64 == 0,
+	"own cache lines");
+_Static_assert(offsetof(struct spsc_cursor_page, sleeping) % 64 == 0 &&
+		       offsetof(struct spsc_cursor_page, n_records) % 64 == 0,
+	"own cache lines");
 
 static bool is_ring_size(uint64_t size)
 {
@@ -29,7 +35,7 @@ static bool is_ring_size(uint64_t size)
 
 int spsc_shape(uint64_t payload_size, struct spsc_shape *ret_shape)
 {
-	static const uint32_t ctl[] = { SPSC_CTL_PLAIN, SPSC_CTL_SLOTS };
+	static const uint32_t ctl[] = {SPSC_CTL_PLAIN, SPSC_CTL_SLOTS};
 
 	for (size_t i = 0; i < ARRAY_LEN(ctl); i++) {
 		if (payload_size > ctl[i] && is_ring_size(payload_size - ctl[i])) {
@@ -46,7 +52,8 @@ int spsc_shape(uint64_t payload_size, struct spsc_shape *ret_shape)
 
 bool spsc_shape_fits(const struct spsc_shape *s, const struct spsc_data_page *page)
 {
-	return atomic_load_relaxed(&page->size) == s->size && atomic_load_relaxed(&page->slots_off) == s->slots_off;
+	return atomic_load_relaxed(&page->size) == s->size &&
+	       atomic_load_relaxed(&page->slots_off) == s->slots_off;
 }
 
 static int page_init(int data_rw, const struct spsc_shape *s)
@@ -66,14 +73,15 @@ static int page_init(int data_rw, const struct spsc_shape *s)
 	return 0;
 }
 
-int spsc_create(const char *name, size_t size, bool has_slots, const uint8_t run_id[16], struct spsc_fds *ret_fds)
+int spsc_create(const char *name, size_t size, bool has_slots, const uint8_t run_id[16],
+	struct spsc_fds *ret_fds)
 {
 	struct spsc_shape s = {
 		.ctl = has_slots ? SPSC_CTL_SLOTS : SPSC_CTL_PLAIN,
 		.size = size,
 		.slots_off = has_slots ? SPSC_SLOTS_OFF : 0,
 	};
-	struct spsc_fds f = { -1, -1, -1, -1 };
+	struct spsc_fds f = {-1, -1, -1, -1};
 	int r;
 
 	if (!is_ring_size(size) || size > SIZE_MAX / 4)
@@ -102,7 +110,7 @@ void spsc_fds_close(struct spsc_fds *f)
 int spsc_map_data(int fd, int prot, struct spsc_map *ret_map)
 {
 	const off_t off = SEG_PAYLOAD_OFF;
-	struct spsc_map m = { 0 };
+	struct spsc_map m = {0};
 	struct seg_head head;
 	uint8_t *p;
 	int r;
@@ -119,8 +127,10 @@ int spsc_map_data(int fd, int prot, struct spsc_map *ret_map)
 		return -errno;
 	m.map = p;
 	m.data = p + m.shape.ctl;
-	if (mmap(p, m.shape.ctl + m.shape.size, prot, MAP_SHARED | MAP_FIXED, fd, off) == MAP_FAILED ||
-	    mmap(m.data + m.shape.size, m.shape.size, prot, MAP_SHARED | MAP_FIXED, fd, off + m.shape.ctl) == MAP_FAILED)
+	if (mmap(p, m.shape.ctl + m.shape.size, prot, MAP_SHARED | MAP_FIXED, fd, off) ==
+			MAP_FAILED ||
+		mmap(m.data + m.shape.size, m.shape.size, prot, MAP_SHARED | MAP_FIXED, fd,
+			off + m.shape.ctl) == MAP_FAILED)
 		r = -errno;
 	else if (!spsc_shape_fits(&m.shape, m.map))
 		r = -EBADMSG;

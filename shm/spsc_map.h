@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Private to shm: shape and mapping of a ring's segments, shared by producer, consumer, observer and ringdump. */
+/* Private to shm: shape and mapping of a ring's segments, shared by producer, consumer, observer
+ * and ringdump. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,15 +16,15 @@
 #define SPSC_SLOTS_OFF 256U
 
 struct spsc_shape {
-	uint64_t size; /* bytes of records */
-	uint32_t ctl; /* bytes before them */
+	uint64_t size;      /* bytes of records */
+	uint32_t ctl;       /* bytes before them */
 	uint32_t slots_off; /* 0: no slots */
 };
 
 struct spsc_map {
 	struct spsc_shape shape;
-	void *map; /* struct spsc_data_page */
-	size_t n; /* bytes mapped */
+	void *map;     /* struct spsc_data_page */
+	size_t n;      /* bytes mapped */
 	uint8_t *data; /* 2 * shape.size bytes */
 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The producer's end of a ring. It trusts its own data segment (nobody else can write it) except at attach, where a dead process's positions are
- * checked, and takes two words from the consumer's page: the tail, which is refused unless it lies in [last seen, published], and the sleeping flag, which can at worst
- * cause a needless wake-up. It never waits and never allocates after attach. */
+/* The producer's end of a ring. It trusts its own data segment (nobody else can write it) except at
+ * attach, where a dead process's positions are checked, and takes two words from the consumer's
+ * page: the tail, which is refused unless it lies in [last seen, published], and the sleeping flag,
+ * which can at worst cause a needless wake-up. It never waits and never allocates after attach. */
 
 #include <assert.h>
 #include <errno.h>
@@ -24,7 +25,8 @@ static bool chain_ok(const struct spsc_producer *p, uint64_t tail)
 	while (at != p->published) {
 		uint32_t len = ((const struct spsc_rec *)(p->data + (at & p->mask)))->len;
 
-		if (len < sizeof(struct spsc_rec) || len > SPSC_RECORD_MAX || len % 8 != 0 || len > p->published - at)
+		if (len < sizeof(struct spsc_rec) || len > SPSC_RECORD_MAX || len % 8 != 0 ||
+			len > p->published - at)
 			return false;
 		at += len;
 	}
@@ -33,7 +35,8 @@ static bool chain_ok(const struct spsc_producer *p, uint64_t tail)
 
 static struct spsc_slot *slots(const struct spsc_producer *p)
 {
-	return p->page->slots_off != 0 ? (struct spsc_slot *)((uint8_t *)p->page + SPSC_SLOTS_OFF) : NULL;
+	return p->page->slots_off != 0 ? (struct spsc_slot *)((uint8_t *)p->page + SPSC_SLOTS_OFF)
+				       : NULL;
 }
 
 /* A slot of a batch that was never published must not fit a later head by chance. */
@@ -43,7 +46,7 @@ static void slots_forget_unpublished(struct spsc_producer *p)
 
 	for (unsigned i = 0; s && i < SPSC_SLOTS; i++) {
 		if (s[i].head != p->published || s[i].n_cpus > SPSC_CPUS_MAX)
-			s[i] = (struct spsc_slot){ .head = UINT64_MAX };
+			s[i] = (struct spsc_slot){.head = UINT64_MAX};
 	}
 }
 
@@ -61,7 +64,7 @@ static void ring_eventfd(struct spsc_producer *p)
 
 int spsc_producer_attach(struct spsc_producer *p, int data_rw, int cursor_ro, int wake_fd)
 {
-	struct spsc_producer n = { .wake_fd = wake_fd };
+	struct spsc_producer n = {.wake_fd = wake_fd};
 	struct spsc_map m;
 	uint64_t tail;
 	int r;
@@ -80,7 +83,8 @@ int spsc_producer_attach(struct spsc_producer *p, int data_rw, int cursor_ro, in
 		return r;
 	}
 	n.cursor = n.cursor_map;
-	n.head = n.published = atomic_load_relaxed(&n.page->head); /* our own field; its last writer is dead */
+	n.head = n.published =
+		atomic_load_relaxed(&n.page->head); /* our own field; its last writer is dead */
 	/* acquire: pairs with the release of tail in spsc_consumer_commit_to() */
 	tail = atomic_load_acquire(&n.cursor->tail);
 	if (!spsc_positions_ok(n.published, tail, n.size) || !chain_ok(&n, tail)) {
@@ -102,13 +106,14 @@ void spsc_producer_done(struct spsc_producer *p)
 		(void)munmap(p->data_map, p->data_map_size);
 	if (p->cursor_map)
 		(void)munmap(p->cursor_map, p->cursor_map_size);
-	*p = (struct spsc_producer){ .wake_fd = -1 };
+	*p = (struct spsc_producer){.wake_fd = -1};
 }
 
 /* Takes the consumer's tail if it can be true. */
 static int tail_refresh(struct spsc_producer *p)
 {
-	/* acquire: pairs with the release of tail in spsc_consumer_commit_to(): the consumer's reads of what we overwrite are done */
+	/* acquire: pairs with the release of tail in spsc_consumer_commit_to(): the consumer's
+	 * reads of what we overwrite are done */
 	uint64_t tail = atomic_load_acquire(&p->cursor->tail);
 
 	if (tail % 8 != 0 || tail - p->tail_seen > p->published - p->tail_seen)
@@ -135,7 +140,7 @@ int spsc_reserve(struct spsc_producer *p, size_t len, uint16_t type, struct spsc
 		}
 	}
 	rec = (struct spsc_rec *)(p->data + (p->head & p->mask));
-	*rec = (struct spsc_rec){ .len = (uint32_t)n, .type = type };
+	*rec = (struct spsc_rec){.len = (uint32_t)n, .type = type};
 	p->reserved = (uint32_t)n;
 	p->reserved_type = type;
 	*ret_rec = rec;
@@ -167,11 +172,14 @@ void spsc_publish(struct spsc_producer *p)
 	if (p->head == p->published)
 		return;
 	p->published = p->head;
-	/* release: pairs with the acquire of head in head_refresh() of the consumer: the records are written */
+	/* release: pairs with the acquire of head in head_refresh() of the consumer: the records
+	 * are written */
 	atomic_store_release(&p->page->head, p->head);
-	/* seq_cst: pairs with the fence in spsc_consumer_arm(): either we see sleeping, or the consumer sees the head */
+	/* seq_cst: pairs with the fence in spsc_consumer_arm(): either we see sleeping, or the
+	 * consumer sees the head */
 	atomic_fence_seq_cst();
-	(void)tail_refresh(p); /* only for the figure; a wrong tail is reported when room is needed */
+	(void)tail_refresh(
+		p); /* only for the figure; a wrong tail is reported when room is needed */
 	used = p->head - p->tail_seen;
 	if (used > p->page->high_water)
 		atomic_store_relaxed(&p->page->high_water, used);
@@ -199,7 +207,8 @@ static uint64_t slot_progress(const struct spsc_slot *s)
 	return sum;
 }
 
-/* Of the slots that fit the published head the one that is further: both fit when one was written without records. All its figures only grow. */
+/* Of the slots that fit the published head the one that is further: both fit when one was written
+ * without records. All its figures only grow. */
 static struct spsc_slot *slot_best(struct spsc_producer *p)
 {
 	struct spsc_slot *s = slots(p), *best = NULL;
@@ -208,13 +217,15 @@ static struct spsc_slot *slot_best(struct spsc_producer *p)
 		if (s[i].head != p->published || s[i].n_cpus > SPSC_CPUS_MAX || s[i].n_cpus == 0)
 			continue;
 		if (!best || s[i].next_seq > best->next_seq ||
-		    (s[i].next_seq == best->next_seq && slot_progress(&s[i]) > slot_progress(best)))
+			(s[i].next_seq == best->next_seq &&
+				slot_progress(&s[i]) > slot_progress(best)))
 			best = &s[i];
 	}
 	return best;
 }
 
-int spsc_slot_write(struct spsc_producer *p, uint64_t next_seq, const uint64_t *cpu_pos, unsigned n_cpus)
+int spsc_slot_write(
+	struct spsc_producer *p, uint64_t next_seq, const uint64_t *cpu_pos, unsigned n_cpus)
 {
 	struct spsc_slot *s = slots(p), *out;
 
@@ -223,8 +234,9 @@ int spsc_slot_write(struct spsc_producer *p, uint64_t next_seq, const uint64_t *
 	if (n_cpus > SPSC_CPUS_MAX)
 		return -EINVAL;
 	out = slot_best(p) == &s[0] ? &s[1] : &s[0];
-	/* Not valid while half written; the reader is the next incarnation, so program order, kept by release, is enough.
-	 * release: pairs with the reads in spsc_slot_read() after our death */
+	/* Not valid while half written; the reader is the next incarnation, so program order, kept
+	 * by release, is enough. release: pairs with the reads in spsc_slot_read() after our death
+	 */
 	atomic_store_relaxed(&out->head, UINT64_MAX);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	out->next_seq = next_seq;

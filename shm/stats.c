@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names of losses and the latency histogram's scale: two buckets an octave of microseconds, [2^k, 1.5 * 2^k) and [1.5 * 2^k, 2^(k+1)). No foreign input. */
+/* Names of losses and the latency histogram's scale: two buckets an octave of microseconds,
+ * [2^k, 1.5 * 2^k) and [1.5 * 2^k, 2^(k+1)). No foreign input. */
 
 #include <shm/stats.h>
 
@@ -11,8 +12,9 @@ static const struct {
 	const char *help;
 	bool is_output;
 } losses[] = {
-#define LOSS(ID, text, meaning) [LOSS_##ID] = { .name = text, .help = meaning },
-#define LOSS_OUTPUT(ID, text, meaning) [LOSS_##ID] = { .name = text, .help = meaning, .is_output = true },
+#define LOSS(ID, text, meaning) [LOSS_##ID] = {.name = text, .help = meaning},
+#define LOSS_OUTPUT(ID, text, meaning)                                                             \
+	[LOSS_##ID] = {.name = text, .help = meaning, .is_output = true},
 #include <shm/loss.def>
 };
 _Static_assert(sizeof(losses) / sizeof(losses[0]) == _LOSS_MAX, "a row for every loss");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* What the ring tests share: a failed check ends the process, a small random generator, and records whose every byte follows from their number. */
+/* What the ring tests share: a failed check ends the process, a small random generator, and records
+ * whose every byte follows from their number. */
 
 #include <stdint.h>
 #include <stdio.h>
@@ -10,11 +11,11 @@
 #include <shm/spsc.h>
 
 #define CHECK(cond)                                                                                \
-	do {                                                                                        \
-		if (!(cond)) {                                                                      \
-			(void)fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #cond);  \
-			abort();                                                                    \
-		}                                                                                   \
+	do {                                                                                       \
+		if (!(cond)) {                                                                     \
+			(void)fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #cond); \
+			abort();                                                                   \
+		}                                                                                  \
 	} while (0)
 
 static inline uint64_t rnd(uint64_t *state)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A hostile peer: 100,000 cases of a producer that writes heads, lengths and shapes at will, 100,000 of a consumer that writes tails at will, each compared with
- * what the rules say; then a producer that changes everything while the consumer reads. The honest side may only refuse. */
+/* A hostile peer: 100,000 cases of a producer that writes heads, lengths and shapes at will,
+ * 100,000 of a consumer that writes tails at will, each compared with what the rules say; then a
+ * producer that changes everything while the consumer reads. The honest side may only refuse. */
 
 #include <errno.h>
 #include <pthread.h>
@@ -18,13 +19,14 @@
 #define CASES 100000
 
 static struct spsc_fds fds;
-static struct spsc_data_page *data; /* hostile view of the data segment */
+static struct spsc_data_page *data;     /* hostile view of the data segment */
 static struct spsc_cursor_page *cursor; /* hostile view of the cursor segment */
 static uint8_t *records;
 
 static uint64_t odd_number(uint64_t *s, uint64_t base)
 {
-	static const uint64_t corners[] = { 0, 8, SIZE, SIZE - 8, SIZE + 8, 2 * SIZE, UINT32_MAX, UINT64_C(1) << 32, UINT64_C(1) << 63, UINT64_MAX, UINT64_MAX - 7 };
+	static const uint64_t corners[] = {0, 8, SIZE, SIZE - 8, SIZE + 8, 2 * SIZE, UINT32_MAX,
+		UINT64_C(1) << 32, UINT64_C(1) << 63, UINT64_MAX, UINT64_MAX - 7};
 	uint64_t r = rnd(s);
 
 	switch (r % 5) {
@@ -163,7 +165,7 @@ static void producer_case(struct spsc_producer *p, uint64_t *s, unsigned n[3])
 
 static void hostile_consumer(void)
 {
-	unsigned n[3] = { 0 }, n_refused = 0;
+	unsigned n[3] = {0}, n_refused = 0;
 	struct spsc_producer p;
 	uint64_t s = 13;
 
@@ -177,21 +179,24 @@ static void hostile_consumer(void)
 			int r = spsc_producer_attach(&again, fds.data_rw, fds.cursor_ro, -1);
 
 			CHECK(r == 0 || r == -EBADMSG);
-			CHECK(r == -EBADMSG || (tail <= p.published && p.published - tail <= SIZE && tail % 8 == 0));
+			CHECK(r == -EBADMSG || (tail <= p.published && p.published - tail <= SIZE &&
+						       tail % 8 == 0));
 			if (r == 0)
 				spsc_producer_done(&again);
 			else
 				n_refused++;
 		}
 	}
-	(void)printf("hostile consumer: %u reserved, %u full, %u refused, %u attaches refused\n", n[0], n[1], n[2], n_refused);
+	(void)printf("hostile consumer: %u reserved, %u full, %u refused, %u attaches refused\n",
+		n[0], n[1], n[2], n_refused);
 	CHECK(n[0] > CASES / 20 && n[1] > CASES / 20 && n[2] > CASES / 20 && n_refused > 10);
 	spsc_producer_done(&p);
 }
 
 static uint64_t stop;
 
-/* Scribbles over heads and lengths while the consumer reads. Not for ThreadSanitizer: racing is what it is for. */
+/* Scribbles over heads and lengths while the consumer reads. Not for ThreadSanitizer: racing is
+ * what it is for. */
 static void *scribble(void *arg)
 {
 	uint64_t s = 17;
@@ -200,11 +205,13 @@ static void *scribble(void *arg)
 	while (atomic_load_relaxed(&stop) == 0) {
 		uint64_t tail = atomic_load_relaxed(&cursor->tail);
 
-		atomic_store_release(&data->head, rnd(&s) % 8 ? tail + (rnd(&s) % SIZE & ~7ULL) : odd_number(&s, tail));
+		atomic_store_release(&data->head,
+			rnd(&s) % 8 ? tail + (rnd(&s) % SIZE & ~7ULL) : odd_number(&s, tail));
 		for (unsigned i = 0; i < 64; i++) {
 			uint64_t at = (tail + rnd(&s) % 1024 * 8) & (SIZE - 1);
 
-			atomic_store_relaxed((uint32_t *)(records + at), (uint32_t)(rnd(&s) % 4 ? 8 * (1 + rnd(&s) % 20) : rnd(&s)));
+			atomic_store_relaxed((uint32_t *)(records + at),
+				(uint32_t)(rnd(&s) % 4 ? 8 * (1 + rnd(&s) % 20) : rnd(&s)));
 		}
 	}
 	return NULL;
@@ -228,7 +235,8 @@ static void racing_producer(void)
 		CHECK(r == 1 ? len_ok(rec->len, SIZE) && c.pos == pos + rec->len : c.pos == pos);
 		n_taken += r == 1;
 		n_refused += r < 0;
-		if (r < 0 && c.pos == c.head_seen) /* a real consumer reports the fault and ends; here the next case begins */
+		if (r < 0 && c.pos == c.head_seen) /* a real consumer reports the fault and ends;
+						      here the next case begins */
 			continue;
 		if (r < 0)
 			c.pos = c.head_seen;
@@ -237,13 +245,14 @@ static void racing_producer(void)
 	atomic_store_relaxed(&stop, 1);
 	CHECK(pthread_join(thread, NULL) == 0);
 	CHECK(n_taken > 1000 && n_refused > 100);
-	(void)printf("racing producer: %llu taken, %llu refused\n", (unsigned long long)n_taken, (unsigned long long)n_refused);
+	(void)printf("racing producer: %llu taken, %llu refused\n", (unsigned long long)n_taken,
+		(unsigned long long)n_refused);
 	spsc_consumer_done(&c);
 }
 
 int main(void)
 {
-	const uint8_t run_id[16] = { 0 };
+	const uint8_t run_id[16] = {0};
 	void *p;
 	size_t n;
 

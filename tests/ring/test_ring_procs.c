@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Producer and consumer as two processes, both killed at random and started again on the same ring. Every record must arrive, in order and whole;
- * a new consumer may repeat what the dead one had taken and not committed, nothing else; a new producer goes on from its restart slot and repeats
+/* Producer and consumer as two processes, both killed at random and started again on the same ring.
+ * Every record must arrive, in order and whole; a new consumer may repeat what the dead one had
+ * taken and not committed, nothing else; a new producer goes on from its restart slot and repeats
  * nothing. Argument: seconds. */
 
 #include <errno.h>
@@ -48,7 +49,7 @@ static bool put(struct spsc_producer *p, uint64_t seq, size_t len, uint16_t type
 
 static void publish(struct spsc_producer *p, uint64_t seq)
 {
-	uint64_t pos[2] = { seq * 3, seq * 5 };
+	uint64_t pos[2] = {seq * 3, seq * 5};
 
 	CHECK(spsc_slot_write(p, seq, pos, 2) == 0);
 	spsc_publish(p);
@@ -103,9 +104,10 @@ static void consume(uint64_t seed)
 		CHECK(r >= 0);
 		if (r == 0) {
 			spsc_consumer_commit(&c);
-			/* A producer killed between publish and ring is made good by its successor. */
+			/* A producer killed between publish and ring is made good by its successor.
+			 */
 			if (spsc_consumer_arm(&c)) {
-				struct pollfd pfd = { .fd = wake, .events = POLLIN };
+				struct pollfd pfd = {.fd = wake, .events = POLLIN};
 				uint64_t n;
 
 				CHECK(poll(&pfd, 1, 10000) == 1);
@@ -169,12 +171,13 @@ static void join(pid_t pid)
 int main(int argc, char **argv)
 {
 	uint64_t end = clock_mono_ns() + (argc > 1 ? strtoull(argv[1], NULL, 10) : 2) * NS_PER_S;
-	uint64_t seed = 7, n_kills[2] = { 0 };
-	const uint8_t run_id[16] = { 0 };
+	uint64_t seed = 7, n_kills[2] = {0};
+	const uint8_t run_id[16] = {0};
 	pid_t producer, consumer;
 
 	wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	shared = mmap(
+		NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	CHECK(shared != MAP_FAILED);
 	CHECK(spsc_create("test", SPSC_SIZE_MIN * 2, true, run_id, &fds) == 0);
 	producer = start(produce, rnd(&seed));
@@ -196,7 +199,9 @@ int main(int argc, char **argv)
 	join(consumer);
 	CHECK(shared->seen == shared->last);
 	CHECK(shared->seen > 1000 && n_kills[0] > 10 && n_kills[1] > 10);
-	(void)printf("%llu records, consumer killed %llu times, producer %llu; %llu repeats above the commit\n", (unsigned long long)shared->seen,
-		     (unsigned long long)n_kills[0], (unsigned long long)n_kills[1], (unsigned long long)shared->repeats);
+	(void)printf("%llu records, consumer killed %llu times, producer %llu; %llu repeats above "
+		     "the commit\n",
+		(unsigned long long)shared->seen, (unsigned long long)n_kills[0],
+		(unsigned long long)n_kills[1], (unsigned long long)shared->repeats);
 	return 0;
 }

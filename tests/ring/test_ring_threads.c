@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Producer and consumer as two threads: order, content, and that no wake-up is lost (the consumer waits for its eventfd without a net, for up to ten
- * seconds). Built a second time under ThreadSanitizer, which sees data races that luck hides; since it judges by address, both ends then use the same
- * mapping of each segment. Argument: number of records. */
+/* Producer and consumer as two threads: order, content, and that no wake-up is lost (the consumer
+ * waits for its eventfd without a net, for up to ten seconds). Built a second time under
+ * ThreadSanitizer, which sees data races that luck hides; since it judges by address, both ends
+ * then use the same mapping of each segment. Argument: number of records. */
 
 #include <errno.h>
 #include <poll.h>
@@ -20,7 +21,8 @@ static struct spsc_producer p;
 static struct spsc_consumer c;
 static uint64_t n_records;
 
-/* One record at a time, the next only when it was taken: a lost wake-up is not hidden by the following one. */
+/* One record at a time, the next only when it was taken: a lost wake-up is not hidden by the
+ * following one. */
 static void produce_in_lockstep(uint64_t from, uint64_t *state)
 {
 	for (uint64_t seq = from; seq < n_records;) {
@@ -65,7 +67,8 @@ static void *produce(void *arg)
 		if (rnd(&state) % 16 == 0)
 			spsc_publish(&p);
 		if (rnd(&state) % 2000 == 0)
-			(void)usleep((useconds_t)(rnd(&state) % 300)); /* lets the consumer fall asleep */
+			(void)usleep((
+				useconds_t)(rnd(&state) % 300)); /* lets the consumer fall asleep */
 	}
 	spsc_publish(&p);
 	while (spsc_producer_used(&p) > 0)
@@ -76,7 +79,7 @@ static void *produce(void *arg)
 
 static void wait_for_data(uint64_t *n_waits)
 {
-	struct pollfd pfd = { .fd = wake, .events = POLLIN };
+	struct pollfd pfd = {.fd = wake, .events = POLLIN};
 	uint64_t n;
 
 	if (!spsc_consumer_arm(&c))
@@ -90,7 +93,7 @@ static void wait_for_data(uint64_t *n_waits)
 int main(int argc, char **argv)
 {
 	uint64_t seq = 0, state = 2, n_waits = 0;
-	const uint8_t run_id[16] = { 0 };
+	const uint8_t run_id[16] = {0};
 	struct spsc_view view;
 	pthread_t thread;
 
@@ -126,8 +129,8 @@ int main(int argc, char **argv)
 	CHECK(spsc_view_read(fds.data_ro, fds.cursor_ro, &view) == 0);
 	CHECK(view.used == 0 && view.n_records == n_records && view.head == view.tail);
 	CHECK(view.high_water <= view.size && view.high_water > 0);
-	(void)printf("%llu records, %llu waits, full %llu times\n", (unsigned long long)n_records, (unsigned long long)n_waits,
-		     (unsigned long long)view.full);
+	(void)printf("%llu records, %llu waits, full %llu times\n", (unsigned long long)n_records,
+		(unsigned long long)n_waits, (unsigned long long)view.full);
 	spsc_producer_done(&p);
 	spsc_consumer_done(&c);
 	spsc_fds_close(&fds);

@@ -10,12 +10,21 @@
 int sample_prec(void *buf)
 {
 	struct prec *p = buf;
-	struct rec_writer w = { .buf = buf, .cap = SPSC_RECORD_MAX, .n = sizeof(*p) };
+	struct rec_writer w = {.buf = buf, .cap = SPSC_RECORD_MAX, .n = sizeof(*p)};
 
 	*p = (struct prec){
-		.h = { .ring.type = REC_PROC, .seq = 5, .ord = 6, .ts_ns = 7 },
-		.slot = 7, .leader_slot = 7, .parent_slot = PREC_NO_SLOT, .flags = PREC_MAIN, .tid = 100, .pid = 100, .ptid = 1,
-		.exe_flags = PREC_EXE_WRITABLE, .n_args = 2, .n_threads = 1, .fd_limit = -1,
+		.h = {.ring.type = REC_PROC, .seq = 5, .ord = 6, .ts_ns = 7},
+		.slot = 7,
+		.leader_slot = 7,
+		.parent_slot = PREC_NO_SLOT,
+		.flags = PREC_MAIN,
+		.tid = 100,
+		.pid = 100,
+		.ptid = 1,
+		.exe_flags = PREC_EXE_WRITABLE,
+		.n_args = 2,
+		.n_threads = 1,
+		.fd_limit = -1,
 	};
 	p->comm = rec_add_text(&w, SPAN_LIT("bash"));
 	p->exe = rec_add_text(&w, SPAN_LIT("/bin/bash"));
@@ -31,13 +40,20 @@ int sample_prec(void *buf)
 
 int sample_ev(void *buf)
 {
-	static const uint8_t fd[8] = { 3 }, dirfd[8] = { 0x9c, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
-	static const uint8_t flags[4] = { 1 };
+	static const uint8_t fd[8] = {3},
+			     dirfd[8] = {0x9c, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+	static const uint8_t flags[4] = {1};
 	/* openat: fd, dirfd, name, flags, … the rest absent */
 	const struct span params[] = {
-		{ (const char *)fd, 8 }, { (const char *)dirfd, 8 }, { "passwd", 7 }, { (const char *)flags, 4 }, { NULL, 0 }, { NULL, 0 }, { NULL, 0 },
+		{(const char *)fd, 8},
+		{(const char *)dirfd, 8},
+		{"passwd", 7},
+		{(const char *)flags, 4},
+		{NULL, 0},
+		{NULL, 0},
+		{NULL, 0},
 	};
-	const struct ev_fd info = { .num = 3, .ino = 9, .type = EV_FD_FILE, .flags = EV_FD_KNOWN };
+	const struct ev_fd info = {.num = 3, .ino = 9, .type = EV_FD_FILE, .flags = EV_FD_KNOWN};
 	uint32_t types = 2;
 	uint64_t number = 12;
 	struct rec_writer w;
@@ -51,9 +67,10 @@ int sample_ev(void *buf)
 	ev->rawres = 3;
 	ev->tid = 100;
 	ev_add_params(&w, params, ARRAY_LEN(params));
-	ev_add_att_fd(&w, EV_ATT_FD, EV_NO_PARAM, &info, SPAN_LIT("/etc/passwd"), SPAN_LIT("passwd"));
-	ev_add_att_fd(&w, EV_ATT_FD, 1, &info, SPAN_LIT("/etc"), (struct span){ 0 });
-	ev_add_att_fd(&w, EV_ATT_STDIO, 2, &info, SPAN_LIT(""), (struct span){ 0 });
+	ev_add_att_fd(
+		&w, EV_ATT_FD, EV_NO_PARAM, &info, SPAN_LIT("/etc/passwd"), SPAN_LIT("passwd"));
+	ev_add_att_fd(&w, EV_ATT_FD, 1, &info, SPAN_LIT("/etc"), (struct span){0});
+	ev_add_att_fd(&w, EV_ATT_STDIO, 2, &info, SPAN_LIT(""), (struct span){0});
 	ev_add_att_text(&w, EV_ATT_PATH, 2, SPAN_LIT("/etc/passwd"));
 	ev_add_att_text(&w, EV_ATT_REALPATH, EV_NO_PARAM, SPAN_LIT("/private/etc/passwd"));
 	ev_add_att_text(&w, EV_ATT_PID, 0, SPAN_LIT("init"));
@@ -77,11 +94,11 @@ int sample_alert(void *buf)
 	a->host = alert_add_text(&b, SPAN_LIT("node"));
 	a->message = alert_add_text(&b, SPAN_LIT("file read (name=/etc/shadow)"));
 	alert_add_field(&b, SPAN_LIT("proc.name"), ALERT_STR, 0, SPAN_LIT("cat"));
-	alert_add_field(&b, SPAN_LIT("evt.num"), ALERT_U64, 17, (struct span){ 0 });
-	alert_add_field(&b, SPAN_LIT("proc.aname[2]"), ALERT_NULL, 0, (struct span){ 0 });
-	alert_add_field(&b, SPAN_LIT("fd.num"), ALERT_I64, (uint64_t)-1, (struct span){ 0 });
-	alert_add_field(&b, SPAN_LIT("proc.is_exe_writable"), ALERT_BOOL, 1, (struct span){ 0 });
-	alert_add_field(&b, SPAN_LIT("thread.cpu"), ALERT_DOUBLE, 0, (struct span){ 0 });
+	alert_add_field(&b, SPAN_LIT("evt.num"), ALERT_U64, 17, (struct span){0});
+	alert_add_field(&b, SPAN_LIT("proc.aname[2]"), ALERT_NULL, 0, (struct span){0});
+	alert_add_field(&b, SPAN_LIT("fd.num"), ALERT_I64, (uint64_t)-1, (struct span){0});
+	alert_add_field(&b, SPAN_LIT("proc.is_exe_writable"), ALERT_BOOL, 1, (struct span){0});
+	alert_add_field(&b, SPAN_LIT("thread.cpu"), ALERT_DOUBLE, 0, (struct span){0});
 	alert_add_field(&b, SPAN_LIT("fd.ip"), ALERT_LIST, 2, SPAN_LIT("10.0.0.1\00010.0.0.2\0"));
 	alert_add_tag(&b, SPAN_LIT("mitre"));
 	alert_add_tag(&b, SPAN_LIT("container"));

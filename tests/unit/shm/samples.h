@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Good records that tests then damage. Built with the library's own builders; the buffers are SPSC_RECORD_MAX bytes, 8-aligned. Return the length. */
+/* Good records that tests then damage. Built with the library's own builders; the buffers are
+ * SPSC_RECORD_MAX bytes, 8-aligned. Return the length. */
 
 #include <shm/alert.h>
 #include <shm/ev.h>

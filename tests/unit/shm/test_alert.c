@@ -36,7 +36,8 @@ static struct rec_str *tag(struct alert *a, unsigned i)
 
 static void test_alert_finish__good__sorted_and_accepted(void **state)
 {
-	static const char *const keys[] = { "evt.num", "fd.ip", "fd.num", "proc.aname[2]", "proc.is_exe_writable", "proc.name", "thread.cpu" };
+	static const char *const keys[] = {"evt.num", "fd.ip", "fd.num", "proc.aname[2]",
+		"proc.is_exe_writable", "proc.name", "thread.cpu"};
 	struct alert *a = sample();
 
 	(void)state;
@@ -60,9 +61,10 @@ static void test_alert_add__twice_the_same__once_in_the_record(void **state)
 	alert_begin(&builder, buf, sizeof(buf));
 	a = alert_head(&builder);
 	a->rule_name = alert_add_text(&builder, SPAN_LIT("r"));
-	alert_add_field(&builder, SPAN_LIT("b"), ALERT_U64, 1, (struct span){ 0 });
-	alert_add_field(&builder, SPAN_LIT("a"), ALERT_STR, 0, (struct span){ 0 }); /* an empty text */
-	alert_add_field(&builder, SPAN_LIT("b"), ALERT_U64, 2, (struct span){ 0 });
+	alert_add_field(&builder, SPAN_LIT("b"), ALERT_U64, 1, (struct span){0});
+	alert_add_field(
+		&builder, SPAN_LIT("a"), ALERT_STR, 0, (struct span){0}); /* an empty text */
+	alert_add_field(&builder, SPAN_LIT("b"), ALERT_U64, 2, (struct span){0});
 	alert_add_tag(&builder, SPAN_LIT("t"));
 	alert_add_tag(&builder, SPAN_LIT("t"));
 	assert_true(alert_finish(&builder) > 0);
@@ -80,19 +82,19 @@ static void test_alert_finish__too_much__refused(void **state)
 
 	(void)state;
 	alert_begin(&builder, buf, sizeof(buf));
-	alert_add_text(&builder, (struct span){ big, sizeof(big) });
+	alert_add_text(&builder, (struct span){big, sizeof(big)});
 	assert_int_equal(alert_finish(&builder), -EMSGSIZE);
 	alert_begin(&builder, buf, 160);
 	alert_head(&builder)->rule_name = alert_add_text(&builder, SPAN_LIT("r"));
 	for (int i = 0; i < 2; i++) {
 		(void)snprintf(key, sizeof(key), "k%d", i);
-		alert_add_field(&builder, span_str(key), ALERT_NULL, 0, (struct span){ 0 });
+		alert_add_field(&builder, span_str(key), ALERT_NULL, 0, (struct span){0});
 	}
 	assert_int_equal(alert_finish(&builder), -EMSGSIZE); /* no room for the table */
 	alert_begin(&builder, buf, sizeof(buf));
 	for (int i = 0; i <= ALERT_FIELDS_MAX; i++) {
 		(void)snprintf(key, sizeof(key), "k%d", i);
-		alert_add_field(&builder, span_str(key), ALERT_NULL, 0, (struct span){ 0 });
+		alert_add_field(&builder, span_str(key), ALERT_NULL, 0, (struct span){0});
 	}
 	assert_int_equal(alert_finish(&builder), -EMSGSIZE);
 	alert_begin(&builder, buf, sizeof(buf));
@@ -105,19 +107,48 @@ static void test_alert_finish__too_much__refused(void **state)
 
 static void test_alert_validate__each_bad_head_field__refused(void **state)
 {
-#define FIELD(m, v) { offsetof(struct alert, m), sizeof(((struct alert *)0)->m), v }
+#define FIELD(m, v)                                                                                \
+	{                                                                                          \
+		offsetof(struct alert, m), sizeof(((struct alert *)0)->m), v                       \
+	}
 	static const struct {
 		size_t off, n;
 		uint32_t value;
 	} cases[] = {
-		FIELD(h.ring.len, 0), FIELD(h.ring.len, 96), FIELD(h.ring.len, 104), FIELD(h.ring.len, 108), FIELD(h.ring.len, SPSC_RECORD_MAX + 8),
-		FIELD(h.ring.len, UINT32_MAX), FIELD(h.ring.type, REC_EVENT), FIELD(priority, 8), FIELD(priority, 255), FIELD(flags, 8),
-		FIELD(n_fields, ALERT_FIELDS_MAX + 1), FIELD(n_fields, 65535), FIELD(n_fields, 256), FIELD(n_fields, 8),
-		FIELD(n_tags, ALERT_TAGS_MAX + 1), FIELD(n_tags, 65535), FIELD(n_tags, 128),
-		FIELD(fields_off, 0), FIELD(fields_off, 96), FIELD(fields_off, 108), FIELD(fields_off, SPSC_RECORD_MAX), FIELD(fields_off, UINT32_MAX - 7),
-		FIELD(tags_off, 0), FIELD(tags_off, 8), FIELD(tags_off, 108), FIELD(tags_off, UINT32_MAX - 7),
-		FIELD(rule_name.off, 0), FIELD(rule_name.off, 9), FIELD(rule_name.n, 0), FIELD(rule_name.n, 3), FIELD(source.n, UINT32_MAX),
-		FIELD(host.off, UINT32_MAX), FIELD(message.n, 27), FIELD(message.n, SPSC_RECORD_MAX),
+		FIELD(h.ring.len, 0),
+		FIELD(h.ring.len, 96),
+		FIELD(h.ring.len, 104),
+		FIELD(h.ring.len, 108),
+		FIELD(h.ring.len, SPSC_RECORD_MAX + 8),
+		FIELD(h.ring.len, UINT32_MAX),
+		FIELD(h.ring.type, REC_EVENT),
+		FIELD(priority, 8),
+		FIELD(priority, 255),
+		FIELD(flags, 8),
+		FIELD(n_fields, ALERT_FIELDS_MAX + 1),
+		FIELD(n_fields, 65535),
+		FIELD(n_fields, 256),
+		FIELD(n_fields, 8),
+		FIELD(n_tags, ALERT_TAGS_MAX + 1),
+		FIELD(n_tags, 65535),
+		FIELD(n_tags, 128),
+		FIELD(fields_off, 0),
+		FIELD(fields_off, 96),
+		FIELD(fields_off, 108),
+		FIELD(fields_off, SPSC_RECORD_MAX),
+		FIELD(fields_off, UINT32_MAX - 7),
+		FIELD(tags_off, 0),
+		FIELD(tags_off, 8),
+		FIELD(tags_off, 108),
+		FIELD(tags_off, UINT32_MAX - 7),
+		FIELD(rule_name.off, 0),
+		FIELD(rule_name.off, 9),
+		FIELD(rule_name.n, 0),
+		FIELD(rule_name.n, 3),
+		FIELD(source.n, UINT32_MAX),
+		FIELD(host.off, UINT32_MAX),
+		FIELD(message.n, 27),
+		FIELD(message.n, SPSC_RECORD_MAX),
 	};
 
 	(void)state;
@@ -133,27 +164,27 @@ static void test_alert_validate__each_bad_head_field__refused(void **state)
 static void test_alert_validate__bad_fields_and_tags__refused(void **state)
 {
 	(void)state;
-#define REFUSED(...) \
-	do { \
-		struct alert *a = sample(); \
-		__VA_ARGS__; \
-		if (alert_validate(&a->h) != -EBADMSG) \
-			fail_msg("accepted: " #__VA_ARGS__); \
+#define REFUSED(...)                                                                               \
+	do {                                                                                       \
+		struct alert *a = sample();                                                        \
+		__VA_ARGS__;                                                                       \
+		if (alert_validate(&a->h) != -EBADMSG)                                             \
+			fail_msg("accepted: " #__VA_ARGS__);                                       \
 	} while (0)
 	REFUSED(field(a, 0)->type = _ALERT_TYPE_MAX);
-	REFUSED(field(a, 0)->key = (struct rec_str){ 0 });
+	REFUSED(field(a, 0)->key = (struct rec_str){0});
 	REFUSED(field(a, 0)->key.n = 0);
 	REFUSED(field(a, 0)->key.off = 8);
 	REFUSED(field(a, 1)->num = 3); /* list of two */
 	REFUSED(field(a, 1)->str.n--);
 	REFUSED(field(a, 1)->key = field(a, 0)->key); /* twice */
 	REFUSED(field(a, 0)->key = field(a, 2)->key); /* order */
-	REFUSED(field(a, 2)->str = (struct rec_str){ 200000, 1 });
-	REFUSED(field(a, 4)->num = 2); /* bool */
-	REFUSED(field(a, 5)->str = (struct rec_str){ 0 }); /* text without text */
+	REFUSED(field(a, 2)->str = (struct rec_str){200000, 1});
+	REFUSED(field(a, 4)->num = 2);                   /* bool */
+	REFUSED(field(a, 5)->str = (struct rec_str){0}); /* text without text */
 	REFUSED(field(a, 5)->str.n = UINT32_MAX);
 	REFUSED(tag(a, 0)->off = 0);
-	REFUSED(*tag(a, 0) = (struct rec_str){ 0 });
+	REFUSED(*tag(a, 0) = (struct rec_str){0});
 	REFUSED(*tag(a, 1) = *tag(a, 0));
 	REFUSED(tag(a, 1)->n = 4);
 }
@@ -170,10 +201,10 @@ static void test_alert_validate__overlapping_texts__refused(void **state)
 	alert_begin(&builder, buf, sizeof(buf));
 	a = alert_head(&builder);
 	a->rule_name = alert_add_text(&builder, SPAN_LIT("r"));
-	big = alert_add_text(&builder, (struct span){ text, sizeof(text) });
+	big = alert_add_text(&builder, (struct span){text, sizeof(text)});
 	for (int i = 0; i < 100; i++) {
 		(void)snprintf(key, sizeof(key), "k%02d", i);
-		alert_add_field(&builder, span_str(key), ALERT_NULL, 0, (struct span){ 0 });
+		alert_add_field(&builder, span_str(key), ALERT_NULL, 0, (struct span){0});
 	}
 	assert_true(alert_finish(&builder) > 0);
 	assert_int_equal(alert_validate(&a->h), 0);
@@ -186,7 +217,7 @@ static void test_alert_validate__overlapping_texts__refused(void **state)
 static int validate_many(unsigned n_fields, unsigned n_tags)
 {
 	struct alert *a = (struct alert *)buf;
-	struct rec_writer w = { .buf = (uint8_t *)buf, .cap = sizeof(buf), .n = sizeof(*a) };
+	struct rec_writer w = {.buf = (uint8_t *)buf, .cap = sizeof(buf), .n = sizeof(*a)};
 	char key[16];
 
 	memset(buf, 0, sizeof(buf));
@@ -223,7 +254,8 @@ static void test_alert_validate__table_inside_the_head__refused(void **state)
 
 	(void)state;
 	assert_int_equal(validate_many(1, 0), 0);
-	a->message = field(a, 0)->key; /* so that a field at the head's last 8 bytes would have a key and zeros */
+	a->message = field(a, 0)->key; /* so that a field at the head's last 8 bytes would have a
+					  key and zeros */
 	memset(a + 1, 0, sizeof(struct alert_field));
 	a->fields_off = sizeof(*a) - 8;
 	assert_int_equal(alert_validate(&a->h), -EBADMSG);
@@ -231,7 +263,7 @@ static void test_alert_validate__table_inside_the_head__refused(void **state)
 
 static void test_alert_id_make__inputs__each_counts(void **state)
 {
-	const uint8_t run[2][16] = { "run", "rum" };
+	const uint8_t run[2][16] = {"run", "rum"};
 	uint8_t id[5][16];
 
 	(void)state;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Event records: what the builder makes passes the door and is found in the view; each damaged field is refused. */
+/* Event records: what the builder makes passes the door and is found in the view; each damaged
+ * field is refused. */
 
 #include <errno.h>
 #include <setjmp.h>
@@ -44,10 +45,13 @@ static void test_ev_validate__good__everything_found(void **state)
 	assert_true(span_eq_str(rec_text(ev, dir->name), "/etc"));
 	assert_null(rec_text(ev, dir->nameraw).p);
 	assert_true(span_eq_str(ev_att_text(ev_att_find(&v, EV_ATT_PATH, 2)), "/etc/passwd"));
-	assert_true(span_eq_str(ev_att_text(ev_att_find(&v, EV_ATT_REALPATH, EV_NO_PARAM)), "/private/etc/passwd"));
+	assert_true(span_eq_str(
+		ev_att_text(ev_att_find(&v, EV_ATT_REALPATH, EV_NO_PARAM)), "/private/etc/passwd"));
 	assert_true(span_eq_str(ev_att_text(ev_att_find(&v, EV_ATT_PID, 0)), "init"));
-	assert_int_equal(*(const uint32_t *)ev_att_data(ev_att_find(&v, EV_ATT_FDTYPES, EV_NO_PARAM)), 2);
-	assert_int_equal(*(const uint64_t *)ev_att_data(ev_att_find(&v, EV_ATT_DELTA, EV_NO_PARAM)), 12);
+	assert_int_equal(
+		*(const uint32_t *)ev_att_data(ev_att_find(&v, EV_ATT_FDTYPES, EV_NO_PARAM)), 2);
+	assert_int_equal(
+		*(const uint64_t *)ev_att_data(ev_att_find(&v, EV_ATT_DELTA, EV_NO_PARAM)), 12);
 	assert_null(ev_att_find(&v, EV_ATT_FD, 0));
 }
 
@@ -75,7 +79,7 @@ static void test_ev_validate__no_params_no_atts__accepted(void **state)
 static void refuse_patched(size_t i, size_t off, const void *value, size_t n)
 {
 	struct ev *ev = sample();
-	struct ev_view v = { .n_atts = 99 };
+	struct ev_view v = {.n_atts = 99};
 
 	memcpy((uint8_t *)ev + off, value, n);
 	if (ev_validate(&ev->h, SAMPLE_SLOTS, &v) != -EBADMSG)
@@ -85,19 +89,46 @@ static void refuse_patched(size_t i, size_t off, const void *value, size_t n)
 
 static void test_ev_validate__each_bad_head_field__refused(void **state)
 {
-#define FIELD(m, v) { offsetof(struct ev, m), sizeof(((struct ev *)0)->m), v }
+#define FIELD(m, v)                                                                                \
+	{                                                                                          \
+		offsetof(struct ev, m), sizeof(((struct ev *)0)->m), v                             \
+	}
 	static const struct {
 		size_t off, n;
 		uint32_t value;
 	} cases[] = {
-		FIELD(h.ring.len, 0), FIELD(h.ring.len, 64), FIELD(h.ring.len, 72), FIELD(h.ring.len, 76), FIELD(h.ring.len, 200),
-		FIELD(h.ring.len, SPSC_RECORD_MAX + 8), FIELD(h.ring.len, UINT32_MAX), FIELD(h.ring.type, REC_PROC),
-		FIELD(slot, SAMPLE_SLOTS), FIELD(slot, UINT32_MAX - 1), FIELD(type, 0), FIELD(type, 65535), FIELD(flags, 0x40), FIELD(flags, 1U << 31),
-		FIELD(n_params, KEV_PARAMS_MAX + 1), FIELD(n_params, 65535), FIELD(n_params, 2), /* attachments name parameter 2 */
-		FIELD(n_atts, EV_ATTS_MAX + 1), FIELD(n_atts, 65535), FIELD(n_atts, 10),
-		FIELD(params_off, 0), FIELD(params_off, 64), FIELD(params_off, 73), FIELD(params_off, 76), FIELD(params_off, SPSC_RECORD_MAX),
-		FIELD(params_off, UINT32_MAX), FIELD(params_off, UINT32_MAX - 7),
-		FIELD(atts_off, 0), FIELD(atts_off, 68), FIELD(atts_off, 77), FIELD(atts_off, SPSC_RECORD_MAX), FIELD(atts_off, UINT32_MAX - 7),
+		FIELD(h.ring.len, 0),
+		FIELD(h.ring.len, 64),
+		FIELD(h.ring.len, 72),
+		FIELD(h.ring.len, 76),
+		FIELD(h.ring.len, 200),
+		FIELD(h.ring.len, SPSC_RECORD_MAX + 8),
+		FIELD(h.ring.len, UINT32_MAX),
+		FIELD(h.ring.type, REC_PROC),
+		FIELD(slot, SAMPLE_SLOTS),
+		FIELD(slot, UINT32_MAX - 1),
+		FIELD(type, 0),
+		FIELD(type, 65535),
+		FIELD(flags, 0x40),
+		FIELD(flags, 1U << 31),
+		FIELD(n_params, KEV_PARAMS_MAX + 1),
+		FIELD(n_params, 65535),
+		FIELD(n_params, 2), /* attachments name parameter 2 */
+		FIELD(n_atts, EV_ATTS_MAX + 1),
+		FIELD(n_atts, 65535),
+		FIELD(n_atts, 10),
+		FIELD(params_off, 0),
+		FIELD(params_off, 64),
+		FIELD(params_off, 73),
+		FIELD(params_off, 76),
+		FIELD(params_off, SPSC_RECORD_MAX),
+		FIELD(params_off, UINT32_MAX),
+		FIELD(params_off, UINT32_MAX - 7),
+		FIELD(atts_off, 0),
+		FIELD(atts_off, 68),
+		FIELD(atts_off, 77),
+		FIELD(atts_off, SPSC_RECORD_MAX),
+		FIELD(atts_off, UINT32_MAX - 7),
 	};
 
 	(void)state;
@@ -111,7 +142,7 @@ static void test_ev_validate__bad_parameters__refused(void **state)
 	static const struct {
 		unsigned index;
 		uint16_t length;
-	} cases[] = { { 0, 4 }, { 0, 9 }, { 1, 7 }, { 2, 6 }, { 3, 3 }, { 3, 8 }, { 6, 65535 }, { 4, 1 } };
+	} cases[] = {{0, 4}, {0, 9}, {1, 7}, {2, 6}, {3, 3}, {3, 8}, {6, 65535}, {4, 1}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
@@ -130,23 +161,44 @@ static size_t att_at(enum ev_att_kind kind, uint16_t index)
 
 static void test_ev_validate__bad_attachments__refused(void **state)
 {
-	size_t fd = att_at(EV_ATT_FD, EV_NO_PARAM), dir = att_at(EV_ATT_FD, 1), stdio = att_at(EV_ATT_STDIO, 2), path = att_at(EV_ATT_PATH, 2);
-	size_t pid = att_at(EV_ATT_PID, 0), types = att_at(EV_ATT_FDTYPES, EV_NO_PARAM), delta = att_at(EV_ATT_DELTA, EV_NO_PARAM);
+	size_t fd = att_at(EV_ATT_FD, EV_NO_PARAM), dir = att_at(EV_ATT_FD, 1),
+	       stdio = att_at(EV_ATT_STDIO, 2), path = att_at(EV_ATT_PATH, 2);
+	size_t pid = att_at(EV_ATT_PID, 0), types = att_at(EV_ATT_FDTYPES, EV_NO_PARAM),
+	       delta = att_at(EV_ATT_DELTA, EV_NO_PARAM);
 	size_t data = sizeof(struct ev_att);
 	const struct {
 		size_t off, n;
 		uint32_t value;
 	} cases[] = {
-		{ fd, 2, 0 }, { fd, 2, _EV_ATT_MAX }, { fd, 2, 65535 }, { fd + 2, 2, 7 }, { fd + 4, 4, 79 }, { fd + 4, 4, UINT32_MAX },
-		{ fd + 4, 4, UINT32_MAX - 7 }, { fd + 4, 4, SPSC_RECORD_MAX },
-		{ dir + 2, 2, EV_NO_PARAM }, /* the event's fd twice */
-		{ dir + 2, 2, 40 }, { stdio + 2, 2, 3 }, { path + 2, 2, EV_NO_PARAM }, { path + 2, 2, 7 }, { path + 4, 4, 0 }, { path + 4, 4, 11 },
-		{ pid + 2, 2, 7 }, { types + 4, 4, 8 }, { types + 4, 4, 0 }, { delta + 4, 4, 4 }, { delta, 2, EV_ATT_FDCOUNT },
-		{ fd + data + offsetof(struct ev_fd, type), 1, _EV_FD_TYPE_MAX }, { fd + data + offsetof(struct ev_fd, l4), 1, _EV_L4_MAX },
-		{ fd + data + offsetof(struct ev_fd, role), 1, 3 }, { fd + data + offsetof(struct ev_fd, name.off), 4, 8 },
-		{ fd + data + offsetof(struct ev_fd, name.n), 4, 5 }, { fd + data + offsetof(struct ev_fd, name.n), 4, UINT32_MAX },
-		{ fd + data + offsetof(struct ev_fd, nameraw.off), 4, UINT32_MAX }, { stdio + data + offsetof(struct ev_fd, name.off), 4, 0xfffffff },
-		{ dir + data + offsetof(struct ev_fd, nameraw.n), 4, 1 },
+		{fd, 2, 0},
+		{fd, 2, _EV_ATT_MAX},
+		{fd, 2, 65535},
+		{fd + 2, 2, 7},
+		{fd + 4, 4, 79},
+		{fd + 4, 4, UINT32_MAX},
+		{fd + 4, 4, UINT32_MAX - 7},
+		{fd + 4, 4, SPSC_RECORD_MAX},
+		{dir + 2, 2, EV_NO_PARAM}, /* the event's fd twice */
+		{dir + 2, 2, 40},
+		{stdio + 2, 2, 3},
+		{path + 2, 2, EV_NO_PARAM},
+		{path + 2, 2, 7},
+		{path + 4, 4, 0},
+		{path + 4, 4, 11},
+		{pid + 2, 2, 7},
+		{types + 4, 4, 8},
+		{types + 4, 4, 0},
+		{delta + 4, 4, 4},
+		{delta, 2, EV_ATT_FDCOUNT},
+		{fd + data + offsetof(struct ev_fd, type), 1, _EV_FD_TYPE_MAX},
+		{fd + data + offsetof(struct ev_fd, l4), 1, _EV_L4_MAX},
+		{fd + data + offsetof(struct ev_fd, role), 1, 3},
+		{fd + data + offsetof(struct ev_fd, name.off), 4, 8},
+		{fd + data + offsetof(struct ev_fd, name.n), 4, 5},
+		{fd + data + offsetof(struct ev_fd, name.n), 4, UINT32_MAX},
+		{fd + data + offsetof(struct ev_fd, nameraw.off), 4, UINT32_MAX},
+		{stdio + data + offsetof(struct ev_fd, name.off), 4, 0xfffffff},
+		{dir + data + offsetof(struct ev_fd, nameraw.n), 4, 1},
 	};
 
 	(void)state;
@@ -154,7 +206,8 @@ static void test_ev_validate__bad_attachments__refused(void **state)
 		refuse_patched(i, cases[i].off, &cases[i].value, cases[i].n);
 }
 
-/* n_params parameters of length 0 at @at, otherwise right: only the number or the place is wrong. */
+/* n_params parameters of length 0 at @at, otherwise right: only the number or the place is wrong.
+ */
 static int validate_empty_params(uint16_t n_params, uint32_t at)
 {
 	struct ev *ev = (struct ev *)buf;
@@ -162,7 +215,10 @@ static int validate_empty_params(uint16_t n_params, uint32_t at)
 
 	memset(buf, 0, 512);
 	*ev = (struct ev){
-		.h.ring = { .len = 512, .type = REC_EVENT }, .type = KEV_CODE_SYSCALL_OPENAT_2_X, .n_params = n_params, .params_off = at,
+		.h.ring = {.len = 512, .type = REC_EVENT},
+		.type = KEV_CODE_SYSCALL_OPENAT_2_X,
+		.n_params = n_params,
+		.params_off = at,
 	};
 	return ev_validate(&ev->h, SAMPLE_SLOTS, &v);
 }
@@ -182,7 +238,7 @@ static void test_ev_validate__parameters_by_number_and_place(void **state)
 
 static void test_ev_validate__attachments_by_number(void **state)
 {
-	struct span none[20] = { 0 };
+	struct span none[20] = {0};
 	struct ev *ev = (struct ev *)buf;
 	struct rec_writer w;
 	struct ev_view v;
@@ -199,7 +255,7 @@ static void test_ev_validate__attachments_by_number(void **state)
 	assert_int_equal(ev_validate(&ev->h, SAMPLE_SLOTS, &v), 0);
 	assert_int_equal(v.n_atts, EV_ATTS_MAX);
 	more = (struct ev_att *)((uint8_t *)buf + end);
-	*more = (struct ev_att){ .kind = EV_ATT_PATH, .index = EV_ATTS_MAX, .n = 1 };
+	*more = (struct ev_att){.kind = EV_ATT_PATH, .index = EV_ATTS_MAX, .n = 1};
 	*(uint64_t *)(more + 1) = 0;
 	ev->h.ring.len = end + 16;
 	assert_int_equal(ev_validate(&ev->h, SAMPLE_SLOTS, &v), 0);
@@ -210,8 +266,8 @@ static void test_ev_validate__attachments_by_number(void **state)
 static void test_ev_add__no_room__fails(void **state)
 {
 	static const char big[SPSC_RECORD_MAX];
-	const struct span one = { big, 1 }, huge = { big, 65536 };
-	const struct ev_fd fd = { 0 };
+	const struct span one = {big, 1}, huge = {big, 65536};
+	const struct ev_fd fd = {0};
 	struct rec_writer w;
 
 	(void)state;
@@ -223,21 +279,21 @@ static void test_ev_add__no_room__fails(void **state)
 	ev_add_params(&w, &one, 1);
 	assert_int_equal(rec_finish(&w), -EMSGSIZE);
 	ev_begin(&w, buf, 88);
-	ev_add_params(&w, (struct span[]){ { big, 8 } }, 1);
+	ev_add_params(&w, (struct span[]){{big, 8}}, 1);
 	assert_int_equal(rec_finish(&w), 88);
 	buf[11] = 0x5a;
 	ev_begin(&w, buf, 88);
-	ev_add_params(&w, (struct span[]){ { big, 9 } }, 1);
+	ev_add_params(&w, (struct span[]){{big, 9}}, 1);
 	assert_int_equal(rec_finish(&w), -EMSGSIZE);
 	assert_int_equal(buf[11], 0x5a);
 	ev_begin(&w, buf, sizeof(buf));
 	ev_add_params(&w, &huge, 1); /* longer than a length can say */
 	assert_int_equal(rec_finish(&w), -EMSGSIZE);
 	ev_begin(&w, buf, 72 + 8 + 79);
-	ev_add_att_fd(&w, EV_ATT_FD, EV_NO_PARAM, &fd, (struct span){ 0 }, (struct span){ 0 });
+	ev_add_att_fd(&w, EV_ATT_FD, EV_NO_PARAM, &fd, (struct span){0}, (struct span){0});
 	assert_int_equal(rec_finish(&w), -EMSGSIZE);
 	ev_begin(&w, buf, sizeof(buf));
-	ev_add_att_text(&w, EV_ATT_PATH, 0, (struct span){ big, SPSC_RECORD_MAX });
+	ev_add_att_text(&w, EV_ATT_PATH, 0, (struct span){big, SPSC_RECORD_MAX});
 	assert_int_equal(rec_finish(&w), -EMSGSIZE);
 	ev_begin(&w, buf, sizeof(buf));
 	for (unsigned i = 0; i <= EV_ATTS_MAX; i++)

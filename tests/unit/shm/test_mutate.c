@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Random damage: 100,000 changed copies of good records for each door, each copy in memory of exactly its length, so that a sanitizer sees one byte too far. What a
- * door lets through is read to the last byte, as a stage would. Deterministic. */
+/* Random damage: 100,000 changed copies of good records for each door, each copy in memory of
+ * exactly its length, so that a sanitizer sees one byte too far. What a door lets through is read
+ * to the last byte, as a stage would. Deterministic. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -79,7 +80,8 @@ static int use_ev(const struct rec_head *rec)
 	assert_true(v.ev->slot < SAMPLE_SLOTS || v.ev->slot == PREC_NO_SLOT);
 	for (unsigned i = 0; i < KEV_PARAMS_MAX; i++) {
 		read_bytes(v.param[i].p, v.param[i].n);
-		if (i < v.info->n_params && v.param[i].n > 0 && kev_type_width(v.info->params[i].type) != 0)
+		if (i < v.info->n_params && v.param[i].n > 0 &&
+			kev_type_width(v.info->params[i].type) != 0)
 			assert_int_equal(v.param[i].n, kev_type_width(v.info->params[i].type));
 	}
 	for (unsigned i = 0; i < v.n_atts; i++)
@@ -112,7 +114,8 @@ static int use_alert(const struct rec_head *rec)
 /* Changes one to four places; now and then the length. */
 static size_t mutate(uint8_t *rec, size_t len, uint64_t *s)
 {
-	static const uint32_t words[] = { 0, 1, 7, 8, 72, 104, 255, 256, 65535, 65536, UINT32_MAX, UINT32_MAX - 7, 0x80000000 };
+	static const uint32_t words[] = {0, 1, 7, 8, 72, 104, 255, 256, 65535, 65536, UINT32_MAX,
+		UINT32_MAX - 7, 0x80000000};
 	size_t n = len;
 
 	if (rnd(s) % 16 == 0) {

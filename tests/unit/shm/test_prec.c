@@ -31,7 +31,7 @@ static void test_prec_validate__good__accepted(void **state)
 	assert_true(span_eq_str(rec_text(p, p->exepath), "/usr/bin/bash"));
 	p->parent_slot = 3;
 	assert_int_equal(prec_validate(&p->h, SAMPLE_SLOTS), 0);
-	p->args = (struct rec_str){ 0 };
+	p->args = (struct rec_str){0};
 	p->n_args = 0;
 	p->env = p->cgroups = p->comm = p->cwd = p->args;
 	assert_int_equal(prec_validate(&p->h, SAMPLE_SLOTS), 0);
@@ -39,20 +39,50 @@ static void test_prec_validate__good__accepted(void **state)
 
 static void test_prec_validate__each_bad_field__refused(void **state)
 {
-#define FIELD32(m, v) { offsetof(struct prec, m), v }
+#define FIELD32(m, v)                                                                              \
+	{                                                                                          \
+		offsetof(struct prec, m), v                                                        \
+	}
 	static const struct {
 		size_t off;
 		uint32_t value;
 	} cases[] = {
-		FIELD32(h.ring.len, 0), FIELD32(h.ring.len, 8), FIELD32(h.ring.len, sizeof(struct prec) - 8), FIELD32(h.ring.len, sizeof(struct prec)),
-		FIELD32(h.ring.len, sizeof(struct prec) + 4), FIELD32(h.ring.len, SPSC_RECORD_MAX + 8), FIELD32(h.ring.len, UINT32_MAX),
-		FIELD32(h.ring.type, REC_EVENT), FIELD32(slot, SAMPLE_SLOTS), FIELD32(slot, UINT32_MAX),
-		FIELD32(leader_slot, SAMPLE_SLOTS), FIELD32(leader_slot, UINT32_MAX), FIELD32(parent_slot, SAMPLE_SLOTS), FIELD32(parent_slot, UINT32_MAX - 1),
-		FIELD32(flags, 8), FIELD32(flags, 1U << 31), FIELD32(exe_flags, 16), FIELD32(n_args, 0), FIELD32(n_args, 1), FIELD32(n_args, 3),
-		FIELD32(n_args, UINT32_MAX), FIELD32(args.n, 5), FIELD32(env.n, 3), FIELD32(cgroups.n, 4),
-		FIELD32(comm.off, 0), FIELD32(comm.off, 8), FIELD32(comm.n, 3), FIELD32(comm.n, UINT32_MAX), FIELD32(exe.off, UINT32_MAX),
-		FIELD32(exepath.n, SPSC_RECORD_MAX), FIELD32(args.off, 4), FIELD32(env.off, 1), FIELD32(cwd.off, 70000), FIELD32(root.n, 100000),
-		FIELD32(cgroups.off, UINT32_MAX - 3), FIELD32(container_id.n, 65536),
+		FIELD32(h.ring.len, 0),
+		FIELD32(h.ring.len, 8),
+		FIELD32(h.ring.len, sizeof(struct prec) - 8),
+		FIELD32(h.ring.len, sizeof(struct prec)),
+		FIELD32(h.ring.len, sizeof(struct prec) + 4),
+		FIELD32(h.ring.len, SPSC_RECORD_MAX + 8),
+		FIELD32(h.ring.len, UINT32_MAX),
+		FIELD32(h.ring.type, REC_EVENT),
+		FIELD32(slot, SAMPLE_SLOTS),
+		FIELD32(slot, UINT32_MAX),
+		FIELD32(leader_slot, SAMPLE_SLOTS),
+		FIELD32(leader_slot, UINT32_MAX),
+		FIELD32(parent_slot, SAMPLE_SLOTS),
+		FIELD32(parent_slot, UINT32_MAX - 1),
+		FIELD32(flags, 8),
+		FIELD32(flags, 1U << 31),
+		FIELD32(exe_flags, 16),
+		FIELD32(n_args, 0),
+		FIELD32(n_args, 1),
+		FIELD32(n_args, 3),
+		FIELD32(n_args, UINT32_MAX),
+		FIELD32(args.n, 5),
+		FIELD32(env.n, 3),
+		FIELD32(cgroups.n, 4),
+		FIELD32(comm.off, 0),
+		FIELD32(comm.off, 8),
+		FIELD32(comm.n, 3),
+		FIELD32(comm.n, UINT32_MAX),
+		FIELD32(exe.off, UINT32_MAX),
+		FIELD32(exepath.n, SPSC_RECORD_MAX),
+		FIELD32(args.off, 4),
+		FIELD32(env.off, 1),
+		FIELD32(cwd.off, 70000),
+		FIELD32(root.n, 100000),
+		FIELD32(cgroups.off, UINT32_MAX - 3),
+		FIELD32(container_id.n, 65536),
 	};
 
 	(void)state;
@@ -73,7 +103,7 @@ static void test_prec_validate__length_not_a_multiple_of_8__refused(void **state
 	} rec;
 
 	(void)state;
-	rec.p = (struct prec){ .h.ring = { .len = sizeof(rec.p) + 8, .type = REC_PROC } };
+	rec.p = (struct prec){.h.ring = {.len = sizeof(rec.p) + 8, .type = REC_PROC}};
 	assert_int_equal(prec_validate(&rec.p.h, 1), 0);
 	rec.p.h.ring.len -= 4;
 	assert_int_equal(prec_validate(&rec.p.h, 1), -EBADMSG);

@@ -30,14 +30,25 @@ static void test_rec_validate_fixed__sizes__exact(void **state)
 		uint32_t len;
 		int expect;
 	} cases[] = {
-		{ REC_SNAP_BEGIN, 48, 0 }, { REC_SNAP_END, 48, 0 }, { REC_LOSS, 48, 0 }, { REC_MARK, 40, 0 }, { REC_FORGET, 40, 0 }, { REC_END, 32, 0 },
-		{ REC_SNAP_BEGIN, 40, -EBADMSG }, { REC_LOSS, 56, -EBADMSG }, { REC_MARK, 8, -EBADMSG }, { REC_FORGET, 32, -EBADMSG },
-		{ REC_END, 8, -EBADMSG }, { REC_END, 40, -EBADMSG }, { REC_EVENT, 48, -EBADMSG }, { 0, 32, -EBADMSG },
+		{REC_SNAP_BEGIN, 48, 0},
+		{REC_SNAP_END, 48, 0},
+		{REC_LOSS, 48, 0},
+		{REC_MARK, 40, 0},
+		{REC_FORGET, 40, 0},
+		{REC_END, 32, 0},
+		{REC_SNAP_BEGIN, 40, -EBADMSG},
+		{REC_LOSS, 56, -EBADMSG},
+		{REC_MARK, 8, -EBADMSG},
+		{REC_FORGET, 32, -EBADMSG},
+		{REC_END, 8, -EBADMSG},
+		{REC_END, 40, -EBADMSG},
+		{REC_EVENT, 48, -EBADMSG},
+		{0, 32, -EBADMSG},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct rec_head h = { .ring = { .len = cases[i].len, .type = cases[i].type } };
+		struct rec_head h = {.ring = {.len = cases[i].len, .type = cases[i].type}};
 
 		assert_int_equal(rec_validate_fixed(&h), cases[i].expect);
 	}
@@ -51,20 +62,20 @@ static void test_rec_str_check__bounds(void **state)
 		size_t len;
 		int expect;
 	} cases[] = {
-		{ { 0, 0 }, 32, 0 }, /* no value */
-		{ { 17, 4 }, 32, 0 },
-		{ { 16, 0 }, 32, 0 }, /* empty */
-		{ { 31, 0 }, 32, 0 },
-		{ { 0, 1 }, 32, -EBADMSG }, /* a value without a place */
-		{ { 4, 12 }, 32, -EBADMSG }, /* in the fixed part */
-		{ { 17, 3 }, 32, -EBADMSG }, /* no NUL */
-		{ { 17, 5 }, 32, 0 }, /* NULs inside are allowed */
-		{ { 32, 0 }, 32, -EBADMSG },
-		{ { 31, 1 }, 32, -EBADMSG },
-		{ { 17, 15 }, 32, -EBADMSG },
-		{ { 17, UINT32_MAX }, 32, -EBADMSG },
-		{ { UINT32_MAX, 1 }, 32, -EBADMSG },
-		{ { UINT32_MAX, UINT32_MAX }, 32, -EBADMSG },
+		{{0, 0}, 32, 0}, /* no value */
+		{{17, 4}, 32, 0},
+		{{16, 0}, 32, 0}, /* empty */
+		{{31, 0}, 32, 0},
+		{{0, 1}, 32, -EBADMSG},  /* a value without a place */
+		{{4, 12}, 32, -EBADMSG}, /* in the fixed part */
+		{{17, 3}, 32, -EBADMSG}, /* no NUL */
+		{{17, 5}, 32, 0},        /* NULs inside are allowed */
+		{{32, 0}, 32, -EBADMSG},
+		{{31, 1}, 32, -EBADMSG},
+		{{17, 15}, 32, -EBADMSG},
+		{{17, UINT32_MAX}, 32, -EBADMSG},
+		{{UINT32_MAX, 1}, 32, -EBADMSG},
+		{{UINT32_MAX, UINT32_MAX}, 32, -EBADMSG},
 	};
 
 	(void)state;
@@ -77,12 +88,12 @@ static void test_rec_str_check__bounds(void **state)
 static void test_rec_add_text__kinds__found_again(void **state)
 {
 	uint64_t buf[32];
-	struct rec_writer w = { .buf = (uint8_t *)buf, .cap = sizeof(buf), .n = 32 };
+	struct rec_writer w = {.buf = (uint8_t *)buf, .cap = sizeof(buf), .n = 32};
 	struct rec_str none, empty, text;
 
 	(void)state;
 	memset(buf, 0xff, sizeof(buf));
-	none = rec_add_text(&w, (struct span){ 0 });
+	none = rec_add_text(&w, (struct span){0});
 	empty = rec_add_text(&w, SPAN_LIT(""));
 	text = rec_add_text(&w, SPAN_LIT("abc"));
 	assert_int_equal(rec_finish(&w), 40);
@@ -98,7 +109,7 @@ static void test_rec_add_text__kinds__found_again(void **state)
 static void test_rec_add_text__no_room__fails_for_good(void **state)
 {
 	uint64_t buf[5];
-	struct rec_writer w = { .buf = (uint8_t *)buf, .cap = sizeof(buf), .n = 32 };
+	struct rec_writer w = {.buf = (uint8_t *)buf, .cap = sizeof(buf), .n = 32};
 	struct rec_str s;
 
 	(void)state;
@@ -108,11 +119,11 @@ static void test_rec_add_text__no_room__fails_for_good(void **state)
 	s = rec_add_text(&w, SPAN_LIT("1"));
 	assert_true(s.off == 0 && s.n == 0);
 	assert_int_equal(rec_finish(&w), -EMSGSIZE);
-	w = (struct rec_writer){ .buf = (uint8_t *)buf, .cap = sizeof(buf), .n = 32 };
+	w = (struct rec_writer){.buf = (uint8_t *)buf, .cap = sizeof(buf), .n = 32};
 	s = rec_add_text(&w, SPAN_LIT("1234567"));
 	assert_int_equal(s.off, 32);
 	assert_int_equal(rec_finish(&w), 40);
-	w = (struct rec_writer){ .buf = (uint8_t *)buf, .cap = 36, .n = 32 };
+	w = (struct rec_writer){.buf = (uint8_t *)buf, .cap = 36, .n = 32};
 	rec_add_text(&w, SPAN_LIT("12"));
 	assert_int_equal(rec_finish(&w), -EMSGSIZE); /* no room for the padding */
 }
@@ -123,12 +134,12 @@ static void test_rec_strings_check__rows_of_strings(void **state)
 	uint32_t n = 9;
 
 	(void)state;
-	assert_int_equal(rec_strings_check(rec, (struct rec_str){ 5, 6 }, &n), 0);
+	assert_int_equal(rec_strings_check(rec, (struct rec_str){5, 6}, &n), 0);
 	assert_int_equal(n, 3);
-	assert_int_equal(rec_strings_check(rec, (struct rec_str){ 0, 0 }, &n), 0);
+	assert_int_equal(rec_strings_check(rec, (struct rec_str){0, 0}, &n), 0);
 	assert_int_equal(n, 0);
 	n = 9;
-	assert_int_equal(rec_strings_check(rec, (struct rec_str){ 5, 7 }, &n), -EBADMSG);
+	assert_int_equal(rec_strings_check(rec, (struct rec_str){5, 7}, &n), -EBADMSG);
 	assert_int_equal(n, 9);
 }
 

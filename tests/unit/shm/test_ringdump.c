@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* saker-ringdump as a program: on a live ring of this process, on one that has wrapped, and on damaged copies, where it may say no but not die.
- * Argument: path of the program. */
+/* saker-ringdump as a program: on a live ring of this process, on one that has wrapped, and on
+ * damaged copies, where it may say no but not die. Argument: path of the program. */
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -37,8 +37,10 @@ static int dump(const char *options, int data, int cursor)
 	FILE *f;
 
 	if (cursor >= 0)
-		(void)snprintf(cursor_path, sizeof(cursor_path), "/proc/%d/fd/%d", (int)getpid(), cursor);
-	(void)snprintf(command, sizeof(command), "'%s' %s /proc/%d/fd/%d %s 2>&1", program, options, (int)getpid(), data, cursor_path);
+		(void)snprintf(
+			cursor_path, sizeof(cursor_path), "/proc/%d/fd/%d", (int)getpid(), cursor);
+	(void)snprintf(command, sizeof(command), "'%s' %s /proc/%d/fd/%d %s 2>&1", program, options,
+		(int)getpid(), data, cursor_path);
 	f = popen(command, "r");
 	assert_non_null(f);
 	n = fread(output, 1, sizeof(output) - 1, f);
@@ -69,19 +71,21 @@ static void put(struct spsc_producer *p, int (*sample)(void *))
 
 static int sample_end(void *buf)
 {
-	*(struct rec_head *)buf = (struct rec_head){ .ring = { .len = sizeof(struct rec_head), .type = REC_END } };
+	*(struct rec_head *)buf =
+		(struct rec_head){.ring = {.len = sizeof(struct rec_head), .type = REC_END}};
 	return sizeof(struct rec_head);
 }
 
 static int sample_loss(void *buf)
 {
-	*(struct rec_loss *)buf = (struct rec_loss){ .h.ring = { .len = sizeof(struct rec_loss), .type = REC_LOSS }, .reason = 1, .n = 99 };
+	*(struct rec_loss *)buf = (struct rec_loss){
+		.h.ring = {.len = sizeof(struct rec_loss), .type = REC_LOSS}, .reason = 1, .n = 99};
 	return sizeof(struct rec_loss);
 }
 
 static int sample_unknown(void *buf)
 {
-	*(struct spsc_rec *)buf = (struct spsc_rec){ .len = 40, .type = 999 };
+	*(struct spsc_rec *)buf = (struct spsc_rec){.len = 40, .type = 999};
 	return 40;
 }
 
@@ -125,7 +129,8 @@ static void test_ringdump__live_ring__from_the_tail(void **state)
 	assert_non_null(strstr(output, "ring \"event.0\": 131072 bytes, head "));
 	assert_null(strstr(output, " PROC "));
 	assert_non_null(strstr(output, " EVENT len "));
-	assert_non_null(strstr(output, " seq 41 ord 42 2023-11-14T22:13:20.123456789Z SYSCALL_OPENAT_2_X tid 100 slot 7\n"));
+	assert_non_null(strstr(output, " seq 41 ord 42 2023-11-14T22:13:20.123456789Z "
+				       "SYSCALL_OPENAT_2_X tid 100 slot 7\n"));
 	assert_non_null(strstr(output, "Warning rule 12 Read sensitive file\n"));
 	assert_non_null(strstr(output, "kernel.buffer_full.medium 99\n"));
 	assert_non_null(strstr(output, " type-999 len 40 "));
@@ -154,7 +159,8 @@ static void test_ringdump__json__one_object_a_line(void **state)
 
 		assert_non_null(j);
 		if (n == 0)
-			assert_string_equal(json_string_value(json_object_get(j, "ring")), "event.0");
+			assert_string_equal(
+				json_string_value(json_object_get(j, "ring")), "event.0");
 		if (n == 1) {
 			assert_string_equal(json_string_value(json_object_get(j, "type")), "EVENT");
 			assert_int_equal(json_integer_value(json_object_get(j, "seq")), 41);
@@ -212,7 +218,8 @@ static uint64_t rnd(uint64_t *s)
 
 static void damage(int fd, uint64_t from, uint64_t n, uint64_t *s)
 {
-	static const uint64_t values[] = { 0, 1, 8, 32, 256, SPSC_SIZE_MIN, 2 * SPSC_SIZE_MIN, UINT32_MAX, UINT64_MAX, UINT64_MAX - 7 };
+	static const uint64_t values[] = {0, 1, 8, 32, 256, SPSC_SIZE_MIN, 2 * SPSC_SIZE_MIN,
+		UINT32_MAX, UINT64_MAX, UINT64_MAX - 7};
 	uint64_t v = rnd(s) % 2 ? values[rnd(s) % ARRAY_LEN(values)] : rnd(s);
 
 	assert_int_equal(pwrite(fd, &v, sizeof(v), (off_t)(from + rnd(s) % n / 8 * 8)), sizeof(v));
@@ -220,7 +227,7 @@ static void damage(int fd, uint64_t from, uint64_t n, uint64_t *s)
 
 static void test_ringdump__damaged_copies__no_crash(void **state)
 {
-	static const char *const options[] = { "", "--all", "--json", "--all --json" };
+	static const char *const options[] = {"", "--all", "--json", "--all --json"};
 	uint64_t s = 3;
 	struct ring r;
 
@@ -230,7 +237,8 @@ static void test_ringdump__damaged_copies__no_crash(void **state)
 		put(&r.p, i % 3 == 0 ? sample_alert : i % 3 == 1 ? sample_ev : sample_prec);
 	spsc_publish(&r.p);
 	for (int i = 0; i < 60; i++) {
-		_cleanup_close_ int data = copy_of(r.fds.data_ro), cursor = copy_of(r.fds.cursor_ro);
+		_cleanup_close_ int data = copy_of(r.fds.data_ro),
+				    cursor = copy_of(r.fds.cursor_ro);
 
 		for (int k = 0; k < 4; k++) {
 			if (i % 2)
@@ -267,7 +275,8 @@ static void test_ringdump__broken_length__says_so(void **state)
 static void test_ringdump__not_a_ring__says_so(void **state)
 {
 	_cleanup_close_ int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	_cleanup_close_ int empty = memfd_create("empty", MFD_CLOEXEC), self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int empty = memfd_create("empty", MFD_CLOEXEC),
+			    self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	struct ring r;
 
 	(void)state;

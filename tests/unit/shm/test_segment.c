@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Segments: birth, seals, access modes, and that every wrong header is refused. Segments that seg_create() would never make are made by hand. */
+/* Segments: birth, seals, access modes, and that every wrong header is refused. Segments that
+ * seg_create() would never make are made by hand. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,8 +33,9 @@ static void test_seg_create__both_descriptions__modes_and_seals(void **state)
 	assert_int_equal(fcntl(ro, F_GETFL) & O_ACCMODE, O_RDONLY);
 	assert_true(fcntl(rw, F_GETFD) & FD_CLOEXEC);
 	assert_true(fcntl(ro, F_GETFD) & FD_CLOEXEC);
-	assert_int_equal(fcntl(ro, F_GET_SEALS) & (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | F_SEAL_WRITE),
-			 F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+	assert_int_equal(
+		fcntl(ro, F_GET_SEALS) & (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | F_SEAL_WRITE),
+		F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
 	assert_int_equal(fstat(ro, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	assert_int_equal(st.st_size, SEG_PAYLOAD_OFF + 5000);
@@ -122,28 +124,29 @@ static int forge(const struct seg_head *h, size_t size, int seals)
 static void test_seg_check__each_wrong_field__refused(void **state)
 {
 	const struct seg_head good = {
-		.magic = SEG_MAGIC, .kind = SEG_STATS, .head_size = SEG_PAYLOAD_OFF, .abi_hash = seg_abi_hash(), .payload_size = 4096, .name = "x",
+		.magic = SEG_MAGIC,
+		.kind = SEG_STATS,
+		.head_size = SEG_PAYLOAD_OFF,
+		.abi_hash = seg_abi_hash(),
+		.payload_size = 4096,
+		.name = "x",
 	};
 	struct {
 		struct seg_head h;
 		size_t size;
 		int seals, expect;
 	} cases[] = {
-		{ good, 8192, SIZED, 0 },
-		{ good, 8192, F_SEAL_GROW, -EBADMSG },
-		{ good, 8192, F_SEAL_SHRINK, -EBADMSG },
-		{ good, 8191, SIZED, -EBADMSG },
-		{ good, 8193, SIZED, -EBADMSG },
-		{ good, 4096, SIZED, -EBADMSG },
-		{ good, 50, SIZED, -EBADMSG },
-		{ good, 0, SIZED, -EBADMSG },
-		{ good, 8192, SIZED, -EBADMSG }, /* magic */
-		{ good, 8192, SIZED, -EBADMSG }, /* kind */
-		{ good, 8192, SIZED, -EBADMSG }, /* head size */
-		{ good, 8192, SIZED, -ESTALE }, /* abi */
-		{ good, 8192, SIZED, -EBADMSG }, /* payload size */
-		{ good, 8192, SIZED, -EBADMSG }, /* name without NUL */
-		{ good, 8192, SIZED, -EBADMSG }, /* payload size wraps */
+		{good, 8192, SIZED, 0}, {good, 8192, F_SEAL_GROW, -EBADMSG},
+		{good, 8192, F_SEAL_SHRINK, -EBADMSG}, {good, 8191, SIZED, -EBADMSG},
+		{good, 8193, SIZED, -EBADMSG}, {good, 4096, SIZED, -EBADMSG},
+		{good, 50, SIZED, -EBADMSG}, {good, 0, SIZED, -EBADMSG},
+		{good, 8192, SIZED, -EBADMSG}, /* magic */
+		{good, 8192, SIZED, -EBADMSG}, /* kind */
+		{good, 8192, SIZED, -EBADMSG}, /* head size */
+		{good, 8192, SIZED, -ESTALE},  /* abi */
+		{good, 8192, SIZED, -EBADMSG}, /* payload size */
+		{good, 8192, SIZED, -EBADMSG}, /* name without NUL */
+		{good, 8192, SIZED, -EBADMSG}, /* payload size wraps */
 	};
 
 	(void)state;
@@ -156,7 +159,7 @@ static void test_seg_check__each_wrong_field__refused(void **state)
 	cases[14].h.payload_size = UINT64_MAX;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		_cleanup_close_ int fd = forge(&cases[i].h, cases[i].size, cases[i].seals);
-		struct seg_head out = { .magic = 1 };
+		struct seg_head out = {.magic = 1};
 		void *p = &out;
 		size_t n = 7;
 
@@ -172,7 +175,12 @@ static void test_seg_check__each_wrong_field__refused(void **state)
 static void test_seg_check__image_not_sealed_against_writing__refused(void **state)
 {
 	const struct seg_head h = {
-		.magic = SEG_MAGIC, .kind = SEG_IMAGE, .head_size = SEG_PAYLOAD_OFF, .abi_hash = seg_abi_hash(), .payload_size = 1, .name = "i",
+		.magic = SEG_MAGIC,
+		.kind = SEG_IMAGE,
+		.head_size = SEG_PAYLOAD_OFF,
+		.abi_hash = seg_abi_hash(),
+		.payload_size = 1,
+		.name = "i",
 	};
 	_cleanup_close_ int loose = forge(&h, SEG_PAYLOAD_OFF + 1, SIZED);
 	_cleanup_close_ int sealed = forge(&h, SEG_PAYLOAD_OFF + 1, SIZED | F_SEAL_WRITE);

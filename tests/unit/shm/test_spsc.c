@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rings, one call at a time in one process: order, limits, restart, slots, waking, and that each impossible position or length is refused. */
+/* Rings, one call at a time in one process: order, limits, restart, slots, waking, and that each
+ * impossible position or length is refused. */
 
 #include <errno.h>
 #include <setjmp.h>
@@ -25,7 +26,7 @@ struct fixture {
 	struct spsc_producer p;
 	struct spsc_consumer c;
 	int wake;
-	struct spsc_data_page *hostile_data; /* what a hostile producer can write */
+	struct spsc_data_page *hostile_data;     /* what a hostile producer can write */
 	struct spsc_cursor_page *hostile_cursor; /* what a hostile consumer can write */
 	size_t data_n, cursor_n;
 };
@@ -47,9 +48,12 @@ static int setup_ring(void **state, bool has_slots)
 	assert_int_equal(spsc_create("ring", SIZE, has_slots, run_id, &f.fds), 0);
 	f.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	attach(&f);
-	assert_int_equal(seg_map(f.fds.data_rw, SEG_RING_DATA, PROT_READ | PROT_WRITE, &p, &f.data_n), 0);
+	assert_int_equal(
+		seg_map(f.fds.data_rw, SEG_RING_DATA, PROT_READ | PROT_WRITE, &p, &f.data_n), 0);
 	f.hostile_data = p;
-	assert_int_equal(seg_map(f.fds.cursor_rw, SEG_RING_CURSOR, PROT_READ | PROT_WRITE, &p, &f.cursor_n), 0);
+	assert_int_equal(
+		seg_map(f.fds.cursor_rw, SEG_RING_CURSOR, PROT_READ | PROT_WRITE, &p, &f.cursor_n),
+		0);
 	f.hostile_cursor = p;
 	*state = &f;
 	return 0;
@@ -100,7 +104,7 @@ static uint64_t woken(struct fixture *f)
 
 static void test_spsc_create__bad_size__refused(void **state)
 {
-	struct spsc_fds f = { 7, 7, 7, 7 };
+	struct spsc_fds f = {7, 7, 7, 7};
 
 	(void)state;
 	assert_int_equal(spsc_create("x", SPSC_SIZE_MIN / 2, false, run_id, &f), -EINVAL);
@@ -277,13 +281,15 @@ static void test_spsc_attach__wrong_descriptors__refused(void **state)
 	struct spsc_consumer c;
 	_cleanup_close_ int odd_rw = -1, odd_ro = -1;
 
-	assert_int_equal(spsc_producer_attach(&p, f->fds.cursor_rw, f->fds.cursor_ro, -1), -EBADMSG);
+	assert_int_equal(
+		spsc_producer_attach(&p, f->fds.cursor_rw, f->fds.cursor_ro, -1), -EBADMSG);
 	assert_int_equal(spsc_producer_attach(&p, f->fds.data_rw, f->fds.data_ro, -1), -EBADMSG);
 	assert_int_equal(spsc_producer_attach(&p, f->fds.data_ro, f->fds.cursor_ro, -1), -EACCES);
 	assert_int_equal(spsc_consumer_attach(&c, f->fds.cursor_ro, f->fds.cursor_rw), -EBADMSG);
 	assert_int_equal(spsc_consumer_attach(&c, f->fds.data_ro, f->fds.cursor_ro), -EACCES);
 	/* a segment of the right kind with an impossible shape */
-	assert_int_equal(seg_create("odd", SEG_RING_DATA, SIZE + 4096 + 8, run_id, &odd_rw, &odd_ro), 0);
+	assert_int_equal(
+		seg_create("odd", SEG_RING_DATA, SIZE + 4096 + 8, run_id, &odd_rw, &odd_ro), 0);
 	assert_int_equal(spsc_consumer_attach(&c, odd_ro, f->fds.cursor_rw), -EBADMSG);
 	odd_rw = fd_close(odd_rw);
 	odd_ro = fd_close(odd_ro);
@@ -308,7 +314,8 @@ static void test_spsc_consumer__impossible_head__refused(void **state)
 	spsc_next(&f->c, &rec);
 	spsc_consumer_commit(&f->c);
 
-	const uint64_t bad[] = { 0, 56, 65, 71, 64 + SIZE + 8, UINT64_MAX - 7, UINT64_MAX, UINT64_C(1) << 63 };
+	const uint64_t bad[] = {
+		0, 56, 65, 71, 64 + SIZE + 8, UINT64_MAX - 7, UINT64_MAX, UINT64_C(1) << 63};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct spsc_consumer c;
@@ -317,9 +324,11 @@ static void test_spsc_consumer__impossible_head__refused(void **state)
 		assert_int_equal(spsc_next(&f->c, &rec), -EBADMSG);
 		assert_int_equal(spsc_peek(&f->c, &rec), -EBADMSG);
 		assert_int_equal(spsc_consumer_pos(&f->c), 64);
-		assert_true(spsc_consumer_has_data(&f->c)); /* so that a waiting consumer comes to the error */
+		assert_true(spsc_consumer_has_data(
+			&f->c)); /* so that a waiting consumer comes to the error */
 		assert_false(spsc_consumer_arm(&f->c));
-		assert_int_equal(spsc_consumer_attach(&c, f->fds.data_ro, f->fds.cursor_rw), -EBADMSG);
+		assert_int_equal(
+			spsc_consumer_attach(&c, f->fds.data_ro, f->fds.cursor_rw), -EBADMSG);
 	}
 	f->hostile_data->head = 64;
 	assert_int_equal(spsc_next(&f->c, &rec), 0);
@@ -327,7 +336,8 @@ static void test_spsc_consumer__impossible_head__refused(void **state)
 
 static void test_spsc_consumer__impossible_length__refused(void **state)
 {
-	static const uint32_t bad[] = { 0, 4, 7, 9, 20, 72, SPSC_RECORD_MAX, SPSC_RECORD_MAX + 8, UINT32_MAX, 0x80000000, UINT32_MAX - 7 };
+	static const uint32_t bad[] = {0, 4, 7, 9, 20, 72, SPSC_RECORD_MAX, SPSC_RECORD_MAX + 8,
+		UINT32_MAX, 0x80000000, UINT32_MAX - 7};
 	struct fixture *f = *state;
 	const struct spsc_rec *rec;
 
@@ -356,7 +366,8 @@ static void test_spsc_producer__impossible_tail__refused_and_last_good_kept(void
 	assert_int_equal(put(f, 8192, 1), 0); /* now 8192 is the last seen */
 	spsc_publish(&f->p);
 
-	const uint64_t bad[] = { 0, 4096, 8184, 8193, 12292, f->p.head + 8, UINT64_MAX, UINT64_MAX - 7, UINT64_C(1) << 63 };
+	const uint64_t bad[] = {0, 4096, 8184, 8193, 12292, f->p.head + 8, UINT64_MAX,
+		UINT64_MAX - 7, UINT64_C(1) << 63};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct spsc_rec *out;
@@ -379,11 +390,13 @@ static void test_spsc_producer_attach__impossible_positions__refused(void **stat
 	put(f, 64, 1);
 	spsc_publish(&f->p);
 
-	const uint64_t bad[] = { 136, 1, 32, UINT64_MAX }; /* above the head, odd, not a record's start */
+	const uint64_t bad[] = {
+		136, 1, 32, UINT64_MAX}; /* above the head, odd, not a record's start */
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		f->hostile_cursor->tail = bad[i];
-		assert_int_equal(spsc_producer_attach(&p, f->fds.data_rw, f->fds.cursor_ro, -1), -EBADMSG);
+		assert_int_equal(
+			spsc_producer_attach(&p, f->fds.data_rw, f->fds.cursor_ro, -1), -EBADMSG);
 	}
 	f->hostile_cursor->tail = 0;
 	f->hostile_data->head = SIZE + 8;
@@ -401,7 +414,7 @@ static void test_spsc_publish__sleeping_consumer__rung_once_a_publish(void **sta
 
 	put(f, 16, 1);
 	spsc_publish(&f->p);
-	assert_int_equal(woken(f), 0); /* awake */
+	assert_int_equal(woken(f), 0);          /* awake */
 	assert_false(spsc_consumer_arm(&f->c)); /* there is data */
 	assert_int_equal(f->c.cursor->sleeping, 0);
 	const struct spsc_rec *rec;
@@ -442,7 +455,8 @@ static void test_spsc_producer_attach__predecessor_died_before_ringing__rings(vo
 	put(f, 16, 1);
 	spsc_publish(&f->p);
 	spsc_producer_done(&f->p);
-	f->hostile_cursor->sleeping = 1; /* as the consumer would have left it, had it armed before the publish */
+	f->hostile_cursor->sleeping =
+		1; /* as the consumer would have left it, had it armed before the publish */
 	assert_int_equal(spsc_producer_attach(&f->p, f->fds.data_rw, f->fds.cursor_ro, f->wake), 0);
 	assert_int_equal(woken(f), 1);
 }
@@ -465,7 +479,7 @@ static void restart_producer(struct fixture *f)
 static void test_spsc_slot__restart__gives_the_one_of_the_published_head(void **state)
 {
 	struct fixture *f = *state;
-	uint64_t pos[2] = { 100, 200 };
+	uint64_t pos[2] = {100, 200};
 	struct spsc_slot s;
 
 	assert_int_equal(spsc_slot_read(&f->p, &s), -ENOENT);
