@@ -167,13 +167,15 @@ static int attach_programs(struct drv_loaded *l, struct saker_bpf *skel, char *t
 
 static int load_object(struct drv_loaded *l, char *text, size_t size)
 {
+	/* Named although it is the default: without it libbpf (before 1.5) asks for the modules' type information as well, which takes CAP_SYS_ADMIN. */
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = "/sys/kernel/btf/vmlinux");
 	struct btf *btf = btf__load_vmlinux_btf();
 	struct saker_bpf *skel;
 	int r;
 
 	if (!btf)
 		return fail(-ENOENT, text, size, "the kernel's type information cannot be read: %s", strerror(errno));
-	skel = saker_bpf__open();
+	skel = saker_bpf__open_opts(&opts);
 	l->skel = skel;
 	if (skel)
 		select_programs(skel, btf, l);

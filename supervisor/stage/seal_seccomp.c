@@ -63,6 +63,7 @@ static const struct seal_call seal_segments[] = {
 /* libbpf at work: the loader alone. */
 static const struct seal_call seal_loader[] = {
 	{ SCMP_SYS(bpf), "load, attach, create maps and links" },
+	{ SCMP_SYS(capget), "which capability is missing, for the message" },
 	{ SCMP_SYS(openat), "the kernel's type information, possible CPUs" },
 	{ SCMP_SYS(access), "the kernel's type information" },
 	{ SCMP_SYS(faccessat), "the kernel's type information" },
@@ -146,6 +147,8 @@ static int add_checked(scmp_filter_ctx ctx, const struct seal_request *q)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
+	if (r == 0 && q->keep_caps) /* libcap asks which capabilities the kernel knows */
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_CAPBSET_READ));
 	/* abort() signals itself */
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
