@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Delivery: what happens when a sink is slow, full, gone. Alerts stay in hand and in their rings until the sink has them; a failed try is repeated with
- * growing delays (100 ms to 5 s). Numbers move only here, when the sink has the batch, so that accepted = delivered + losses at any time. */
+/* Delivery: what happens when a sink is slow, full, gone. Alerts stay in hand and in their rings
+ * until the sink has them; a failed try is repeated with growing delays (100 ms to 5 s). Numbers
+ * move only here, when the sink has the batch, so that accepted = delivered + losses at any time.
+ */
 
 #include <errno.h>
 #include <string.h>
@@ -12,7 +14,7 @@
 
 void delivery_init(struct delivery *d, const struct output *o, struct stats_page *stats)
 {
-	*d = (struct delivery){ .delay_ns = DELIVERY_DELAY_MIN_NS, .stats = stats };
+	*d = (struct delivery){.delay_ns = DELIVERY_DELAY_MIN_NS, .stats = stats};
 	sink_init(&d->sink, o);
 }
 
@@ -26,7 +28,8 @@ static void wait_for(struct delivery *d, enum delivery_state state, uint64_t now
 {
 	d->state = state;
 	d->retry_ns = now_ns + d->delay_ns;
-	d->delay_ns = d->delay_ns * 2 < DELIVERY_DELAY_MAX_NS ? d->delay_ns * 2 : DELIVERY_DELAY_MAX_NS;
+	d->delay_ns =
+		d->delay_ns * 2 < DELIVERY_DELAY_MAX_NS ? d->delay_ns * 2 : DELIVERY_DELAY_MAX_NS;
 }
 
 static void note_failure(struct delivery *d, int r)
@@ -36,7 +39,8 @@ static void note_failure(struct delivery *d, int r)
 	if (d->error == -r)
 		return;
 	d->error = -r;
-	log_warning_errno(r, "deliver to output '%s' (%s), will try again", d->sink.output->name, d->sink.ops->name);
+	log_warning_errno(r, "deliver to output '%s' (%s), will try again", d->sink.output->name,
+		d->sink.ops->name);
 }
 
 static void note_success(struct delivery *d)

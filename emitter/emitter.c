@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The emitter's acts: take what came over the control socket, then merge, format, deliver, commit. One batch is in hand at most; while the sink does not
- * take it nothing more is read, so that alerts wait where a restarted emitter finds them again: in the rings. */
+/* The emitter's acts: take what came over the control socket, then merge, format, deliver, commit.
+ * One batch is in hand at most; while the sink does not take it nothing more is read, so that
+ * alerts wait where a restarted emitter finds them again: in the rings. */
 
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -34,11 +35,12 @@ struct emitter {
 	const struct format *format;
 	struct merge merge;
 	struct delivery delivery;
-	bool is_ended; /* every ring has ended */
+	bool is_ended;  /* every ring has ended */
 	int watched_fd; /* -1: none */
 };
 
-static int map_page(struct stage *s, enum ctl_role role, unsigned index, size_t size, const char *what, const void **ret_page)
+static int map_page(struct stage *s, enum ctl_role role, unsigned index, size_t size,
+	const char *what, const void **ret_page)
 {
 	void *p;
 	size_t n;
@@ -76,11 +78,13 @@ static int load_output(struct stage *s, struct emitter *e)
 static int attach_ring(struct stage *s, struct emitter *e, unsigned i)
 {
 	struct merge_ring *ring = &e->merge.rings[i];
-	int r = spsc_consumer_attach(&ring->in, stage_fd_get(s, FD_RING_IN_DATA, i), stage_fd_get(s, FD_RING_IN_CURSOR, i));
+	int r = spsc_consumer_attach(&ring->in, stage_fd_get(s, FD_RING_IN_DATA, i),
+		stage_fd_get(s, FD_RING_IN_CURSOR, i));
 
 	if (r < 0)
 		return log_err_errno(r, "attach alert ring %u", i);
-	return map_page(s, FD_PROGRESS_EVALUATOR, i, sizeof(*ring->progress), "evaluator", (const void **)&ring->progress);
+	return map_page(s, FD_PROGRESS_EVALUATOR, i, sizeof(*ring->progress), "evaluator",
+		(const void **)&ring->progress);
 }
 
 static int attach_inputs(struct stage *s, struct emitter *e)
@@ -93,7 +97,8 @@ static int attach_inputs(struct stage *s, struct emitter *e)
 		return log_err_errno(-EINVAL, "number of evaluators %u", m->n);
 	m->stats = s->stats;
 	m->patience_ns = s->settings->engine == ENGINE_BPF ? PATIENCE_NS : 0;
-	r = map_page(s, FD_PROGRESS_TRACKER, 0, sizeof(*m->tracker), "tracker", (const void **)&m->tracker);
+	r = map_page(s, FD_PROGRESS_TRACKER, 0, sizeof(*m->tracker), "tracker",
+		(const void **)&m->tracker);
 	for (unsigned i = 0; r == 0 && i < m->n; i++)
 		r = attach_ring(s, e, i);
 	return r;
@@ -109,7 +114,7 @@ static int em_pre_seal(struct stage *s)
 	s->priv = e;
 	e->watched_fd = -1;
 	(void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error like others */
-	tzset(); /* the zone's file cannot be opened later */
+	tzset();                        /* the zone's file cannot be opened later */
 	r = load_output(s, e);
 	if (r == 0)
 		r = attach_inputs(s, e);
@@ -120,7 +125,8 @@ static int em_pre_seal(struct stage *s)
 		return log_err_errno(-ENOMEM, "reserve the batch");
 	delivery_new_sink(&e->delivery, stage_fd_take(s, FD_SINK, s->index), true, clock_mono_ns());
 	if (e->delivery.sink.fd < 0)
-		delivery_new_sink(&e->delivery, stage_fd_take(s, FD_SINK, 0), true, clock_mono_ns());
+		delivery_new_sink(
+			&e->delivery, stage_fd_take(s, FD_SINK, 0), true, clock_mono_ns());
 	return 0;
 }
 
@@ -155,17 +161,20 @@ static int fill(struct stage *s, struct emitter *e, uint64_t now_ns)
 		stage_peer_fault(s, FD_RING_IN_DATA, e->merge.fault_ring, "alert ring");
 	e->is_ended = r == -ENODATA;
 	if (!strbuf_ok(&b->text))
-		return log_err_errno(-ENOMEM, "format alerts"); /* the batch is sized so that this cannot be */
+		return log_err_errno(
+			-ENOMEM, "format alerts"); /* the batch is sized so that this cannot be */
 	return (int)b->n;
 }
 
 static void ask_for_sink(struct stage *s, struct emitter *e, uint64_t now_ns)
 {
 	if (delivery_wants_sink(&e->delivery, now_ns))
-		(void)stage_send(s, CTL_NEED_SINK, FD_SINK, s->index, -e->delivery.error, 0, e->output.name, -1); /* asked again later */
+		(void)stage_send(s, CTL_NEED_SINK, FD_SINK, s->index, -e->delivery.error, 0,
+			e->output.name, -1); /* asked again later */
 }
 
-/* Watched only while it is waited for: a descriptor of a shared description stays in an epoll after its close. */
+/* Watched only while it is waited for: a descriptor of a shared description stays in an epoll after
+ * its close. */
 static void unwatch_sink(struct stage *s, struct emitter *e)
 {
 	if (e->watched_fd >= 0)
@@ -175,7 +184,8 @@ static void unwatch_sink(struct stage *s, struct emitter *e)
 
 static void watch_sink(struct stage *s, struct emitter *e)
 {
-	if (e->delivery.state == DELIVERY_WRITABLE && stage_watch(s, e->delivery.sink.fd, EPOLLOUT) == 0)
+	if (e->delivery.state == DELIVERY_WRITABLE &&
+		stage_watch(s, e->delivery.sink.fd, EPOLLOUT) == 0)
 		e->watched_fd = e->delivery.sink.fd;
 }
 
@@ -273,20 +283,20 @@ static void em_drain(struct stage *s)
 }
 
 static const struct seal_call calls[] = {
-	{ __NR_write, "lines to stdout or a file" },
-	{ __NR_poll, "is a shared pipe or terminal writable" },
-	{ __NR_sendto, "stdout that is a socket" },
-	{ __NR_sendmsg, "syslog" },
-	{ __NR_fstat, "what kind of descriptor a new sink is" },
-	{ __NR_newfstatat, "the same, as newer C libraries do it" },
-	{ __NR_getsockopt, "is a new syslog socket a stream" },
-	{ __NR_fdatasync, "file: fsync" },
-	{ __NR_close, "the sink before" },
+	{__NR_write, "lines to stdout or a file"},
+	{__NR_poll, "is a shared pipe or terminal writable"},
+	{__NR_sendto, "stdout that is a socket"},
+	{__NR_sendmsg, "syslog"},
+	{__NR_fstat, "what kind of descriptor a new sink is"},
+	{__NR_newfstatat, "the same, as newer C libraries do it"},
+	{__NR_getsockopt, "is a new syslog socket a stream"},
+	{__NR_fdatasync, "file: fsync"},
+	{__NR_close, "the sink before"},
 };
 
 const struct stage_ops emitter_ops = {
 	.name = "emitter",
-	.seal = { .calls = calls, .n_calls = ARRAY_LEN(calls), .files = 1 },
+	.seal = {.calls = calls, .n_calls = ARRAY_LEN(calls), .files = 1},
 	.pre_seal = em_pre_seal,
 	.turn = em_turn,
 	.arm = em_arm,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the formats share: the table of them, times, the prefix of Falco's output, typed values as JSON. The alert was checked by alert_validate(); its
- * texts may hold any byte, invalid UTF-8 included, and are made valid here. localtime_r() uses the zone that was loaded before the seal. */
+/* What the formats share: the table of them, times, the prefix of Falco's output, typed values as
+ * JSON. The alert was checked by alert_validate(); its texts may hold any byte, invalid UTF-8
+ * included, and are made valid here. localtime_r() uses the zone that was loaded before the seal.
+ */
 
 #include <inttypes.h>
 #include <math.h>
@@ -16,8 +18,8 @@
 #include "format.h"
 
 static const struct format formats[] = {
-	[OUTPUT_TEXT] = { "text", format_text_add },
-	[OUTPUT_JSON] = { "json", format_json_add },
+	[OUTPUT_TEXT] = {"text", format_text_add},
+	[OUTPUT_JSON] = {"json", format_json_add},
 };
 _Static_assert(ARRAY_LEN(formats) == _OUTPUT_FORMAT_MAX, "a row for each format");
 
@@ -30,22 +32,23 @@ const struct format *format_get(enum output_format f)
 void format_add_utc(uint64_t ts_ns, struct strbuf *b)
 {
 	time_t sec = (time_t)(ts_ns / NS_PER_S);
-	struct tm tm = { 0 };
-	char text[64];
+	struct tm tm = {0};
+	char text[64] = "";
 
-	/* years beyond int: nothing to print but zeros */
-	if (!gmtime_r(&sec, &tm) || strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
-		strcpy(text, "0000-00-00T00:00:00");
+	/* 64 bits of ns end in the year 2554: neither call can fail */
+	(void)gmtime_r(&sec, &tm);
+	(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
 	strbuf_addf(b, "%s.%09u", text, (unsigned)(ts_ns % NS_PER_S));
 }
 
 static void add_local_clock(uint64_t ts_ns, struct strbuf *b)
 {
 	time_t sec = (time_t)(ts_ns / NS_PER_S);
-	struct tm tm = { 0 };
+	struct tm tm = {0};
 
 	(void)localtime_r(&sec, &tm); /* on failure midnight is printed */
-	strbuf_addf(b, "%02d:%02d:%02d.%09u", tm.tm_hour, tm.tm_min, tm.tm_sec, (unsigned)(ts_ns % NS_PER_S));
+	strbuf_addf(b, "%02d:%02d:%02d.%09u", tm.tm_hour, tm.tm_min, tm.tm_sec,
+		(unsigned)(ts_ns % NS_PER_S));
 }
 
 void format_add_prefix(bool iso_time, const struct alert *a, struct strbuf *b)
@@ -61,7 +64,8 @@ void format_add_prefix(bool iso_time, const struct alert *a, struct strbuf *b)
 	strbuf_add_char(b, ' ');
 }
 
-/* The shortest decimal that reads back as the same number; always recognisable as not an integer, as the reference's library prints it. */
+/* The shortest decimal that reads back as the same number; always recognisable as not an integer,
+ * as the reference's library prints it. */
 static void add_double(uint64_t bits, struct strbuf *b)
 {
 	char text[40];
@@ -90,7 +94,7 @@ static void add_list(struct span texts, uint64_t n, struct strbuf *b)
 
 		if (i)
 			strbuf_add_char(b, ',');
-		json_add_string(b, (struct span){ texts.p, len });
+		json_add_string(b, (struct span){texts.p, len});
 		len = MIN(len + 1, texts.n);
 		texts.p += len;
 		texts.n -= len;

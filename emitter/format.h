@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Formats: one file each; a format is a row in format.c. A format adds one line without its newline. */
+/* Formats: one file each; a format is a row in format.c. A format adds one line without its
+ * newline. */
 
 #include <shm/alert.h>
 
@@ -18,7 +19,8 @@ const struct format *format_get(enum output_format f);
 void format_text_add(const struct output *o, const struct alert *a, struct strbuf *b);
 void format_json_add(const struct output *o, const struct alert *a, struct strbuf *b);
 
-/* "HH:MM:SS.nnnnnnnnn: Priority " and the message: what Falco calls output. Internal alerts have the local short time always. Not escaped. */
+/* "HH:MM:SS.nnnnnnnnn: Priority " and the message: what Falco calls output. Internal alerts have
+ * the local short time always. Not escaped. */
 void format_add_prefix(bool iso_time, const struct alert *a, struct strbuf *b);
 /* "2019-08-19T16:00:00.020000000" of UTC. */
 void format_add_utc(uint64_t ts_ns, struct strbuf *b);

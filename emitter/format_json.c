@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Falco's JSON format: one object a line, keys in the order of their bytes, which the sequence of calls below is. saker adds one key, uuid, where
- * the output's configuration asks for it. Texts come from the alert and may hold any byte. */
+/* Falco's JSON format: one object a line, keys in the order of their bytes, which the sequence of
+ * calls below is. saker adds one key, uuid, where the output's configuration asks for it. Texts
+ * come from the alert and may hold any byte. */
 
 #include <base/utf8.h>
 #include <base/uuid.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Falco's text format: "<time>: <Priority> <message>", the whole line escaped as the inside of a JSON string, so that an alert is one line whatever a
- * process put into its names. Internal alerts have their fields at the end: (k="v" k2=3). */
+/* Falco's text format: "<time>: <Priority> <message>", the whole line escaped as the inside of a
+ * JSON string, so that an alert is one line whatever a process put into its names. Internal alerts
+ * have their fields at the end: (k="v" k2=3). */
 
 #include <base/utf8.h>
 

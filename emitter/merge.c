@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Protocol line 4 and line 7. An evaluator's silence is not an answer: an empty ring lets an alert of another pass only below what its evaluator has
- * certainly judged. Pages and rings are written by other processes; records are copied and checked before use, numbers are only compared, so a lying
- * evaluator can disturb the order of alerts and nothing else. */
+/* Protocol line 4 and line 7. An evaluator's silence is not an answer: an empty ring lets an alert
+ * of another pass only below what its evaluator has certainly judged. Pages and rings are written
+ * by other processes; records are copied and checked before use, numbers are only compared, so a
+ * lying evaluator can disturb the order of alerts and nothing else. */
 
 #include <errno.h>
 #include <string.h>
@@ -15,14 +16,16 @@ void merge_look(struct merge *m)
 {
 	uint64_t upto, last[PROGRESS_EVALUATORS_MAX];
 
-	/* acquire: pairs with the tracker's release of upto; what is below it has been sent, so last[] read after it covers it */
+	/* acquire: pairs with the tracker's release of upto; what is below it has been sent, so
+	 * last[] read after it covers it */
 	upto = atomic_load_acquire(&m->tracker->upto);
 	/* acquire: no at[] may be read before its last[] */
 	for (unsigned i = 0; i < m->n; i++)
 		last[i] = atomic_load_acquire(&m->tracker->last[i]);
 	for (unsigned i = 0; i < m->n; i++) {
 		struct merge_ring *r = &m->rings[i];
-		/* acquire: pairs with the evaluator's release of at; what it published below is visible in its ring from here */
+		/* acquire: pairs with the evaluator's release of at; what it published below is
+		 * visible in its ring from here */
 		uint64_t at = atomic_load_acquire(&r->progress->at);
 		uint64_t bound = at > last[i] ? upto : at;
 
@@ -41,7 +44,8 @@ static void drop_malformed(struct merge *m)
 
 static bool is_repeat(const struct merge_ring *r, const struct alert *a)
 {
-	return r->has_last && (a->h.ord < r->last_ord || (a->h.ord == r->last_ord && a->rule <= r->last_rule));
+	return r->has_last &&
+	       (a->h.ord < r->last_ord || (a->h.ord == r->last_ord && a->rule <= r->last_rule));
 }
 
 /* Consume the record that was peeked at. */
@@ -89,8 +93,9 @@ static bool is_before(const struct alert *a, const struct alert *b)
 	return a->h.ord < b->h.ord || (a->h.ord == b->h.ord && a->rule < b->rule);
 }
 
-/* May an alert of this order pass by the empty ring? Without shedding an evaluator that stands still is waited for; live, for a while only: it is hung
- * or dead, and the supervisor replaces it. What it raises later comes late, but it comes. */
+/* May an alert of this order pass by the empty ring? Without shedding an evaluator that stands
+ * still is waited for; live, for a while only: it is hung or dead, and the supervisor replaces it.
+ * What it raises later comes late, but it comes. */
 static bool passes(const struct merge *m, struct merge_ring *r, uint64_t ord, uint64_t now_ns)
 {
 	if (r->head || r->is_ended || ord < r->bound)
@@ -153,7 +158,8 @@ bool merge_arm(struct merge *m)
 	for (unsigned i = 0; i < m->n; i++) {
 		struct merge_ring *r = &m->rings[i];
 
-		/* a ring whose head waits for others has data by definition: only empty ones can bring news */
+		/* a ring whose head waits for others has data by definition: only empty ones can
+		 * bring news */
 		if (r->is_ended || (r->head && !r->is_taken))
 			continue;
 		if (!spsc_consumer_arm(&r->in)) {

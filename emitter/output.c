@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads the output's block: JSON that saker-policy rendered. It comes in a sealed segment from a program that reads users' files, so every member is
- * checked for type and range; what is missing or unknown is refused, for both ends are of one build. Runs before the seal. */
+/* Reads the output's block: JSON that saker-policy rendered. It comes in a sealed segment from a
+ * program that reads users' files, so every member is checked for type and range; what is missing
+ * or unknown is refused, for both ends are of one build. Runs before the seal. */
 
 #include <errno.h>
 #include <string.h>
@@ -11,9 +12,9 @@
 
 #include "output.h"
 
-static const char *const kind_names[] = { "stdout", "file", "syslog" };
-static const char *const format_names[] = { "text", "json" };
-static const char *const fsync_names[] = { "never", "second", "batch" };
+static const char *const kind_names[] = {"stdout", "file", "syslog"};
+static const char *const format_names[] = {"text", "json"};
+static const char *const fsync_names[] = {"never", "second", "batch"};
 _Static_assert(ARRAY_LEN(kind_names) == _OUTPUT_KIND_MAX, "a name for each kind");
 _Static_assert(ARRAY_LEN(format_names) == _OUTPUT_FORMAT_MAX, "a name for each format");
 _Static_assert(ARRAY_LEN(fsync_names) == _OUTPUT_FSYNC_MAX, "a name for each way");
@@ -54,12 +55,12 @@ static int parse_members(const json_t *o, struct output *out, const char **reter
 		const char *key;
 		bool *to;
 	} flags[] = {
-		{ "iso_time", &out->iso_time },
-		{ "include_output", &out->include_output },
-		{ "include_message", &out->include_message },
-		{ "include_output_fields", &out->include_output_fields },
-		{ "include_tags", &out->include_tags },
-		{ "include_uuid", &out->include_uuid },
+		{"iso_time", &out->iso_time},
+		{"include_output", &out->include_output},
+		{"include_message", &out->include_message},
+		{"include_output_fields", &out->include_output_fields},
+		{"include_tags", &out->include_tags},
+		{"include_uuid", &out->include_uuid},
 	};
 	const json_t *facility = json_object_get(o, "facility");
 	int kind = get_name(o, "kind", kind_names, ARRAY_LEN(kind_names));
@@ -73,10 +74,12 @@ static int parse_members(const json_t *o, struct output *out, const char **reter
 	out->format = (enum output_format)format;
 	out->fsync = (enum output_fsync)fsync_how;
 	*reterr_why = "name or ident";
-	if (get_text(o, "name", out->name, sizeof(out->name)) < 0 || get_text(o, "ident", out->ident, sizeof(out->ident)) < 0)
+	if (get_text(o, "name", out->name, sizeof(out->name)) < 0 ||
+		get_text(o, "ident", out->ident, sizeof(out->ident)) < 0)
 		return -EBADMSG;
 	*reterr_why = "facility";
-	if (!json_is_integer(facility) || json_integer_value(facility) < 0 || json_integer_value(facility) > 23)
+	if (!json_is_integer(facility) || json_integer_value(facility) < 0 ||
+		json_integer_value(facility) > 23)
 		return -EBADMSG;
 	out->facility = (unsigned)json_integer_value(facility);
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
@@ -90,7 +93,7 @@ static int parse_members(const json_t *o, struct output *out, const char **reter
 int output_parse(const void *text, size_t n, struct output *ret_output, const char **reterr_why)
 {
 	json_auto_t *o = NULL;
-	struct output out = { 0 };
+	struct output out = {0};
 	const char *why = "not a JSON object";
 	int r = -EBADMSG;
 

@@ -8,7 +8,12 @@
 
 enum output_kind { OUTPUT_STDOUT, OUTPUT_FILE, OUTPUT_SYSLOG, _OUTPUT_KIND_MAX };
 enum output_format { OUTPUT_TEXT, OUTPUT_JSON, _OUTPUT_FORMAT_MAX };
-enum output_fsync { OUTPUT_FSYNC_NEVER, OUTPUT_FSYNC_SECOND, OUTPUT_FSYNC_BATCH, _OUTPUT_FSYNC_MAX };
+enum output_fsync {
+	OUTPUT_FSYNC_NEVER,
+	OUTPUT_FSYNC_SECOND,
+	OUTPUT_FSYNC_BATCH,
+	_OUTPUT_FSYNC_MAX
+};
 
 struct output {
 	char name[40];
@@ -17,9 +22,11 @@ struct output {
 	enum output_format format;
 	enum output_fsync fsync;
 	bool iso_time;
-	bool include_output, include_message, include_output_fields, include_tags, include_uuid; /* JSON keys */
-	unsigned facility; /* syslog, 0..23 */
+	bool include_output, include_message, include_output_fields, include_tags,
+		include_uuid; /* JSON keys */
+	unsigned facility;    /* syslog, 0..23 */
 };
 
-/* Read the block (JSON text, n bytes). 0, -EBADMSG with *reterr_why (static text). Allocates: before the seal only. */
+/* Read the block (JSON text, n bytes). 0, -EBADMSG with *reterr_why (static text). Allocates:
+ * before the seal only. */
 int output_parse(const void *text, size_t n, struct output *ret_output, const char **reterr_why);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of sinks and the life of their descriptors. The supervisor opens what an output writes to, by the plan; this process only ever gets
- * descriptors. They are trusted to be what the plan says, not to be ready. */
+/* The table of sinks and the life of their descriptors. The supervisor opens what an output writes
+ * to, by the plan; this process only ever gets descriptors. They are trusted to be what the plan
+ * says, not to be ready. */
 
 #include <errno.h>
 #include <unistd.h>
@@ -20,7 +21,7 @@ _Static_assert(ARRAY_LEN(sinks) == _OUTPUT_KIND_MAX, "a row for each kind");
 void sink_init(struct sink *k, const struct output *o)
 {
 	assert(o->kind < _OUTPUT_KIND_MAX);
-	*k = (struct sink){ .ops = sinks[o->kind], .output = o, .fd = -1, .pid = (int)getpid() };
+	*k = (struct sink){.ops = sinks[o->kind], .output = o, .fd = -1, .pid = (int)getpid()};
 }
 
 void sink_done(struct sink *k)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Sinks: one file each; a sink is a row in sink.c. No call here may block: a sink that cannot take more says so and the loop waits for it. */
+/* Sinks: one file each; a sink is a row in sink.c. No call here may block: a sink that cannot take
+ * more says so and the loop waits for it. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,10 +13,13 @@ struct sink;
 
 struct sink_ops {
 	const char *name;
-	/* A descriptor was given: look at what it is. @may_open: before the seal, so a better description of it can be had. 0 or negative errno. */
+	/* A descriptor was given: look at what it is. @may_open: before the seal, so a better
+	 * description of it can be had. 0 or negative errno. */
 	int (*attach)(struct sink *k, bool may_open);
-	/* Send what is left of the batch. 0: the sink has all of it. -EAGAIN: when the descriptor is writable. -ENOSPC, -EDQUOT, -ENOBUFS, -ENOMEM:
-	 * after a while, with the same descriptor. Another negative errno: a new descriptor is needed. What was sent is marked in the batch. */
+	/* Send what is left of the batch. 0: the sink has all of it. -EAGAIN: when the descriptor
+	 * is writable. -ENOSPC, -EDQUOT, -ENOBUFS, -ENOMEM: after a while, with the same
+	 * descriptor. Another negative errno: a new descriptor is needed. What was sent is marked
+	 * in the batch. */
 	int (*send)(struct sink *k, struct batch *b);
 	/* Between batches, about once a second; may be NULL. */
 	int (*tick)(struct sink *k, uint64_t now_ns);
@@ -24,12 +28,12 @@ struct sink_ops {
 struct sink {
 	const struct sink_ops *ops;
 	const struct output *output; /* borrowed */
-	int fd; /* -1: none; owned */
-	bool is_nonblocking; /* our own description: write() gives -EAGAIN by itself */
-	bool is_regular; /* never blocks */
+	int fd;                      /* -1: none; owned */
+	bool is_nonblocking;         /* our own description: write() gives -EAGAIN by itself */
+	bool is_regular;             /* never blocks */
 	bool is_socket;
 	bool is_stream; /* of a socket */
-	bool is_dirty; /* file: written and not yet synchronised */
+	bool is_dirty;  /* file: written and not yet synchronised */
 	uint64_t synced_ns;
 	int pid; /* syslog: what stands in [] */
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A file in append mode. The supervisor opens it (again on SIGUSR1); this process cannot open anything. Data is synchronised as configured: never,
- * about once a second, or before a batch counts as delivered. A full disk is waited for: a line that was cut by it is finished later. */
+/* A file in append mode. The supervisor opens it (again on SIGUSR1); this process cannot open
+ * anything. Data is synchronised as configured: never, about once a second, or before a batch
+ * counts as delivered. A full disk is waited for: a line that was cut by it is finished later. */
 
 #include <errno.h>
 #include <unistd.h>
@@ -27,7 +28,8 @@ static int sink_file_send(struct sink *k, struct batch *b)
 	if (r == 0 && k->output->fsync == OUTPUT_FSYNC_BATCH)
 		r = sync_now(k, 0);
 	if (r < 0 && b->n_sent == b->n)
-		b->sent_bytes = b->n_sent = 0; /* written, but perhaps not on the disk: all of it again */
+		b->sent_bytes = b->n_sent =
+			0; /* written, but perhaps not on the disk: all of it again */
 	return r;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* saker's own standard output: a line an alert, a batch at once. The reader may be slow or gone; then alerts wait in their ring. */
+/* saker's own standard output: a line an alert, a batch at once. The reader may be slow or gone;
+ * then alerts wait in their ring. */
 
 #include "sink.h"
 

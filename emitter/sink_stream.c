@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writing lines to a descriptor that others share: a terminal, a pipe, a file, a socket. O_NONBLOCK on a shared description would change it for the
- * other users as well, so it is never set there. Before the seal a pipe or terminal is opened anew through /proc, which gives a description of our own;
- * where that fails (and after the seal) poll() goes before each write of at most PIPE_BUF bytes, which a writable pipe takes without blocking.
- * A regular file keeps its description: another one would have an offset of its own and overwrite what the others write. */
+/* Writing lines to a descriptor that others share: a terminal, a pipe, a file, a socket. O_NONBLOCK
+ * on a shared description would change it for the other users as well, so it is never set there.
+ * Before the seal a pipe or terminal is opened anew through /proc, which gives a description of our
+ * own; where that fails (and after the seal) poll() goes before each write of at most PIPE_BUF
+ * bytes, which a writable pipe takes without blocking. A regular file keeps its description:
+ * another one would have an offset of its own and overwrite what the others write. */
 
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -48,7 +50,7 @@ int sink_stream_attach(struct sink *k, bool may_open)
 
 static ssize_t write_some(struct sink *k, const char *p, size_t n)
 {
-	struct pollfd pfd = { .fd = k->fd, .events = POLLOUT };
+	struct pollfd pfd = {.fd = k->fd, .events = POLLOUT};
 
 	if (k->is_socket)
 		return send(k->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The machine's own syslog: a UNIX socket, connected by the supervisor, as datagrams or as a stream. The form is the one that syslog(3) sends and every
- * local daemon reads: "<PRI>Mmm dd hh:mm:ss saker[pid]: text", a stream's messages end in NUL. Severity is the alert's priority: the numbers are the same. */
+/* The machine's own syslog: a UNIX socket, connected by the supervisor, as datagrams or as a
+ * stream. The form is the one that syslog(3) sends and every local daemon reads: "<PRI>Mmm dd
+ * hh:mm:ss saker[pid]: text", a stream's messages end in NUL. Severity is the alert's priority: the
+ * numbers are the same. */
 
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -32,21 +34,24 @@ static int sink_syslog_attach(struct sink *k, bool may_open _unused_)
 
 static size_t make_head(const struct sink *k, const struct batch_msg *m, char *buf, size_t cap)
 {
-	static const char months[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+	static const char months[12][4] = {
+		"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 	time_t sec = (time_t)(m->ts_ns / NS_PER_S);
-	struct tm tm = { .tm_mday = 1 };
+	struct tm tm = {.tm_mday = 1};
 	int n;
 
 	(void)localtime_r(&sec, &tm); /* on failure the first of January */
-	n = snprintf(buf, cap, "<%u>%s %2d %02d:%02d:%02d %s[%d]: ", k->output->facility * 8 + m->priority, months[tm.tm_mon], tm.tm_mday,
-		tm.tm_hour, tm.tm_min, tm.tm_sec, k->output->ident, k->pid);
+	n = snprintf(buf, cap,
+		"<%u>%s %2d %02d:%02d:%02d %s[%d]: ", k->output->facility * 8 + m->priority,
+		months[tm.tm_mon], tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, k->output->ident,
+		k->pid);
 	return MIN((size_t)n, cap - 1);
 }
 
 /* Returns bytes sent of head, text and end together. */
 static ssize_t send_parts(const struct sink *k, struct iovec *iov, size_t n_iov)
 {
-	struct msghdr h = { .msg_iov = iov, .msg_iovlen = n_iov };
+	struct msghdr h = {.msg_iov = iov, .msg_iovlen = n_iov};
 
 	return sendmsg(k->fd, &h, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
@@ -59,9 +64,9 @@ static int send_one(struct sink *k, struct batch *b)
 	struct iovec iov[3];
 	ssize_t n;
 
-	iov[0] = (struct iovec){ head, make_head(k, m, head, sizeof(head)) };
-	iov[1] = (struct iovec){ b->text.p + m->off, n_text };
-	iov[2] = (struct iovec){ (void *)"", k->is_stream ? 1 : 0 };
+	iov[0] = (struct iovec){head, make_head(k, m, head, sizeof(head))};
+	iov[1] = (struct iovec){b->text.p + m->off, n_text};
+	iov[2] = (struct iovec){(void *)"", k->is_stream ? 1 : 0};
 	whole = iov[0].iov_len + iov[1].iov_len + iov[2].iov_len;
 	/* a stream may have taken a part of it: go on there */
 	for (unsigned i = 0; i < ARRAY_LEN(iov) && skip; i++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The config run as a whole: load, check, then put together what the others need. All errors are collected; a result exists only without any. */
+/* The config run as a whole: load, check, then put together what the others need. All errors are
+ * collected; a result exists only without any. */
 
 #include <errno.h>
 #include <string.h>
@@ -66,15 +67,18 @@ uint8_t config_priority(const struct cfg_node *root, const char *path, uint8_t o
 	return s && cfg_to_priority(s, &v) ? v : otherwise;
 }
 
-void config_copy(struct config_run *c, const struct cfg_node *at, const char *text, char *to, size_t cap)
+void config_copy(
+	struct config_run *c, const struct cfg_node *at, const char *text, char *to, size_t cap)
 {
 	if (strlen(text) >= cap)
-		cfg_error(c->diag, at ? &at->at : &c->root->at, NULL, "longer than %zu bytes: '%.60s…'", cap - 1, text);
+		cfg_error(c->diag, at ? &at->at : &c->root->at, NULL,
+			"longer than %zu bytes: '%.60s…'", cap - 1, text);
 	else
 		memcpy(to, text, strlen(text) + 1);
 }
 
-static void set_path(struct config_run *c, const char *path, const char *otherwise, char *to, size_t cap)
+static void set_path(
+	struct config_run *c, const char *path, const char *otherwise, char *to, size_t cap)
 {
 	config_copy(c, cfg_find(c->root, path), config_text(c->root, path, otherwise), to, cap);
 }
@@ -87,9 +91,11 @@ static uint32_t engine(struct config_run *c)
 	if (!strcmp(kind, "synthetic"))
 		return ENGINE_SYNTHETIC;
 	if (!strcmp(kind, "kmod"))
-		cfg_warn(c->diag, &n->at, "engine.kind 'kmod' means modern_ebpf here: there is no kernel module");
+		cfg_warn(c->diag, &n->at,
+			"engine.kind 'kmod' means modern_ebpf here: there is no kernel module");
 	if (!strcmp(kind, "replay") || !strcmp(kind, "nodriver"))
-		cfg_error(c->diag, &n->at, NULL, "engine.kind '%s' is not in this version yet", kind);
+		cfg_error(
+			c->diag, &n->at, NULL, "engine.kind '%s' is not in this version yet", kind);
 	return ENGINE_BPF;
 }
 
@@ -114,20 +120,23 @@ static void refuse_later(struct config_run *c)
 	const struct cfg_node *n = cfg_find(c->root, "metadata.file");
 
 	if (n && n->kind == CFG_SCALAR && *n->text)
-		cfg_error(c->diag, &n->at, NULL, "container facts from a file are not in this version yet");
+		cfg_error(c->diag, &n->at, NULL,
+			"container facts from a file are not in this version yet");
 }
 
 static void fill_plan(struct config_run *c)
 {
 	const struct cfg_node *root = c->root;
 	struct plan_config *p = &c->result->plan;
-	int64_t falco_threads = config_int(root, "falco_libs.thread_table_size", 0), snaplen = config_int(root, "falco_libs.snaplen", 80);
+	int64_t falco_threads = config_int(root, "falco_libs.thread_table_size", 0),
+		snaplen = config_int(root, "falco_libs.snaplen", 80);
 
 	p->engine = engine(c);
 	p->n_evaluators = evaluators(c);
 	p->snaplen = snaplen ? (uint32_t)snaplen : 80;
 	p->rule_matching_all = !strcmp(config_text(root, "rule_matching", "first"), "all");
-	p->threads_max = (uint32_t)config_int(root, "memory.threads", falco_threads ? MAX(falco_threads, 1024) : 65536);
+	p->threads_max = (uint32_t)config_int(
+		root, "memory.threads", falco_threads ? MAX(falco_threads, 1024) : 65536);
 	p->descriptors_max = (uint32_t)config_int(root, "memory.descriptors", 524288);
 	p->rings_bytes = config_size(root, "memory.rings", 32ull << 20);
 	p->metadata_wait_ns = config_duration(root, "metadata.wait", 100000000);
@@ -141,12 +150,15 @@ static void fill_plan(struct config_run *c)
 	p->log_level = log_level(c);
 	p->log_stderr = config_bool(root, "log_stderr", true);
 	p->log_syslog = config_bool(root, "log_syslog", false);
-	set_path(c, "control.socket", "/run/saker/control.sock", p->control_socket, sizeof(p->control_socket));
-	set_path(c, "spool.directory", "/var/lib/saker/spool", p->spool_directory, sizeof(p->spool_directory));
+	set_path(c, "control.socket", "/run/saker/control.sock", p->control_socket,
+		sizeof(p->control_socket));
+	set_path(c, "spool.directory", "/var/lib/saker/spool", p->spool_directory,
+		sizeof(p->spool_directory));
 	set_path(c, "metadata.file", "", p->metadata_file, sizeof(p->metadata_file));
 }
 
-int config_run(const struct config_request *q, const struct config_source *src, struct arena *a, struct diag *d, struct config_result *ret_result)
+int config_run(const struct config_request *q, const struct config_source *src, struct arena *a,
+	struct diag *d, struct config_result *ret_result)
 {
 	struct config_run *c = arena_alloc(a, sizeof(*c));
 	struct config_result *result = arena_alloc(a, sizeof(*result));
@@ -154,7 +166,7 @@ int config_run(const struct config_request *q, const struct config_source *src, 
 
 	if (!c || !result)
 		return -ENOMEM;
-	*c = (struct config_run){ .q = q, .src = src, .arena = a, .diag = d, .result = result };
+	*c = (struct config_run){.q = q, .src = src, .arena = a, .diag = d, .result = result};
 	r = config_load(c);
 	if (r < 0)
 		return r;

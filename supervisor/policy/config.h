@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* From configuration files and the command line to what the supervisor, the emitters and the rules run need. No processes in here: files come through an
- * interface, so that tests use texts. */
+/* From configuration files and the command line to what the supervisor, the emitters and the rules
+ * run need. No processes in here: files come through an interface, so that tests use texts. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,20 +13,23 @@
 /* Where files come from. Results are negative errno on failure. */
 struct config_source {
 	/* The whole file; *ret_text lives in @a, NUL-ended beyond n. */
-	int (*read_file)(void *ctx, struct arena *a, const char *path, const char **ret_text, size_t *ret_n);
-	/* Names in a folder, unsorted, without . and ..; *ret_names and what it holds live in @a. -ENOTDIR: it is something else. */
-	int (*list_dir)(void *ctx, struct arena *a, const char *path, const char *const **ret_names, size_t *ret_n);
+	int (*read_file)(
+		void *ctx, struct arena *a, const char *path, const char **ret_text, size_t *ret_n);
+	/* Names in a folder, unsorted, without . and ..; *ret_names and what it holds live in @a.
+	 * -ENOTDIR: it is something else. */
+	int (*list_dir)(void *ctx, struct arena *a, const char *path, const char *const **ret_names,
+		size_t *ret_n);
 	const char *(*env)(void *ctx, const char *name); /* NULL: unset */
 	void *ctx;
 };
 
 struct config_request {
-	const char *config; /* -c, or NULL: the standard places, which may be missing */
+	const char *config;       /* -c, or NULL: the standard places, which may be missing */
 	const char *const *rules; /* -r */
 	size_t n_rules;
 	const char *const *options; /* -o */
 	size_t n_options;
-	bool verbose; /* -v */
+	bool verbose;                    /* -v */
 	const char *share_dir, *etc_dir; /* "/usr/share/saker", "/etc/saker" */
 	unsigned n_cpus;
 };
@@ -37,5 +40,7 @@ struct config_result {
 	const char *rules_options; /* JSON: for the rules run, with the rules files' names */
 };
 
-/* 0 and a result whose texts live in @a; -EINVAL with errors in @d; -ENOMEM. Texts of diagnostics live in @a too: print before arena_done(). */
-int config_run(const struct config_request *q, const struct config_source *src, struct arena *a, struct diag *d, struct config_result *ret_result);
+/* 0 and a result whose texts live in @a; -EINVAL with errors in @d; -ENOMEM. Texts of diagnostics
+ * live in @a too: print before arena_done(). */
+int config_run(const struct config_request *q, const struct config_source *src, struct arena *a,
+	struct diag *d, struct config_result *ret_result);

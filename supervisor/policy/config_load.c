@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which files make the configuration: the one of -c, or saker.yaml and config.d in the standard place where they exist; then what config_files names; then
- * the environment, then the options. Files are the user's: only their form is doubted. */
+/* Which files make the configuration: the one of -c, or saker.yaml and config.d in the standard
+ * place where they exist; then what config_files names; then the environment, then the options.
+ * Files are the user's: only their form is doubted. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,7 +21,8 @@ static bool is_yaml_name(const char *name)
 {
 	size_t n = strlen(name);
 
-	return (n > 5 && !strcmp(name + n - 5, ".yaml")) || (n > 4 && !strcmp(name + n - 4, ".yml"));
+	return (n > 5 && !strcmp(name + n - 5, ".yaml")) ||
+	       (n > 4 && !strcmp(name + n - 4, ".yml"));
 }
 
 int config_list_yaml(struct config_run *c, const char *dir, const char ***ret_paths, size_t *ret_n)
@@ -38,7 +40,8 @@ int config_list_yaml(struct config_run *c, const char *dir, const char ***ret_pa
 	for (size_t i = 0; i < n; i++) {
 		if (!is_yaml_name(names[i]))
 			continue;
-		paths[n_paths] = arena_printf(c->arena, "%s%s%s", dir, len && dir[len - 1] == '/' ? "" : "/", names[i]);
+		paths[n_paths] = arena_printf(
+			c->arena, "%s%s%s", dir, len && dir[len - 1] == '/' ? "" : "/", names[i]);
 		if (!paths[n_paths++])
 			return -ENOMEM;
 	}
@@ -48,8 +51,10 @@ int config_list_yaml(struct config_run *c, const char *dir, const char ***ret_pa
 	return 0;
 }
 
-/* Read and merge one file. @at: who named it, for messages. -ENOENT and nothing said if it may be missing and is. */
-static int add_file(struct config_run *c, const char *path, const struct cfg_place *at, enum cfg_strategy how, bool may_miss, bool is_main)
+/* Read and merge one file. @at: who named it, for messages. -ENOENT and nothing said if it may be
+ * missing and is. */
+static int add_file(struct config_run *c, const char *path, const struct cfg_place *at,
+	enum cfg_strategy how, bool may_miss, bool is_main)
 {
 	struct cfg_node *root;
 	struct cfg_item *nested;
@@ -60,7 +65,8 @@ static int add_file(struct config_run *c, const char *path, const struct cfg_pla
 	if (r == -ENOENT && may_miss)
 		return r;
 	if (r < 0) {
-		cfg_error(c->diag, at, NULL, "cannot read configuration file '%s': %s", path, strerror(-r));
+		cfg_error(c->diag, at, NULL, "cannot read configuration file '%s': %s", path,
+			strerror(-r));
 		return -EINVAL;
 	}
 	c->has_file = true;
@@ -69,13 +75,15 @@ static int add_file(struct config_run *c, const char *path, const struct cfg_pla
 		return -EINVAL;
 	nested = is_main ? NULL : cfg_find_item(root, "config_files");
 	if (nested) {
-		cfg_error(c->diag, &nested->key_at, NULL, "config_files may stand in the main configuration file only");
+		cfg_error(c->diag, &nested->key_at, NULL,
+			"config_files may stand in the main configuration file only");
 		return -EINVAL;
 	}
 	return cfg_merge(c->arena, c->root, root, how);
 }
 
-static int add_path(struct config_run *c, const char *path, const struct cfg_place *at, enum cfg_strategy how, bool may_miss)
+static int add_path(struct config_run *c, const char *path, const struct cfg_place *at,
+	enum cfg_strategy how, bool may_miss)
 {
 	const char **paths;
 	size_t n;
@@ -99,15 +107,18 @@ static int add_path(struct config_run *c, const char *path, const struct cfg_pla
 /* One element of config_files: a path, or {path, strategy}. */
 static int add_entry(struct config_run *c, const struct cfg_node *entry)
 {
-	static const enum cfg_strategy ways[] = { CFG_APPEND, CFG_OVERRIDE, CFG_ADD_ONLY };
-	const char *path = entry->kind == CFG_SCALAR ? entry->text : config_text(entry, "path", NULL);
+	static const enum cfg_strategy ways[] = {CFG_APPEND, CFG_OVERRIDE, CFG_ADD_ONLY};
+	const char *path =
+		entry->kind == CFG_SCALAR ? entry->text : config_text(entry, "path", NULL);
 	int way = cfg_choice(config_text(entry, "strategy", "append"), "append|override|add-only");
 
 	if (!path) {
 		cfg_error(c->diag, &entry->at, NULL, "a path is missing");
 		return -EINVAL;
 	}
-	return way < 0 ? 0 : add_path(c, path, &entry->at, ways[way], true); /* a wrong strategy is reported by the check */
+	return way < 0 ? 0
+		       : add_path(c, path, &entry->at, ways[way],
+				 true); /* a wrong strategy is reported by the check */
 }
 
 static int add_config_files(struct config_run *c)
@@ -130,8 +141,9 @@ static int add_config_files(struct config_run *c)
 
 static int add_standard_files(struct config_run *c)
 {
-	struct cfg_place nowhere = { 0 };
-	const char *path = arena_printf(c->arena, "%s/saker.yaml", c->q->etc_dir), *dir = arena_printf(c->arena, "%s/config.d", c->q->etc_dir);
+	struct cfg_place nowhere = {0};
+	const char *path = arena_printf(c->arena, "%s/saker.yaml", c->q->etc_dir),
+		   *dir = arena_printf(c->arena, "%s/config.d", c->q->etc_dir);
 	int r, s;
 
 	if (!path || !dir)
@@ -145,7 +157,7 @@ static int add_standard_files(struct config_run *c)
 
 static int add_files(struct config_run *c)
 {
-	struct cfg_place option = { .pos = { .file = "-c" } };
+	struct cfg_place option = {.pos = {.file = "-c"}};
 	int r;
 
 	if (!c->q->config)
@@ -158,7 +170,7 @@ int config_load(struct config_run *c)
 {
 	int r, worst;
 
-	c->root = cfg_node_new(c->arena, CFG_MAP, (struct cfg_place){ 0 });
+	c->root = cfg_node_new(c->arena, CFG_MAP, (struct cfg_place){0});
 	if (!c->root)
 		return -ENOMEM;
 	worst = add_files(c);

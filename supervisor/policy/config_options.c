@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The block for the rules run: what of the configuration changes how rules are compiled. JSON, for it goes to another process of the same program
- * (options.c reads it). Holds no secret. */
+/* The block for the rules run: what of the configuration changes how rules are compiled. JSON, for
+ * it goes to another process of the same program (options.c reads it). Holds no secret. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,7 +21,9 @@ static json_t *texts(const struct cfg_node *n)
 		(void)json_array_append_new(list, json_string(n->text));
 	for (const struct cfg_item *i = n && n->kind == CFG_SEQ ? n->first : NULL; i; i = i->next)
 		if (i->node->kind == CFG_SCALAR)
-			(void)json_array_append_new(list, json_string(i->node->text)); /* a failed one is found by the check of the dump */
+			(void)json_array_append_new(
+				list, json_string(i->node->text)); /* a failed one is found by the
+								      check of the dump */
 	return list;
 }
 
@@ -40,9 +42,12 @@ static json_t *outputs(const struct config_run *c)
 	for (uint32_t i = 0; i < p->n_outputs; i++) {
 		const struct config_filters *f = &c->filters[i];
 
-		(void)json_array_append_new(list, json_pack("{s:s, s:i, s:o, s:o, s:o, s:o}", "name", p->outputs[i].name, "min_priority", f->min_priority,
-			"rules_include", texts(f->rules_include), "rules_exclude", texts(f->rules_exclude), "tags_include", texts(f->tags_include),
-			"tags_exclude", texts(f->tags_exclude)));
+		(void)json_array_append_new(list,
+			json_pack("{s:s, s:i, s:o, s:o, s:o, s:o}", "name", p->outputs[i].name,
+				"min_priority", f->min_priority, "rules_include",
+				texts(f->rules_include), "rules_exclude", texts(f->rules_exclude),
+				"tags_include", texts(f->tags_include), "tags_exclude",
+				texts(f->tags_exclude)));
 	}
 	return list;
 }
@@ -66,9 +71,11 @@ static json_t *extra_fields(struct config_run *c, const struct cfg_node *n)
 		const struct cfg_item *pair = i->node->kind == CFG_MAP ? i->node->first : NULL;
 
 		if (pair && strchr(pair->key, '='))
-			cfg_error(c->diag, &pair->key_at, NULL, "the name of an extra field may not hold '='");
+			cfg_error(c->diag, &pair->key_at, NULL,
+				"the name of an extra field may not hold '='");
 		else if (pair && pair->node->kind == CFG_SCALAR)
-			(void)json_array_append_new(list, json_sprintf("%s=%s", pair->key, pair->node->text));
+			(void)json_array_append_new(
+				list, json_sprintf("%s=%s", pair->key, pair->node->text));
 		else if (i->node->kind == CFG_SCALAR)
 			(void)json_array_append_new(list, json_string(i->node->text));
 	}
@@ -80,12 +87,18 @@ static json_t *append(struct config_run *c)
 	const struct cfg_node *all = cfg_find(c->root, "append_output");
 	json_t *list = json_array();
 
-	for (const struct cfg_item *i = all && all->kind == CFG_SEQ ? all->first : NULL; i; i = i->next) {
+	for (const struct cfg_item *i = all && all->kind == CFG_SEQ ? all->first : NULL; i;
+		i = i->next) {
 		const struct cfg_node *n = i->node;
 
-		(void)json_array_append_new(list, json_pack("{s:o, s:o, s:o, s:o, s:b, s:o}", "source", text_or_null(n, "match.source"), "rule",
-			text_or_null(n, "match.rule"), "tags", texts(cfg_find(n, "match.tags")), "extra_output", text_or_null(n, "extra_output"),
-			"suggested_output", config_bool(n, "suggested_output", false), "extra_fields", extra_fields(c, cfg_find(n, "extra_fields"))));
+		(void)json_array_append_new(
+			list, json_pack("{s:o, s:o, s:o, s:o, s:b, s:o}", "source",
+				      text_or_null(n, "match.source"), "rule",
+				      text_or_null(n, "match.rule"), "tags",
+				      texts(cfg_find(n, "match.tags")), "extra_output",
+				      text_or_null(n, "extra_output"), "suggested_output",
+				      config_bool(n, "suggested_output", false), "extra_fields",
+				      extra_fields(c, cfg_find(n, "extra_fields"))));
 	}
 	return list;
 }
@@ -95,12 +108,17 @@ static json_t *select_rules(struct config_run *c)
 	const struct cfg_node *all = cfg_find(c->root, "rules");
 	json_t *list = json_array();
 
-	for (const struct cfg_item *i = all && all->kind == CFG_SEQ ? all->first : NULL; i; i = i->next) {
-		for (const struct cfg_item *k = i->node->kind == CFG_MAP ? i->node->first : NULL; k; k = k->next) {
-			if (!config_text(k->node, "rule", NULL) && !config_text(k->node, "tag", NULL))
+	for (const struct cfg_item *i = all && all->kind == CFG_SEQ ? all->first : NULL; i;
+		i = i->next) {
+		for (const struct cfg_item *k = i->node->kind == CFG_MAP ? i->node->first : NULL; k;
+			k = k->next) {
+			if (!config_text(k->node, "rule", NULL) &&
+				!config_text(k->node, "tag", NULL))
 				cfg_error(c->diag, &k->key_at, NULL, "'rule' or 'tag' is missing");
-			(void)json_array_append_new(list, json_pack("{s:b, s:o, s:o}", "enable", !strcmp(k->key, "enable"), "rule",
-				text_or_null(k->node, "rule"), "tag", text_or_null(k->node, "tag")));
+			(void)json_array_append_new(list,
+				json_pack("{s:b, s:o, s:o}", "enable", !strcmp(k->key, "enable"),
+					"rule", text_or_null(k->node, "rule"), "tag",
+					text_or_null(k->node, "tag")));
 		}
 	}
 	return list;
@@ -108,14 +126,18 @@ static json_t *select_rules(struct config_run *c)
 
 int config_options(struct config_run *c)
 {
-	json_auto_t *j = json_pack("{s:i, s:b, s:b, s:o, s:o, s:o, s:o}", "min_priority", config_priority(c->root, "priority", 7), "match_all",
-		!strcmp(config_text(c->root, "rule_matching", "first"), "all"), "iso_time", config_bool(c->root, "time_format_iso_8601", false), "outputs",
-		outputs(c), "append", append(c), "select", select_rules(c), "files", files(c));
+	json_auto_t *j = json_pack("{s:i, s:b, s:b, s:o, s:o, s:o, s:o}", "min_priority",
+		config_priority(c->root, "priority", 7), "match_all",
+		!strcmp(config_text(c->root, "rule_matching", "first"), "all"), "iso_time",
+		config_bool(c->root, "time_format_iso_8601", false), "outputs", outputs(c),
+		"append", append(c), "select", select_rules(c), "files", files(c));
 	char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
 
 	c->result->rules_options = text ? arena_strdup(c->arena, text) : NULL;
 	free(text);
-	if (!c->result->rules_options && c->diag->n_errors == 0) /* jansson refuses what is not UTF-8 */
-		cfg_error(c->diag, &c->root->at, NULL, "configuration holds text that is not UTF-8");
+	if (!c->result->rules_options &&
+		c->diag->n_errors == 0) /* jansson refuses what is not UTF-8 */
+		cfg_error(
+			c->diag, &c->root->at, NULL, "configuration holds text that is not UTF-8");
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Outputs: Falco's own keys make one each, the list `outputs` any number. Each gets a row of the plan for the supervisor, which opens what it writes to, and a
- * block of its own for its emitter, which no other process sees. What this version cannot deliver is refused here with its place. */
+/* Outputs: Falco's own keys make one each, the list `outputs` any number. Each gets a row of the
+ * plan for the supervisor, which opens what it writes to, and a block of its own for its emitter,
+ * which no other process sees. What this version cannot deliver is refused here with its place. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -20,7 +21,7 @@ struct draft {
 	const char *name;
 	int kind; /* place in KINDS */
 	const struct cfg_place *at;
-	const char *path; /* of the plan's row; NULL: none */
+	const char *path;                 /* of the plan's row; NULL: none */
 	const struct cfg_node *path_node; /* for messages; may be NULL */
 	const char *format, *fsync;
 	unsigned facility;
@@ -30,7 +31,7 @@ struct draft {
 
 static bool is_in_this_version(struct config_run *c, int kind, const struct cfg_place *at)
 {
-	static const char *const names[] = { "stdout", "file", "syslog", "http", "kafka", "program" };
+	static const char *const names[] = {"stdout", "file", "syslog", "http", "kafka", "program"};
 
 	if (kind <= cfg_choice("syslog", KINDS))
 		return true;
@@ -40,15 +41,19 @@ static bool is_in_this_version(struct config_run *c, int kind, const struct cfg_
 
 static char *make_block(struct config_run *c, const struct draft *o)
 {
-	static const char *const kinds[] = { "stdout", "file", "syslog" };
+	static const char *const kinds[] = {"stdout", "file", "syslog"};
 	const struct cfg_node *root = c->root;
-	json_auto_t *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:b, s:b, s:b, s:b, s:b, s:b}", "name", o->name, "kind", kinds[o->kind], "format",
-		o->format, "fsync", o->fsync, "ident", o->ident, "facility", (int)o->facility, "iso_time", config_bool(root, "time_format_iso_8601", false),
-		"include_output", config_bool(root, "json_include_output_property", true), "include_message",
+	json_auto_t *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:b, s:b, s:b, s:b, s:b, s:b}",
+		"name", o->name, "kind", kinds[o->kind], "format", o->format, "fsync", o->fsync,
+		"ident", o->ident, "facility", (int)o->facility, "iso_time",
+		config_bool(root, "time_format_iso_8601", false), "include_output",
+		config_bool(root, "json_include_output_property", true), "include_message",
 		config_bool(root, "json_include_message_property", false), "include_output_fields",
-		config_bool(root, "json_include_output_fields_property", true), "include_tags", config_bool(root, "json_include_tags_property", true),
-		"include_uuid", o->include_uuid);
-	char *text = j ? json_dumps(j, JSON_COMPACT) : NULL, *copy = text ? arena_strdup(c->arena, text) : NULL;
+		config_bool(root, "json_include_output_fields_property", true), "include_tags",
+		config_bool(root, "json_include_tags_property", true), "include_uuid",
+		o->include_uuid);
+	char *text = j ? json_dumps(j, JSON_COMPACT) : NULL,
+	     *copy = text ? arena_strdup(c->arena, text) : NULL;
 
 	free(text);
 	return copy;
@@ -67,9 +72,10 @@ static bool is_name_free(struct config_run *c, const struct draft *o)
 	return true;
 }
 
-static int add_output(struct config_run *c, const struct draft *o, const struct config_filters *filters)
+static int add_output(
+	struct config_run *c, const struct draft *o, const struct config_filters *filters)
 {
-	static const uint32_t kinds[] = { PLAN_OUT_STDOUT, PLAN_OUT_FILE, PLAN_OUT_SYSLOG };
+	static const uint32_t kinds[] = {PLAN_OUT_STDOUT, PLAN_OUT_FILE, PLAN_OUT_SYSLOG};
 	struct plan_config *p = &c->result->plan;
 	struct plan_output *row = &p->outputs[p->n_outputs];
 
@@ -105,11 +111,18 @@ static const struct cfg_place *place_of(const struct cfg_node *root, const char 
 }
 
 /* An output of Falco's keys: "<kind>_output". */
-static int add_falco_output(struct config_run *c, int kind, const char *name, const char *needs, bool otherwise)
+static int add_falco_output(
+	struct config_run *c, int kind, const char *name, const char *needs, bool otherwise)
 {
-	const char *block = arena_printf(c->arena, "%s_output", name), *enabled = arena_printf(c->arena, "%s_output.enabled", name);
+	const char *block = arena_printf(c->arena, "%s_output", name),
+		   *enabled = arena_printf(c->arena, "%s_output.enabled", name);
 	const char *needed = needs ? arena_printf(c->arena, "%s_output.%s", name, needs) : NULL;
-	struct draft o = { .name = name, .kind = kind, .fsync = "never", .format = default_format(c), .facility = 1, .ident = "saker" };
+	struct draft o = {.name = name,
+		.kind = kind,
+		.fsync = "never",
+		.format = default_format(c),
+		.facility = 1,
+		.ident = "saker"};
 
 	if (!block || !enabled || (needs && !needed))
 		return -ENOMEM;
@@ -127,13 +140,14 @@ static int add_falco_output(struct config_run *c, int kind, const char *name, co
 			return 0;
 		}
 	}
-	return add_output(c, &o, &(struct config_filters){ .min_priority = 7 });
+	return add_output(c, &o, &(struct config_filters){.min_priority = 7});
 }
 
 /* Is any output mentioned at all? Else stdout is on. */
 static bool has_output_keys(const struct cfg_node *root)
 {
-	static const char *const names[] = { "stdout_output", "syslog_output", "file_output", "http_output", "program_output" };
+	static const char *const names[] = {
+		"stdout_output", "syslog_output", "file_output", "http_output", "program_output"};
 	const struct cfg_node *list = cfg_find(root, "outputs");
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
@@ -144,7 +158,8 @@ static bool has_output_keys(const struct cfg_node *root)
 
 static int add_falco_outputs(struct config_run *c)
 {
-	/* without any file stdout is on, as if a shipped file said so; with one, only if it says so or speaks of no output */
+	/* without any file stdout is on, as if a shipped file said so; with one, only if it says so
+	 * or speaks of no output */
 	bool stdout_is_on = !c->has_file || !has_output_keys(c->root);
 	int r = add_falco_output(c, cfg_choice("stdout", KINDS), "stdout", NULL, stdout_is_on);
 
@@ -166,14 +181,17 @@ static void refuse_later(struct config_run *c, const struct cfg_node *n)
 
 	at = cfg_find(n, "format");
 	if (at && at->kind == CFG_SCALAR && cfg_choice(at->text, "ecs|ocsf|cef") >= 0)
-		cfg_error(c->diag, &at->at, NULL, "format '%s' is not in this version yet", at->text);
+		cfg_error(
+			c->diag, &at->at, NULL, "format '%s' is not in this version yet", at->text);
 	at = cfg_find(n, "spool");
 	if (at && config_bool(n, "spool.enabled", true))
 		cfg_error(c->diag, &at->at, NULL, "the spool is not in this version yet");
 	if (config_duration(n, "limit.dedup_window", 0) || config_int(n, "limit.rate", 0))
-		cfg_error(c->diag, place_of(n, "limit"), NULL, "limits are not in this version yet");
+		cfg_error(
+			c->diag, place_of(n, "limit"), NULL, "limits are not in this version yet");
 	if (config_size(n, "file.rotate.size", 0) || config_duration(n, "file.rotate.age", 0))
-		cfg_error(c->diag, place_of(n, "file.rotate"), NULL, "rotation is not in this version yet: rename the file and send SIGUSR1");
+		cfg_error(c->diag, place_of(n, "file.rotate"), NULL,
+			"rotation is not in this version yet: rename the file and send SIGUSR1");
 	at = cfg_find(n, "syslog.rfc");
 	if (at && at->kind == CFG_SCALAR && !strcmp(at->text, "5424"))
 		cfg_error(c->diag, &at->at, NULL, "RFC 5424 is not in this version yet");
@@ -183,21 +201,30 @@ static void check_blocks(struct config_run *c, const struct cfg_node *n, const c
 {
 	for (const struct cfg_item *i = n->first; i; i = i->next)
 		if (cfg_choice(i->key, KINDS) >= 0 && strcmp(i->key, kind) != 0)
-			cfg_error(c->diag, &i->key_at, NULL, "the block '%s' does not belong to an output of kind '%s'", i->key, kind);
+			cfg_error(c->diag, &i->key_at, NULL,
+				"the block '%s' does not belong to an output of kind '%s'", i->key,
+				kind);
 }
 
 /* The socket of local syslog: targets is absent, [local] or [local:PATH]. NULL after an error. */
-static const char *local_socket(struct config_run *c, const struct cfg_node *n, const struct cfg_node **ret_at)
+static const char *local_socket(
+	struct config_run *c, const struct cfg_node *n, const struct cfg_node **ret_at)
 {
 	const struct cfg_node *list = cfg_find(n, "syslog.targets");
-	const struct cfg_node *t = list && list->kind == CFG_SEQ && list->n ? list->first->node : NULL;
+	const struct cfg_node *t =
+		list && list->kind == CFG_SEQ && list->n ? list->first->node : NULL;
 
 	*ret_at = t;
 	if (!t || t->kind != CFG_SCALAR || !strcmp(t->text, "local"))
-		return list && list->n > 1 ? (cfg_error(c->diag, &list->at, NULL, "more than one target is not in this version yet"), NULL) : "/dev/log";
+		return list && list->n > 1
+			       ? (cfg_error(c->diag, &list->at, NULL,
+					  "more than one target is not in this version yet"),
+					 NULL)
+			       : "/dev/log";
 	if (list->n == 1 && !strncmp(t->text, "local:", 6) && t->text[6])
 		return t->text + 6;
-	cfg_error(c->diag, &t->at, NULL, "syslog target '%s' is not in this version yet (local, local:PATH are)", t->text);
+	cfg_error(c->diag, &t->at, NULL,
+		"syslog target '%s' is not in this version yet (local, local:PATH are)", t->text);
 	return NULL;
 }
 
@@ -208,11 +235,14 @@ static bool fill_draft(struct config_run *c, const struct cfg_node *n, struct dr
 	o->include_uuid = config_bool(n, "include_uuid", true);
 	o->ident = config_text(n, "syslog.app_name", "saker");
 	o->facility = 1;
-	(void)cfg_to_facility(config_text(n, "syslog.facility", "user"), &o->facility); /* checked before */
+	(void)cfg_to_facility(
+		config_text(n, "syslog.facility", "user"), &o->facility); /* checked before */
 	if (o->kind == cfg_choice("syslog", KINDS)) {
 		o->path = local_socket(c, n, &o->path_node);
 		if (strlen(o->ident) > 48 || !*o->ident || strpbrk(o->ident, " []:%\n"))
-			cfg_error(c->diag, place_of(n, "syslog.app_name"), NULL, "'%s' must be 1 to 48 characters without blanks and [ ] : %%", o->ident);
+			cfg_error(c->diag, place_of(n, "syslog.app_name"), NULL,
+				"'%s' must be 1 to 48 characters without blanks and [ ] : %%",
+				o->ident);
 		return o->path != NULL;
 	}
 	if (o->kind == cfg_choice("file", KINDS)) {
@@ -227,7 +257,7 @@ static bool fill_draft(struct config_run *c, const struct cfg_node *n, struct dr
 
 static int add_listed_output(struct config_run *c, const struct cfg_node *n)
 {
-	struct draft o = { .name = config_text(n, "name", NULL), .kind = -1, .at = &n->at };
+	struct draft o = {.name = config_text(n, "name", NULL), .kind = -1, .at = &n->at};
 	const char *kind = config_text(n, "kind", NULL);
 	size_t errors = c->diag->n_errors;
 
@@ -245,13 +275,14 @@ static int add_listed_output(struct config_run *c, const struct cfg_node *n)
 	refuse_later(c, n);
 	if (!fill_draft(c, n, &o) || !o.name || !cfg_is_name(o.name) || c->diag->n_errors != errors)
 		return 0;
-	return add_output(c, &o, &(struct config_filters){
-		.min_priority = config_priority(n, "priority", 7),
-		.rules_include = cfg_find(n, "rules.include"),
-		.rules_exclude = cfg_find(n, "rules.exclude"),
-		.tags_include = cfg_find(n, "tags.include"),
-		.tags_exclude = cfg_find(n, "tags.exclude"),
-	});
+	return add_output(c, &o,
+		&(struct config_filters){
+			.min_priority = config_priority(n, "priority", 7),
+			.rules_include = cfg_find(n, "rules.include"),
+			.rules_exclude = cfg_find(n, "rules.exclude"),
+			.tags_include = cfg_find(n, "tags.include"),
+			.tags_exclude = cfg_find(n, "tags.exclude"),
+		});
 }
 
 int config_outputs(struct config_run *c)
@@ -259,7 +290,8 @@ int config_outputs(struct config_run *c)
 	const struct cfg_node *list = cfg_find(c->root, "outputs");
 	int r = add_falco_outputs(c);
 
-	for (const struct cfg_item *i = list && list->kind == CFG_SEQ ? list->first : NULL; i && r == 0; i = i->next)
+	for (const struct cfg_item *i = list && list->kind == CFG_SEQ ? list->first : NULL;
+		i && r == 0; i = i->next)
 		if (i->node->kind == CFG_MAP)
 			r = add_listed_output(c, i->node);
 	if (r == 0 && c->result->plan.n_outputs == 0 && c->diag->n_errors == 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `-o key=value`: a dotted path with [n] and [] (append), backslash before . [ ] \ ; the value is text, or JSON where it begins with { [ or a quote.
- * Applied after all files. Messages name the option as it was given. */
+/* `-o key=value`: a dotted path with [n] and [] (append), backslash before . [ ] \ ; the value is
+ * text, or JSON where it begins with { [ or a quote. Applied after all files. Messages name the
+ * option as it was given. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 
 struct step {
 	const char *key; /* NULL: index */
-	long index; /* -1: append */
+	long index;      /* -1: append */
 };
 
 #define STEPS_MAX 16
@@ -35,7 +36,7 @@ static int add_step(struct override *o, const char *key, long index)
 {
 	if (o->n == STEPS_MAX)
 		return refuse(o, "the key has too many parts");
-	o->steps[o->n++] = (struct step){ key, index };
+	o->steps[o->n++] = (struct step){key, index};
 	return 0;
 }
 
@@ -50,7 +51,8 @@ static int parse_index(struct override *o, const char **io_p, const char *end)
 	if (close > *io_p) {
 		index = strtol(*io_p, &stop, 10);
 		if (stop != close || index < 0 || index > 4096)
-			return refuse(o, "between [ and ] must stand a number, or nothing to append");
+			return refuse(
+				o, "between [ and ] must stand a number, or nothing to append");
 	}
 	*io_p = close + 1;
 	return add_step(o, NULL, index);
@@ -103,7 +105,8 @@ static struct cfg_node **step_into(struct override *o, struct cfg_node *n, const
 		n->at = o->at;
 	}
 	if (n->kind != want) {
-		(void)refuse(o, s->key ? "the part before '.' is not a mapping" : "the part before '[' is not a list");
+		(void)refuse(o, s->key ? "the part before '.' is not a mapping"
+				       : "the part before '[' is not a list");
 		return NULL;
 	}
 	if (s->key) {
@@ -118,7 +121,8 @@ static struct cfg_node **step_into(struct override *o, struct cfg_node *n, const
 		}
 	}
 	if (!item) {
-		if (cfg_add(o->arena, n, s->key, o->at, cfg_node_new(o->arena, CFG_NULL, o->at)) < 0)
+		if (cfg_add(o->arena, n, s->key, o->at, cfg_node_new(o->arena, CFG_NULL, o->at)) <
+			0)
 			return NULL;
 		item = n->last;
 	}
@@ -141,7 +145,8 @@ static struct cfg_node *parse_value(struct override *o, const char *text)
 
 int cfg_override(struct arena *a, struct diag *d, struct cfg_node *root, const char *option)
 {
-	struct override o = { .arena = a, .diag = d, .at = { .pos = { .file = arena_printf(a, "-o %s", option) } } };
+	struct override o = {
+		.arena = a, .diag = d, .at = {.pos = {.file = arena_printf(a, "-o %s", option)}}};
 	const char *eq = strchr(option, '=');
 	struct cfg_node *n = root, **place = NULL, *value;
 	int r;

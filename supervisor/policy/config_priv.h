@@ -12,18 +12,20 @@ struct config_run {
 	const struct config_source *src;
 	struct arena *arena;
 	struct diag *diag;
-	struct cfg_node *root; /* merged, expanded, overridden */
-	bool has_file; /* some configuration file was read */
+	struct cfg_node *root;        /* merged, expanded, overridden */
+	bool has_file;                /* some configuration file was read */
 	struct config_result *result; /* under construction */
-	struct config_filters { /* of output i */
+	struct config_filters {       /* of output i */
 		uint8_t min_priority;
-		const struct cfg_node *rules_include, *rules_exclude, *tags_include, *tags_exclude; /* lists or NULL */
+		const struct cfg_node *rules_include, *rules_exclude, *tags_include,
+			*tags_exclude; /* lists or NULL */
 	} filters[PLAN_OUTPUTS_MAX];
 };
 
-/* The steps, in order. Each adds errors to the diagnostics and goes on where it can; negative errno: nothing more can be said. */
-int config_load(struct config_run *c); /* files, environment, options: root */
-int config_rules(struct config_run *c); /* plan.rules */
+/* The steps, in order. Each adds errors to the diagnostics and goes on where it can; negative
+ * errno: nothing more can be said. */
+int config_load(struct config_run *c);    /* files, environment, options: root */
+int config_rules(struct config_run *c);   /* plan.rules */
 int config_outputs(struct config_run *c); /* plan.outputs, output blocks, filters */
 int config_options(struct config_run *c); /* rules options block */
 
@@ -39,4 +41,5 @@ const char *config_text(const struct cfg_node *root, const char *path, const cha
 uint8_t config_priority(const struct cfg_node *root, const char *path, uint8_t otherwise);
 
 /* Copy into a fixed field; an error at the node if it is too long. */
-void config_copy(struct config_run *c, const struct cfg_node *at, const char *text, char *to, size_t cap);
+void config_copy(
+	struct config_run *c, const struct cfg_node *at, const char *text, char *to, size_t cap);

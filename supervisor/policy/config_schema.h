@@ -4,5 +4,6 @@
 
 #include "config_tree.h"
 
-/* Check every key and value of the tree: unknown keys, wrong types, values out of range are errors; keys without effect one warning each reason. */
+/* Check every key and value of the tree: unknown keys, wrong types, values out of range are errors;
+ * keys without effect one warning each reason. */
 void cfg_check(struct arena *a, struct diag *d, const struct cfg_node *root);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The configuration tree: nodes, look-up, merging of several files, expansion of the environment. Its input was parsed from files that the user named;
- * depth is bounded by the parser, so walking may recurse. */
+/* The configuration tree: nodes, look-up, merging of several files, expansion of the environment.
+ * Its input was parsed from files that the user named; depth is bounded by the parser, so walking
+ * may recurse. */
 
 #include <errno.h>
 #include <stdarg.h>
@@ -23,13 +24,14 @@ struct cfg_node *cfg_node_new(struct arena *a, enum cfg_kind kind, struct cfg_pl
 	return n;
 }
 
-int cfg_add(struct arena *a, struct cfg_node *to, const char *key, struct cfg_place key_at, struct cfg_node *node)
+int cfg_add(struct arena *a, struct cfg_node *to, const char *key, struct cfg_place key_at,
+	struct cfg_node *node)
 {
 	struct cfg_item *item = arena_alloc(a, sizeof(*item));
 
 	if (!item || !node)
 		return -ENOMEM;
-	*item = (struct cfg_item){ .key = key, .key_at = key_at, .node = node };
+	*item = (struct cfg_item){.key = key, .key_at = key_at, .node = node};
 	if (to->last)
 		to->last->next = item;
 	else
@@ -77,7 +79,8 @@ static int append_items(struct arena *a, struct cfg_node *to, const struct cfg_n
 	return 0;
 }
 
-int cfg_merge(struct arena *a, struct cfg_node *to, const struct cfg_node *from, enum cfg_strategy how)
+int cfg_merge(
+	struct arena *a, struct cfg_node *to, const struct cfg_node *from, enum cfg_strategy how)
 {
 	for (struct cfg_item *i = from->first; i; i = i->next) {
 		struct cfg_item *old = cfg_find_item(to, i->key);
@@ -85,12 +88,17 @@ int cfg_merge(struct arena *a, struct cfg_node *to, const struct cfg_node *from,
 
 		if (!old)
 			r = cfg_add(a, to, i->key, i->key_at, i->node);
-		else if (how == CFG_APPEND && old->node->kind == CFG_SEQ && i->node->kind == CFG_SEQ)
+		else if (how == CFG_APPEND && old->node->kind == CFG_SEQ &&
+			 i->node->kind == CFG_SEQ)
 			r = append_items(a, old->node, i->node);
-		else if (how == CFG_APPEND && old->node->kind == CFG_MAP && i->node->kind == CFG_MAP)
+		else if (how == CFG_APPEND && old->node->kind == CFG_MAP &&
+			 i->node->kind == CFG_MAP)
 			r = cfg_merge(a, old->node, i->node, how);
 		else if (how != CFG_ADD_ONLY)
-			*old = (struct cfg_item){ .next = old->next, .key = old->key, .key_at = i->key_at, .node = i->node };
+			*old = (struct cfg_item){.next = old->next,
+				.key = old->key,
+				.key_at = i->key_at,
+				.node = i->node};
 		if (r < 0)
 			return r;
 	}
@@ -103,7 +111,8 @@ static const char *variable_end(const char *p)
 	return p[0] == '$' && p[1] == '{' ? strchr(p, '}') : NULL;
 }
 
-static const char *variable_value(const char *p, const char *end, const char *(*env)(void *ctx, const char *name), void *ctx)
+static const char *variable_value(
+	const char *p, const char *end, const char *(*env)(void *ctx, const char *name), void *ctx)
 {
 	char name[256];
 	const char *from = p + 2, *to = end;
@@ -120,9 +129,10 @@ static const char *variable_value(const char *p, const char *end, const char *(*
 	return from ? from : "";
 }
 
-static int expand_text(struct arena *a, struct cfg_node *n, const char *(*env)(void *ctx, const char *name), void *ctx)
+static int expand_text(struct arena *a, struct cfg_node *n,
+	const char *(*env)(void *ctx, const char *name), void *ctx)
 {
-	_cleanup_strbuf_ struct strbuf b = { 0 };
+	_cleanup_strbuf_ struct strbuf b = {0};
 
 	if (!strstr(n->text, "${"))
 		return 0;
@@ -145,7 +155,8 @@ static int expand_text(struct arena *a, struct cfg_node *n, const char *(*env)(v
 	return 0;
 }
 
-int cfg_expand(struct arena *a, struct cfg_node *root, const char *(*env)(void *ctx, const char *name), void *ctx)
+int cfg_expand(struct arena *a, struct cfg_node *root,
+	const char *(*env)(void *ctx, const char *name), void *ctx)
 {
 	if (root->kind == CFG_SCALAR)
 		return expand_text(a, root, env, ctx);
@@ -158,7 +169,8 @@ int cfg_expand(struct arena *a, struct cfg_node *root, const char *(*env)(void *
 	return 0;
 }
 
-static void add_message(struct diag *d, enum diag_severity sev, const struct cfg_place *at, const char *hint, const char *fmt, va_list ap)
+static void add_message(struct diag *d, enum diag_severity sev, const struct cfg_place *at,
+	const char *hint, const char *fmt, va_list ap)
 {
 	char text[1024];
 

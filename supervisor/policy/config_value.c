@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Scalars: booleans as YAML 1.1 has them, numbers, sizes, durations, names of priorities. Pure functions over NUL-ended text. */
+/* Scalars: booleans as YAML 1.1 has them, numbers, sizes, durations, names of priorities. Pure
+ * functions over NUL-ended text. */
 
 #include <errno.h>
 #include <math.h>
@@ -14,7 +15,8 @@
 
 bool cfg_to_bool(const char *s, bool *ret)
 {
-	static const char *const yes[] = { "true", "yes", "on", "y" }, *const no[] = { "false", "no", "off", "n" };
+	static const char *const yes[] = {"true", "yes", "on", "y"}, *const no[] = {"false", "no",
+									     "off", "n"};
 
 	for (size_t i = 0; i < ARRAY_LEN(yes); i++) {
 		if (!strcasecmp(s, yes[i]) || !strcasecmp(s, no[i])) {
@@ -81,14 +83,15 @@ static bool to_scaled(const char *s, const struct unit *units, size_t n_units, u
 
 bool cfg_to_size(const char *s, uint64_t *ret_bytes)
 {
-	static const struct unit units[] = { { "", 1 }, { "B", 1 }, { "KiB", 1024.0 }, { "MiB", 1048576.0 }, { "GiB", 1073741824.0 } };
+	static const struct unit units[] = {
+		{"", 1}, {"B", 1}, {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0}};
 
 	return to_scaled(s, units, ARRAY_LEN(units), ret_bytes);
 }
 
 bool cfg_to_duration(const char *s, uint64_t *ret_ns)
 {
-	static const struct unit units[] = { { "ms", 1e6 }, { "s", 1e9 }, { "m", 60e9 }, { "h", 3600e9 } };
+	static const struct unit units[] = {{"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
 
 	if (!strcmp(s, "0")) {
 		*ret_ns = 0;
@@ -99,7 +102,7 @@ bool cfg_to_duration(const char *s, uint64_t *ret_ns)
 
 bool cfg_is_falco_duration(const char *s)
 {
-	static const char *const units[] = { "ms", "y", "w", "d", "h", "m", "s" };
+	static const char *const units[] = {"ms", "y", "w", "d", "h", "m", "s"};
 	size_t digits = strspn(s, "0123456789");
 
 	if (digits && !s[digits])
@@ -109,7 +112,8 @@ bool cfg_is_falco_duration(const char *s)
 
 		digits = strspn(s, "0123456789");
 		s += digits;
-		for (i = 0; i < ARRAY_LEN(units) && strncmp(s, units[i], strlen(units[i])) != 0; i++)
+		for (i = 0; i < ARRAY_LEN(units) && strncmp(s, units[i], strlen(units[i])) != 0;
+			i++)
 			;
 		if (!digits || i == ARRAY_LEN(units))
 			return false;
@@ -124,8 +128,15 @@ bool cfg_to_priority(const char *s, uint8_t *ret)
 		const char *name;
 		uint8_t number;
 	} names[] = {
-		{ "emergency", 0 }, { "alert", 1 }, { "critical", 2 }, { "error", 3 }, { "warning", 4 }, { "notice", 5 },
-		{ "informational", 6 }, { "info", 6 }, { "debug", 7 },
+		{"emergency", 0},
+		{"alert", 1},
+		{"critical", 2},
+		{"error", 3},
+		{"warning", 4},
+		{"notice", 5},
+		{"informational", 6},
+		{"info", 6},
+		{"debug", 7},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -149,7 +160,8 @@ bool cfg_to_level(const char *s, int *ret_level)
 
 bool cfg_to_facility(const char *s, unsigned *ret)
 {
-	static const char *const names[] = { "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp" };
+	static const char *const names[] = {"kern", "user", "mail", "daemon", "auth", "syslog",
+		"lpr", "news", "uucp", "cron", "authpriv", "ftp"};
 
 	for (size_t i = 1; i < ARRAY_LEN(names); i++) { /* kern is the kernel's alone */
 		if (!strcasecmp(s, names[i])) {

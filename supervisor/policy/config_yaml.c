@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* YAML to tree, by libyaml's events, with places. What configuration does not need (aliases, several documents, keys that are not text) is refused with its
- * place rather than guessed. The text comes from files that the user named: depth is bounded, sizes were bounded by whoever read them. */
+/* YAML to tree, by libyaml's events, with places. What configuration does not need (aliases,
+ * several documents, keys that are not text) is refused with its place rather than guessed. The
+ * text comes from files that the user named: depth is bounded, sizes were bounded by whoever read
+ * them. */
 
 #include <errno.h>
 #include <string.h>
@@ -31,9 +33,10 @@ static const char *source_line(const struct yaml_reader *y, const char *from)
 	return arena_strndup(y->arena, from, len);
 }
 
-static struct cfg_place place_at(struct yaml_reader *y, const yaml_mark_t *from, const yaml_mark_t *to)
+static struct cfg_place place_at(
+	struct yaml_reader *y, const yaml_mark_t *from, const yaml_mark_t *to)
 {
-	struct cfg_place at = { .pos = { .file = y->file } };
+	struct cfg_place at = {.pos = {.file = y->file}};
 	const char *line = y->text;
 
 	if (y->is_option)
@@ -72,7 +75,7 @@ static bool next_event(struct yaml_reader *y, yaml_event_t *ret_event)
 
 static bool is_null_text(const char *s)
 {
-	static const char *const names[] = { "", "~", "null", "Null", "NULL" };
+	static const char *const names[] = {"", "~", "null", "Null", "NULL"};
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (!strcmp(s, names[i]))
@@ -82,7 +85,8 @@ static bool is_null_text(const char *s)
 
 static struct cfg_node *read_scalar(struct yaml_reader *y, const yaml_event_t *e)
 {
-	struct cfg_node *n = cfg_node_new(y->arena, CFG_SCALAR, place_at(y, &e->start_mark, &e->end_mark));
+	struct cfg_node *n =
+		cfg_node_new(y->arena, CFG_SCALAR, place_at(y, &e->start_mark, &e->end_mark));
 
 	if (!n)
 		return NULL;
@@ -90,7 +94,8 @@ static struct cfg_node *read_scalar(struct yaml_reader *y, const yaml_event_t *e
 		fail_at(y, n->at, "a NUL character has no place in configuration");
 		return NULL;
 	}
-	n->text = arena_strndup(y->arena, (const char *)e->data.scalar.value, e->data.scalar.length);
+	n->text =
+		arena_strndup(y->arena, (const char *)e->data.scalar.value, e->data.scalar.length);
 	n->is_quoted = e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
 	if (n->text && !n->is_quoted && is_null_text(n->text))
 		n->kind = CFG_NULL;
@@ -193,10 +198,13 @@ static struct cfg_node *read_document(struct yaml_reader *y)
 			yaml_event_delete(&e);
 		} else if (type == YAML_STREAM_END_EVENT) {
 			yaml_event_delete(&e);
-			return root ? root : cfg_node_new(y->arena, CFG_NULL, (struct cfg_place){ .pos = { .file = y->file } });
+			return root ? root
+				    : cfg_node_new(y->arena, CFG_NULL,
+					      (struct cfg_place){.pos = {.file = y->file}});
 		} else if (type == YAML_DOCUMENT_START_EVENT) {
 			if (root)
-				fail_at(y, place_at(y, &e.start_mark, NULL), "a second document in one file");
+				fail_at(y, place_at(y, &e.start_mark, NULL),
+					"a second document in one file");
 			yaml_event_delete(&e);
 			if (!next_event(y, &e))
 				return NULL;
@@ -210,9 +218,11 @@ static struct cfg_node *read_document(struct yaml_reader *y)
 	return NULL;
 }
 
-struct cfg_node *cfg_parse_yaml(struct arena *a, struct diag *d, const char *file, const char *text, size_t n, bool is_option)
+struct cfg_node *cfg_parse_yaml(struct arena *a, struct diag *d, const char *file, const char *text,
+	size_t n, bool is_option)
 {
-	struct yaml_reader y = { .arena = a, .diag = d, .file = file, .text = text, .n = n, .is_option = is_option };
+	struct yaml_reader y = {
+		.arena = a, .diag = d, .file = file, .text = text, .n = n, .is_option = is_option};
 	struct cfg_node *root;
 
 	if (!yaml_parser_initialize(&y.parser))
@@ -221,7 +231,7 @@ struct cfg_node *cfg_parse_yaml(struct arena *a, struct diag *d, const char *fil
 	root = read_document(&y);
 	yaml_parser_delete(&y.parser);
 	if (!root && !y.has_failed)
-		fail_at(&y, (struct cfg_place){ .pos = { .file = file } }, "out of memory");
+		fail_at(&y, (struct cfg_place){.pos = {.file = file}}, "out of memory");
 	if (root && root->kind == CFG_NULL && !is_option)
 		root->kind = CFG_MAP; /* an empty file */
 	if (root && root->kind != CFG_MAP && !is_option) {

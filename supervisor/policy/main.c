@@ -4,18 +4,20 @@
  *
  * SYNOPSIS
  *   Started by saker, twice at each start; of no use by hand.
- *   saker-policy config [--share DIR] [--etc DIR] [-c FILE] [-r FILE|DIR]... [-o key=value]... [-U] [-v]
- *   saker-policy rules
+ *   saker-policy config [--share DIR] [--etc DIR] [-c FILE] [-r FILE|DIR]... [-o key=value]... [-U]
+ * [-v] saker-policy rules
  *
  * DESCRIPTION
- *   config: asks the supervisor for configuration files by name, checks every key, and hands over the plan (fixed size: the supervisor parses no text), one
- *   block for each output that only its emitter gets, and the options of the rules run.
- *   rules: gets the rules files as open descriptors, compiles them and hands over the sealed policy image.
+ *   config: asks the supervisor for configuration files by name, checks every key, and hands over
+ * the plan (fixed size: the supervisor parses no text), one block for each output that only its
+ * emitter gets, and the options of the rules run. rules: gets the rules files as open descriptors,
+ * compiles them and hands over the sealed policy image.
  *
  * SECURITY
- *   Configuration and rules are the administrator's, hence trusted in what they ask; their parsers are not trusted with privileges. After the seal: its own
- *   uid, no capabilities, no files, no network. The config run may ask for regular files and folders by name, and sees secrets that stand in
- *   configuration; the rules run may ask for nothing. Both end when they are done.
+ *   Configuration and rules are the administrator's, hence trusted in what they ask; their parsers
+ * are not trusted with privileges. After the seal: its own uid, no capabilities, no files, no
+ * network. The config run may ask for regular files and folders by name, and sees secrets that
+ * stand in configuration; the rules run may ask for nothing. Both end when they are done.
  *
  * DIAGNOSTICS
  *   0 everything was handed over; 1 errors, each printed with file, line and column. */
@@ -49,7 +51,8 @@ static int run(struct stage *s, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	static const struct stage_run_ops ops = { .name = "policy", .pre_seal = pre_seal, .run = run };
+	static const struct stage_run_ops ops = {
+		.name = "policy", .pre_seal = pre_seal, .run = run};
 
 	return stage_run_main(&ops, argc, argv);
 }

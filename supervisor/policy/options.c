@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads the options block. It was written by the other run of this program, but that one had read files of the user: every member is checked again. */
+/* Reads the options block. It was written by the other run of this program, but that one had read
+ * files of the user: every member is checked again. */
 
 #include <errno.h>
 #include <string.h>
@@ -149,16 +150,19 @@ static void read_select(struct reader *r, const json_t *list, struct rules_optio
 	for (size_t i = 0; p && i < n; i++) {
 		const json_t *o = json_array_get(list, i);
 
-		p[i] = (struct rules_select){ .enable = flag(r, o, "enable"), .rule = text(r, o, "rule"), .tag = text(r, o, "tag") };
+		p[i] = (struct rules_select){.enable = flag(r, o, "enable"),
+			.rule = text(r, o, "rule"),
+			.tag = text(r, o, "tag")};
 	}
 	opt->select = p;
 	opt->n_select = n;
 }
 
-int policy_options_parse(struct arena *a, const void *block, size_t n, struct policy_options *ret_options)
+int policy_options_parse(
+	struct arena *a, const void *block, size_t n, struct policy_options *ret_options)
 {
-	struct reader r = { .arena = a };
-	struct policy_options out = { 0 };
+	struct reader r = {.arena = a};
+	struct policy_options out = {0};
 	json_auto_t *o = json_loadb(block, n, JSON_REJECT_DUPLICATES, NULL);
 
 	if (!json_is_object(o))

@@ -14,4 +14,5 @@ struct policy_options {
 };
 
 /* Read JSON text of n bytes; everything lives in @a. 0, -EBADMSG, -ENOMEM. */
-int policy_options_parse(struct arena *a, const void *text, size_t n, struct policy_options *ret_options);
+int policy_options_parse(
+	struct arena *a, const void *text, size_t n, struct policy_options *ret_options);

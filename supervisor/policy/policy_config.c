@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The config run: the command line as the supervisor got it, files through the supervisor, then plan, blocks and options handed over. */
+/* The config run: the command line as the supervisor got it, files through the supervisor, then
+ * plan, blocks and options handed over. */
 
 #include <errno.h>
 #include <string.h>
@@ -44,10 +45,13 @@ static int take_value(struct command_line *l, const char *option, const char *va
 	return 0;
 }
 
-/* argv[0] is the program, argv[1] "config". The supervisor has judged the command line: what is wrong here is its bug. */
+/* argv[0] is the program, argv[1] "config". The supervisor has judged the command line: what is
+ * wrong here is its bug. */
 static int parse_command_line(int argc, char **argv, struct command_line *l)
 {
-	*l = (struct command_line){ .q = { .share_dir = "/usr/share/saker", .etc_dir = "/etc/saker", .n_cpus = policy_n_cpus } };
+	*l = (struct command_line){.q = {.share_dir = "/usr/share/saker",
+					   .etc_dir = "/etc/saker",
+					   .n_cpus = policy_n_cpus}};
 	l->q.rules = l->rules;
 	l->q.options = l->options;
 	for (int i = 2; i < argc; i++) {
@@ -74,10 +78,12 @@ static int give_all(struct stage *s, const struct config_result *res)
 
 	for (unsigned i = 0; r == 0 && i < res->plan.n_outputs; i++) {
 		(void)snprintf(name, sizeof(name), "output.%.40s", res->plan.outputs[i].name);
-		r = policy_give(s, FD_OUTPUT, i, name, SEG_OUTPUT, res->output[i], strlen(res->output[i]));
+		r = policy_give(
+			s, FD_OUTPUT, i, name, SEG_OUTPUT, res->output[i], strlen(res->output[i]));
 	}
 	if (r == 0)
-		r = policy_give(s, FD_RULES_OPTIONS, 0, "rules-options", SEG_OUTPUT, res->rules_options, strlen(res->rules_options));
+		r = policy_give(s, FD_RULES_OPTIONS, 0, "rules-options", SEG_OUTPUT,
+			res->rules_options, strlen(res->rules_options));
 	return r;
 }
 

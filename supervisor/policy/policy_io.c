@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What both runs do with the world: ask the supervisor for files, read them, hand segments back, print. The supervisor opens regular files and folders only
- * and is trusted; what stands in them is bounded here and judged by the parsers. */
+/* What both runs do with the world: ask the supervisor for files, read them, hand segments back,
+ * print. The supervisor opens regular files and folders only and is trusted; what stands in them is
+ * bounded here and judged by the parsers. */
 
 #include <dirent.h>
 #include <errno.h>
@@ -75,14 +76,16 @@ int policy_read_fd(struct arena *a, int fd, const char **ret_text, size_t *ret_n
 	return 0;
 }
 
-static int read_file(void *ctx, struct arena *a, const char *path, const char **ret_text, size_t *ret_n)
+static int read_file(
+	void *ctx, struct arena *a, const char *path, const char **ret_text, size_t *ret_n)
 {
 	_cleanup_close_ int fd = ask(ctx, path, false);
 
 	return fd < 0 ? fd : policy_read_fd(a, fd, ret_text, ret_n);
 }
 
-static int list_dir(void *ctx, struct arena *a, const char *path, const char *const **ret_names, size_t *ret_n)
+static int list_dir(
+	void *ctx, struct arena *a, const char *path, const char *const **ret_names, size_t *ret_n)
 {
 	const char **names = arena_alloc(a, DIR_NAMES_MAX * sizeof(*names));
 	size_t n = 0;
@@ -118,7 +121,8 @@ static const char *env(void *ctx _unused_, const char *name)
 
 struct config_source policy_source(struct stage *s)
 {
-	return (struct config_source){ .read_file = read_file, .list_dir = list_dir, .env = env, .ctx = s };
+	return (struct config_source){
+		.read_file = read_file, .list_dir = list_dir, .env = env, .ctx = s};
 }
 
 /* One line, marked for the supervisor to print as it is. */
@@ -161,7 +165,8 @@ void policy_print(const struct diag *d)
 	}
 }
 
-int policy_give(struct stage *s, enum ctl_role role, unsigned index, const char *name, int kind, const void *p, size_t n)
+int policy_give(struct stage *s, enum ctl_role role, unsigned index, const char *name, int kind,
+	const void *p, size_t n)
 {
 	static const uint8_t no_run[16]; /* the supervisor has not told one yet */
 	_cleanup_close_ int fd = -1;
@@ -175,7 +180,7 @@ int policy_give(struct stage *s, enum ctl_role role, unsigned index, const char 
 
 void policy_result(struct stage *s, int result, const uint64_t value[3], const char *text)
 {
-	struct ctl_msg m = { .magic = CTL_MAGIC, .type = CTL_RESULT, .result = result };
+	struct ctl_msg m = {.magic = CTL_MAGIC, .type = CTL_RESULT, .result = result};
 	int r;
 
 	for (unsigned i = 0; value && i < 3; i++)

@@ -28,8 +28,10 @@ static int load_options(struct stage *s, struct arena *a, struct policy_options 
 	return r < 0 ? log_err_errno(r, "read the rules' options") : 0;
 }
 
-/* The built-in rule comes first, so that files can refer to nothing of it and it to nothing of them. */
-static int load_files(struct stage *s, struct arena *a, const struct policy_options *opt, struct rules_file *files)
+/* The built-in rule comes first, so that files can refer to nothing of it and it to nothing of
+ * them. */
+static int load_files(struct stage *s, struct arena *a, const struct policy_options *opt,
+	struct rules_file *files)
 {
 	files[0].name = "built-in";
 	files[0].text = rules_builtin_text(&files[0].n);
@@ -44,9 +46,10 @@ static int load_files(struct stage *s, struct arena *a, const struct policy_opti
 	return 0;
 }
 
-static int compile(struct stage *s, const struct policy_options *opt, const struct rules_file *files, uint64_t value[3])
+static int compile(struct stage *s, const struct policy_options *opt,
+	const struct rules_file *files, uint64_t value[3])
 {
-	struct rules_result res = { 0 };
+	struct rules_result res = {0};
 	struct diag d;
 	int r;
 
@@ -71,7 +74,7 @@ int policy_rules(struct stage *s)
 	_cleanup_arena_ struct arena a;
 	struct policy_options opt;
 	struct rules_file *files;
-	uint64_t value[3] = { 0 };
+	uint64_t value[3] = {0};
 	int r;
 
 	arena_init(&a, 0);

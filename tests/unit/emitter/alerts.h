@@ -16,11 +16,15 @@ static inline struct alert_builder *alerts_new(void)
 	return &b;
 }
 
-static inline const struct alert *alerts_finish(struct alert_builder *b, uint64_t ord, uint32_t rule, uint8_t priority, const char *name, struct span message)
+static inline const struct alert *alerts_finish(struct alert_builder *b, uint64_t ord,
+	uint32_t rule, uint8_t priority, const char *name, struct span message)
 {
 	struct alert *a = alert_head(b);
 	struct rec_str texts[] = {
-		alert_add_text(b, span_str(name)), alert_add_text(b, SPAN_LIT("syscall")), alert_add_text(b, SPAN_LIT("myhost")), alert_add_text(b, message),
+		alert_add_text(b, span_str(name)),
+		alert_add_text(b, SPAN_LIT("syscall")),
+		alert_add_text(b, SPAN_LIT("myhost")),
+		alert_add_text(b, message),
 	};
 	int n;
 

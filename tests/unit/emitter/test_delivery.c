@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sinks and delivery over real pipes, files and sockets: nothing blocks, nothing is lost or cut, numbers move when the sink has it. */
+/* Sinks and delivery over real pipes, files and sockets: nothing blocks, nothing is lost or cut,
+ * numbers move when the sink has it. */
 
 #include <sys/socket.h>
 
@@ -26,8 +27,12 @@ static struct delivery d;
 
 static void start(enum output_kind kind, int fd, bool may_open)
 {
-	stats = (struct stats_page){ 0 };
-	output = (struct output){ .name = "t", .ident = "saker", .kind = kind, .facility = 1, .fsync = OUTPUT_FSYNC_BATCH };
+	stats = (struct stats_page){0};
+	output = (struct output){.name = "t",
+		.ident = "saker",
+		.kind = kind,
+		.facility = 1,
+		.fsync = OUTPUT_FSYNC_BATCH};
 	delivery_init(&d, &output, &stats);
 	delivery_new_sink(&d, fd, may_open, 0);
 }
@@ -36,7 +41,10 @@ static void add(const char *line, unsigned priority, bool is_test)
 {
 	struct batch_msg *m = &d.batch.msg[d.batch.n++];
 
-	*m = (struct batch_msg){ .off = d.batch.text.n, .ts_ns = 1566230400020000000ULL, .priority = (uint8_t)priority, .is_test = is_test };
+	*m = (struct batch_msg){.off = d.batch.text.n,
+		.ts_ns = 1566230400020000000ULL,
+		.priority = (uint8_t)priority,
+		.is_test = is_test};
 	strbuf_add_str(&d.batch.text, line);
 	strbuf_add_char(&d.batch.text, '\n');
 	m->end = d.batch.text.n;
@@ -279,7 +287,7 @@ static void syslog_slow(int type)
 	int p[2];
 
 	assert_int_equal(socketpair(AF_UNIX, type, 0, p), 0);
-	assert_int_equal(setsockopt(p[1], SOL_SOCKET, SO_SNDBUF, &(int){ 4608 }, sizeof(int)), 0);
+	assert_int_equal(setsockopt(p[1], SOL_SOCKET, SO_SNDBUF, &(int){4608}, sizeof(int)), 0);
 	fcntl(p[0], F_SETFL, O_NONBLOCK);
 	start(OUTPUT_SYSLOG, p[1], true);
 	memset(line, 'x', sizeof(line) - 1);
@@ -337,7 +345,7 @@ static void test_syslog__too_long_for_a_datagram__cut(void **state)
 
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, p), 0);
-	assert_int_equal(setsockopt(p[1], SOL_SOCKET, SO_SNDBUF, &(int){ 16384 }, sizeof(int)), 0);
+	assert_int_equal(setsockopt(p[1], SOL_SOCKET, SO_SNDBUF, &(int){16384}, sizeof(int)), 0);
 	start(OUTPUT_SYSLOG, p[1], true);
 	memset(line, 'x', sizeof(line) - 1);
 	add(line, 4, false);
@@ -350,9 +358,11 @@ static void test_syslog__too_long_for_a_datagram__cut(void **state)
 static void test_output_parse__blocks(void **state)
 {
 	static const char good[] =
-		"{\"name\":\"s\",\"kind\":\"syslog\",\"format\":\"json\",\"fsync\":\"never\",\"ident\":\"saker\",\"facility\":10,\"iso_time\":false,"
-		"\"include_output\":true,\"include_message\":false,\"include_output_fields\":true,\"include_tags\":true,\"include_uuid\":true}";
-	static const char *const bad[] = { "", "[]", "{}", "{\"name\":\"s\",\"kind\":\"kafka\"}" };
+		"{\"name\":\"s\",\"kind\":\"syslog\",\"format\":\"json\",\"fsync\":\"never\","
+		"\"ident\":\"saker\",\"facility\":10,\"iso_time\":false,"
+		"\"include_output\":true,\"include_message\":false,\"include_output_fields\":true,"
+		"\"include_tags\":true,\"include_uuid\":true}";
+	static const char *const bad[] = {"", "[]", "{}", "{\"name\":\"s\",\"kind\":\"kafka\"}"};
 	struct output o;
 	const char *why;
 
@@ -389,7 +399,7 @@ int main(void)
 	};
 
 	signal(SIGPIPE, SIG_IGN);
-	setenv("TZ", "XXX-2", 1);
+	setenv("TZ", "EET-2", 1);
 	tzset();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

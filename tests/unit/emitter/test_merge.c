@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The merge as a model: a tracker, K evaluators that die and come back, one emitter, scheduled at random in one process over real rings. Whatever the
- * schedule, the alerts come out in the order of a sequential judgement, each once. */
+/* The merge as a model: a tracker, K evaluators that die and come back, one emitter, scheduled at
+ * random in one process over real rings. Whatever the schedule, the alerts come out in the order of
+ * a sequential judgement, each once. */
 
 #include <errno.h>
 #include <setjmp.h>
@@ -45,7 +46,7 @@ static uint64_t rnd(struct model *m, uint64_t n)
 /* What the judgement of an event gives, whoever makes it: 0 to 2 alerts. */
 static unsigned n_alerts(const struct model *m, uint64_t ord)
 {
-	static const unsigned counts[] = { 0, 1, 0, 2, 1, 0 };
+	static const unsigned counts[] = {0, 1, 0, 2, 1, 0};
 
 	return counts[hash_u64(ord ^ m->salt) % ARRAY_LEN(counts)];
 }
@@ -54,15 +55,19 @@ static void model_start(struct model *m, unsigned k, uint64_t seed)
 {
 	static const uint8_t run_id[16];
 
-	*m = (struct model){ .k = k, .next_ord = 1, .rng = seed, .salt = seed / 3 };
+	*m = (struct model){.k = k, .next_ord = 1, .rng = seed, .salt = seed / 3};
 	m->tracker.upto = 1;
 	m->merge.n = k;
 	m->merge.tracker = &m->tracker;
 	m->merge.stats = &m->stats;
 	for (unsigned i = 0; i < k; i++) {
 		assert_int_equal(spsc_create("alert", SPSC_SIZE_MIN, false, run_id, &m->fds[i]), 0);
-		assert_int_equal(spsc_producer_attach(&m->out[i], m->fds[i].data_rw, m->fds[i].cursor_ro, -1), 0);
-		assert_int_equal(spsc_consumer_attach(&m->merge.rings[i].in, m->fds[i].data_ro, m->fds[i].cursor_rw), 0);
+		assert_int_equal(spsc_producer_attach(
+					 &m->out[i], m->fds[i].data_rw, m->fds[i].cursor_ro, -1),
+			0);
+		assert_int_equal(spsc_consumer_attach(&m->merge.rings[i].in, m->fds[i].data_ro,
+					 m->fds[i].cursor_rw),
+			0);
 		m->merge.rings[i].progress = &m->progress[i];
 		m->progress[i].at = 1;
 	}
@@ -80,7 +85,7 @@ static void model_stop(struct model *m)
 /* A batch: events to one ring each, state records to all, then last[] and upto. */
 static void step_tracker(struct model *m)
 {
-	uint64_t last[EVALUATORS] = { 0 };
+	uint64_t last[EVALUATORS] = {0};
 
 	for (uint64_t n = 1 + rnd(m, 5); n && m->next_ord <= EVENTS; n--) {
 		uint64_t ord = m->next_ord++;
@@ -117,7 +122,8 @@ static void step_evaluator(struct model *m, unsigned i)
 {
 	uint64_t ord;
 
-	if (rnd(m, 10) == 0) { /* killed: goes on at its commit, and raises again what it had raised */
+	if (rnd(m, 10) ==
+		0) { /* killed: goes on at its commit, and raises again what it had raised */
 		m->pos[i] = m->commit[i];
 		return;
 	}
@@ -305,8 +311,10 @@ static void test_merge__not_committed__found_again_by_the_next(void **state)
 	merge_commit(&m.merge); /* 5, not 6 */
 	assert_int_equal(merge_next(&m.merge, 0, &a), 1);
 	spsc_consumer_done(&m.merge.rings[0].in);
-	m.merge.rings[0] = (struct merge_ring){ .progress = &m.progress[0] };
-	assert_int_equal(spsc_consumer_attach(&m.merge.rings[0].in, m.fds[0].data_ro, m.fds[0].cursor_rw), 0);
+	m.merge.rings[0] = (struct merge_ring){.progress = &m.progress[0]};
+	assert_int_equal(
+		spsc_consumer_attach(&m.merge.rings[0].in, m.fds[0].data_ro, m.fds[0].cursor_rw),
+		0);
 	merge_look(&m.merge);
 	assert_int_equal(merge_next(&m.merge, 0, &a), 1);
 	assert_int_equal(a->h.ord, 6);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Configuration from texts: defaults, Falco's keys, saker's keys, overrides, merging, the environment, and every kind of error with its exact place. */
+/* Configuration from texts: defaults, Falco's keys, saker's keys, overrides, merging, the
+ * environment, and every kind of error with its exact place. */
 
 #include <errno.h>
 #include <setjmp.h>
@@ -56,7 +57,8 @@ static bool is_dir(const struct fixture *f, const char *path)
 	return false;
 }
 
-static int fake_read(void *ctx, struct arena *a, const char *path, const char **ret_text, size_t *ret_n)
+static int fake_read(
+	void *ctx, struct arena *a, const char *path, const char **ret_text, size_t *ret_n)
 {
 	const char *text = find_text(ctx, path);
 
@@ -68,7 +70,8 @@ static int fake_read(void *ctx, struct arena *a, const char *path, const char **
 	return 0;
 }
 
-static int fake_list(void *ctx, struct arena *a, const char *path, const char *const **ret_names, size_t *ret_n)
+static int fake_list(
+	void *ctx, struct arena *a, const char *path, const char *const **ret_names, size_t *ret_n)
 {
 	const struct fixture *f = ctx;
 	const char **names = arena_alloc(a, FILES_MAX * sizeof(*names));
@@ -77,7 +80,8 @@ static int fake_list(void *ctx, struct arena *a, const char *path, const char *c
 	if (!is_dir(f, path))
 		return find_text(f, path) ? -ENOTDIR : -ENOENT;
 	for (unsigned i = 0; i < FILES_MAX && f->files[i].path; i++)
-		if (!strncmp(f->files[i].path, path, len) && f->files[i].path[len] == '/' && !strchr(f->files[i].path + len + 1, '/'))
+		if (!strncmp(f->files[i].path, path, len) && f->files[i].path[len] == '/' &&
+			!strchr(f->files[i].path + len + 1, '/'))
 			names[n++] = f->files[i].path + len + 1;
 	*ret_names = names;
 	*ret_n = n;
@@ -92,7 +96,7 @@ static const char *fake_env(void *ctx, const char *name)
 
 static void run(struct fixture *f)
 {
-	struct config_source src = { fake_read, fake_list, fake_env, f };
+	struct config_source src = {fake_read, fake_list, fake_env, f};
 	size_t n;
 	FILE *out;
 
@@ -122,14 +126,18 @@ static void done(struct fixture *f)
 	arena_done(&f->arena);
 }
 
-#define SHIPPED { "/share/rules/b.yaml", "" }, { "/share/rules/a.yml", "" }, { "/share/rules/README", "" }
+#define SHIPPED                                                                                    \
+	{"/share/rules/b.yaml", ""}, {"/share/rules/a.yml", ""},                                   \
+	{                                                                                          \
+		"/share/rules/README", ""                                                          \
+	}
 
 static void test_defaults__nothing_given(void **state)
 {
 	static struct fixture f;
 
 	(void)state;
-	f = (struct fixture){ .files = { SHIPPED, { "/etc/saker/rules.d/own.yaml", "" } } };
+	f = (struct fixture){.files = {SHIPPED, {"/etc/saker/rules.d/own.yaml", ""}}};
 	run(&f);
 	assert_int_equal(f.r, 0);
 	assert_string_equal(f.printed, "");
@@ -153,8 +161,10 @@ static void test_defaults__nothing_given(void **state)
 	assert_string_equal(f.res.plan.outputs[0].name, "stdout");
 	assert_int_equal(f.res.plan.outputs[0].kind, PLAN_OUT_STDOUT);
 	assert_string_equal(f.res.output[0],
-		"{\"name\":\"stdout\",\"kind\":\"stdout\",\"format\":\"text\",\"fsync\":\"never\",\"ident\":\"saker\",\"facility\":1,\"iso_time\":false,"
-		"\"include_output\":true,\"include_message\":false,\"include_output_fields\":true,\"include_tags\":true,\"include_uuid\":false}");
+		"{\"name\":\"stdout\",\"kind\":\"stdout\",\"format\":\"text\",\"fsync\":\"never\","
+		"\"ident\":\"saker\",\"facility\":1,\"iso_time\":false,"
+		"\"include_output\":true,\"include_message\":false,\"include_output_fields\":true,"
+		"\"include_tags\":true,\"include_uuid\":false}");
 	done(&f);
 }
 
@@ -163,7 +173,8 @@ static void test_rules__command_line_replaces(void **state)
 	static struct fixture f;
 
 	(void)state;
-	f = (struct fixture){ .files = { SHIPPED, { "r.yaml", "" }, { "d/2.yaml", "" }, { "d/1.yaml", "" } }, .rules = { "r.yaml", "d" } };
+	f = (struct fixture){.files = {SHIPPED, {"r.yaml", ""}, {"d/2.yaml", ""}, {"d/1.yaml", ""}},
+		.rules = {"r.yaml", "d"}};
 	run(&f);
 	assert_int_equal(f.r, 0);
 	assert_int_equal(f.res.plan.n_rules, 3);
@@ -313,31 +324,39 @@ static void test_falco_yaml__as_it_is__accepted_with_reasons(void **state)
 
 	(void)state;
 	f = (struct fixture){
-		.files = { { "falco.yaml", falco_yaml }, { "/etc/falco/falco_rules.yaml", "" }, { "/etc/falco/rules.d/x.yaml", "" } },
-		.q = { .config = "falco.yaml" },
+		.files = {{"falco.yaml", falco_yaml}, {"/etc/falco/falco_rules.yaml", ""},
+			{"/etc/falco/rules.d/x.yaml", ""}},
+		.q = {.config = "falco.yaml"},
 	};
 	run(&f);
 	assert_int_equal(f.r, 0);
 	assert_string_equal(f.printed,
-		"falco.yaml:3:1: warning: 'watch_config_files' has no effect here: files are not watched: restart saker after a change\n"
+		"falco.yaml:3:1: warning: 'watch_config_files' has no effect here: files are not "
+		"watched: restart saker after a change\n"
 		"     3 | watch_config_files: true\n"
 		"       | ^~~~~~~~~~~~~~~~~~\n"
-		"falco.yaml:14:5: warning: 'engine.modern_ebpf.cpus_for_each_buffer' has no effect here: every CPU has a ring buffer of its own\n"
+		"falco.yaml:14:5: warning: 'engine.modern_ebpf.cpus_for_each_buffer' has no effect "
+		"here: every CPU has a ring buffer of its own\n"
 		"    14 |     cpus_for_each_buffer: 2\n"
 		"       |     ^~~~~~~~~~~~~~~~~~~~\n"
-		"falco.yaml:15:5: warning: 'engine.modern_ebpf.buf_size_preset' has no effect here: memory.rings sets the size of all rings together\n"
+		"falco.yaml:15:5: warning: 'engine.modern_ebpf.buf_size_preset' has no effect "
+		"here: memory.rings sets the size of all rings together\n"
 		"    15 |     buf_size_preset: 4\n"
 		"       |     ^~~~~~~~~~~~~~~\n"
-		"falco.yaml:76:3: warning: 'webserver.enabled' has no effect here: there is no web server in this version: use `saker status`\n"
+		"falco.yaml:76:3: warning: 'webserver.enabled' has no effect here: there is no web "
+		"server in this version: use `saker status`\n"
 		"    76 |   enabled: true\n"
 		"       |   ^~~~~~~\n"
-		"falco.yaml:95:3: warning: 'syscall_event_drops.actions' has no effect here: losses are always counted by name: see `saker status`\n"
+		"falco.yaml:95:3: warning: 'syscall_event_drops.actions' has no effect here: "
+		"losses are always counted by name: see `saker status`\n"
 		"    95 |   actions:\n"
 		"       |   ^~~~~~~\n"
-		"falco.yaml:125:1: warning: 'grpc' has no effect here: gRPC was removed from Falco\n"
+		"falco.yaml:125:1: warning: 'grpc' has no effect here: gRPC was removed from "
+		"Falco\n"
 		"   125 | grpc:\n"
 		"       | ^~~~\n"
-		"falco.yaml:131:3: warning: 'outputs.rate' has no effect here: Falco's limit of alerts was removed from Falco\n"
+		"falco.yaml:131:3: warning: 'outputs.rate' has no effect here: Falco's limit of "
+		"alerts was removed from Falco\n"
 		"   131 |   rate: 1\n"
 		"       |   ^~~~\n");
 	assert_int_equal(f.res.plan.n_rules, 2);
@@ -358,66 +377,126 @@ struct bad {
 };
 
 static const struct bad bads[] = {
-	{ "unknown key", "engine:\n  kind: synthetic\njson_ouput: true\n", NULL,
-		"c.yaml:3:1: error: unknown key 'json_ouput'\n     3 | json_ouput: true\n       | ^~~~~~~~~~ did you mean 'json_output'?\n" },
-	{ "unknown key below", "memory:\n  thread: 5\n", NULL,
-		"c.yaml:2:3: error: unknown key 'thread' in memory\n     2 |   thread: 5\n       |   ^~~~~~ did you mean 'threads'?\n" },
-	{ "boolean", "json_output: maybe\n", NULL,
-		"c.yaml:1:14: error: 'json_output' must be true or false, not 'maybe'\n     1 | json_output: maybe\n       |              ^~~~~\n" },
-	{ "range", "evaluators: 1000\n", NULL,
-		"c.yaml:1:13: error: '1000' is out of range for 'evaluators' (1 to 64)\n     1 | evaluators: 1000\n       |             ^~~~\n" },
-	{ "number", "evaluators: many\n", NULL, "c.yaml:1:13: error: 'evaluators' must be a whole number or auto, not 'many'\n" },
-	{ "size", "memory: {rings: 3 bananas}\n", NULL, "c.yaml:1:17: error: 'memory.rings' must be a size (B, KiB, MiB, GiB), not '3 bananas'\n" },
-	{ "duration", "metadata: {wait: 100}\n", NULL, "c.yaml:1:18: error: 'metadata.wait' must be a duration (ms, s, m, h), not '100'\n" },
-	{ "choice", "rule_matching: frist\n", NULL,
-		"c.yaml:1:16: error: 'rule_matching' must be one of first|all, not 'frist'\n     1 | rule_matching: frist\n       |                ^~~~~ did you mean 'first'?\n" },
-	{ "priority", "priority: loud\n", NULL, "c.yaml:1:11: error: 'priority' must be a priority (" },
-	{ "list for value", "priority: [a]\n", NULL, "c.yaml:1:11: error: 'priority' must be one value\n" },
-	{ "value for mapping", "engine: 5\n", NULL, "c.yaml:1:9: error: 'engine' must be a mapping\n" },
-	{ "value for list", "append_output: 5\n", NULL, "c.yaml:1:16: error: 'append_output' must be a list\n" },
-	{ "no YAML", "a: [\n", NULL, "c.yaml:2:1: error: " },
-	{ "twice", "priority: debug\npriority: info\n", NULL, "c.yaml:2:1: error: this key stands here twice\n" },
-	{ "alias", "a: &x 1\nb: *x\n", NULL, "c.yaml:2:4: error: aliases (*name) are not supported in configuration\n" },
-	{ "list as file", "- a\n", NULL, "c.yaml:1:1: error: the file must hold a mapping (key: value)\n" },
-	{ "two documents", "a: 1\n---\nb: 1\n", NULL, "c.yaml:2:1: error: a second document in one file\n" },
-	{ "engine later", "engine: {kind: replay}\n", NULL, "c.yaml:1:16: error: engine.kind 'replay' is not in this version yet\n" },
-	{ "http", "http_output:\n  enabled: true\n  url: http://x\n", NULL, "c.yaml:2:12: error: output kind 'http' is not in this version yet\n" },
-	{ "program", "program_output: {enabled: true, program: cat}\n", NULL, "c.yaml:1:27: error: output kind 'program' is not in this version yet\n" },
-	{ "kafka", "outputs:\n  - name: siem\n    kind: kafka\n    kafka: {brokers: [a:9092], topic: t}\n", NULL,
-		"c.yaml:3:11: error: output kind 'kafka' is not in this version yet\n" },
-	{ "kafka is checked", "outputs:\n  - name: siem\n    kind: kafka\n    kafka: {ports: [0]}\n", NULL,
-		"c.yaml:4:21: error: '0' is out of range for 'outputs[].kafka.ports[]' (1 to 65535)\n" },
-	{ "kind", "outputs: [{name: a, kind: nosuch}]\n", NULL, "c.yaml:1:27: error: 'outputs[].kind' must be one of stdout|file|syslog|http|kafka|program, not 'nosuch'\n" },
-	{ "name", "outputs: [{name: A B, kind: stdout}]\n", NULL, "c.yaml:1:18: error: 'outputs[].name' must be 1 to 32 of the characters a-z 0-9 _ -, not 'A B'\n" },
-	{ "no name", "outputs: [{kind: stdout}]\n", NULL, "c.yaml:1:11: error: an output without 'name'\n" },
-	{ "no kind", "outputs: [{name: a}]\n", NULL, "c.yaml:1:11: error: an output without 'kind'\n" },
-	{ "same name", "outputs: [{name: a, kind: stdout}, {name: a, kind: stdout}]\n", NULL, "c.yaml:1:36: error: two outputs have the name 'a'\n" },
-	{ "other block", "outputs: [{name: a, kind: stdout, file: {path: x}}]\n", NULL,
-		"c.yaml:1:35: error: the block 'file' does not belong to an output of kind 'stdout'\n" },
-	{ "no path", "outputs: [{name: a, kind: file}]\n", NULL, "c.yaml:1:11: error: 'file.path' is missing\n" },
-	{ "format later", "outputs: [{name: a, kind: stdout, format: ecs}]\n", NULL, "c.yaml:1:43: error: format 'ecs' is not in this version yet\n" },
-	{ "spool later", "outputs: [{name: a, kind: stdout, spool: {enabled: true}}]\n", NULL, "c.yaml:1:42: error: the spool is not in this version yet\n" },
-	{ "limit later", "outputs: [{name: a, kind: stdout, limit: {rate: 5}}]\n", NULL, "c.yaml:1:42: error: limits are not in this version yet\n" },
-	{ "rotation later", "outputs: [{name: a, kind: file, file: {path: x, rotate: {size: 1MiB}}}]\n", NULL, "c.yaml:1:57: error: rotation is not in this version yet" },
-	{ "remote syslog later", "outputs: [{name: a, kind: syslog, syslog: {targets: ['udp://x']}}]\n", NULL,
-		"c.yaml:1:54: error: syslog target 'udp://x' is not in this version yet (local, local:PATH are)\n" },
-	{ "file_output without name", "file_output: {enabled: true}\n", NULL, "c.yaml:1:24: error: 'file_output.filename' is missing\n" },
-	{ "secret map", "outputs: [{name: a, kind: http, http: {url: u, headers: {A: [1]}}}]\n", NULL,
-		"c.yaml:1:61: error: 'A' in 'outputs[].http.headers' must be text or {file: PATH}\n" },
-	{ "rules selection", "rules: [{enable: {}}]\n", NULL, "c.yaml:1:10: error: 'rule' or 'tag' is missing\n" },
-	{ "missing rules", "rules_files: [none.yaml]\n", NULL, "c.yaml:1:1: error: none of these rules files exists\n" },
-	{ "long socket", NULL, "control.socket=/0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678", "error: longer than 107 bytes" },
-	{ "metadata file", NULL, "metadata.file=x", "-o metadata.file=x: error: container facts from a file are not in this version yet\n" },
-	{ "option: unknown", NULL, "jsonoutput=true", "-o jsonoutput=true: error: unknown key 'jsonoutput'; did you mean 'json_output'?\n" },
-	{ "option: no value", NULL, "json_output", "-o json_output: error: must have the form key=value\n" },
-	{ "option: type", NULL, "json_output=5", "-o json_output=5: error: 'json_output' must be true or false, not '5'\n" },
-	{ "option: path", NULL, "a[x]=1", "-o a[x]=1: error: between [ and ] must stand a number, or nothing to append\n" },
-	{ "option: bracket", NULL, "a[1=1", "-o a[1=1: error: ']' is missing\n" },
-	{ "option: empty part", NULL, "a..b=1", "-o a..b=1: error: a part of the key is empty\n" },
-	{ "option: JSON", NULL, "outputs[]={\"name\":", "-o outputs[]={\"name\":: error: " },
-	{ "option: list for value", NULL, "priority[0]=info", "-o priority[0]=info: error: 'priority' must be one value\n" },
-	{ "option: not a list", "priority: info\n", "priority[0]=info", "-o priority[0]=info: error: the part before '[' is not a list\n" },
-	{ "option: not a mapping", "priority: info\n", "priority.x=info", "-o priority.x=info: error: the part before '.' is not a mapping\n" },
+	{"unknown key", "engine:\n  kind: synthetic\njson_ouput: true\n", NULL,
+		"c.yaml:3:1: error: unknown key 'json_ouput'\n     3 | json_ouput: true\n       | "
+		"^~~~~~~~~~ did you mean 'json_output'?\n"},
+	{"unknown key below", "memory:\n  thread: 5\n", NULL,
+		"c.yaml:2:3: error: unknown key 'thread' in memory\n     2 |   thread: 5\n       | "
+		"  ^~~~~~ did you mean 'threads'?\n"},
+	{"boolean", "json_output: maybe\n", NULL,
+		"c.yaml:1:14: error: 'json_output' must be true or false, not 'maybe'\n     1 | "
+		"json_output: maybe\n       |              ^~~~~\n"},
+	{"range", "evaluators: 1000\n", NULL,
+		"c.yaml:1:13: error: '1000' is out of range for 'evaluators' (1 to 64)\n     1 | "
+		"evaluators: 1000\n       |             ^~~~\n"},
+	{"number", "evaluators: many\n", NULL,
+		"c.yaml:1:13: error: 'evaluators' must be a whole number or auto, not 'many'\n"},
+	{"size", "memory: {rings: 3 bananas}\n", NULL,
+		"c.yaml:1:17: error: 'memory.rings' must be a size (B, KiB, MiB, GiB), not '3 "
+		"bananas'\n"},
+	{"duration", "metadata: {wait: 100}\n", NULL,
+		"c.yaml:1:18: error: 'metadata.wait' must be a duration (ms, s, m, h), not "
+		"'100'\n"},
+	{"choice", "rule_matching: frist\n", NULL,
+		"c.yaml:1:16: error: 'rule_matching' must be one of first|all, not 'frist'\n     1 "
+		"| rule_matching: frist\n       |                ^~~~~ did you mean 'first'?\n"},
+	{"priority", "priority: loud\n", NULL,
+		"c.yaml:1:11: error: 'priority' must be a priority ("},
+	{"list for value", "priority: [a]\n", NULL,
+		"c.yaml:1:11: error: 'priority' must be one value\n"},
+	{"value for mapping", "engine: 5\n", NULL,
+		"c.yaml:1:9: error: 'engine' must be a mapping\n"},
+	{"value for list", "append_output: 5\n", NULL,
+		"c.yaml:1:16: error: 'append_output' must be a list\n"},
+	{"no YAML", "a: [\n", NULL, "c.yaml:2:1: error: "},
+	{"twice", "priority: debug\npriority: info\n", NULL,
+		"c.yaml:2:1: error: this key stands here twice\n"},
+	{"alias", "a: &x 1\nb: *x\n", NULL,
+		"c.yaml:2:4: error: aliases (*name) are not supported in configuration\n"},
+	{"list as file", "- a\n", NULL,
+		"c.yaml:1:1: error: the file must hold a mapping (key: value)\n"},
+	{"two documents", "a: 1\n---\nb: 1\n", NULL,
+		"c.yaml:2:1: error: a second document in one file\n"},
+	{"engine later", "engine: {kind: replay}\n", NULL,
+		"c.yaml:1:16: error: engine.kind 'replay' is not in this version yet\n"},
+	{"http", "http_output:\n  enabled: true\n  url: http://x\n", NULL,
+		"c.yaml:2:12: error: output kind 'http' is not in this version yet\n"},
+	{"program", "program_output: {enabled: true, program: cat}\n", NULL,
+		"c.yaml:1:27: error: output kind 'program' is not in this version yet\n"},
+	{"kafka",
+		"outputs:\n  - name: siem\n    kind: kafka\n    kafka: {brokers: [a:9092], topic: "
+		"t}\n",
+		NULL, "c.yaml:3:11: error: output kind 'kafka' is not in this version yet\n"},
+	{"kafka is checked", "outputs:\n  - name: siem\n    kind: kafka\n    kafka: {ports: [0]}\n",
+		NULL,
+		"c.yaml:4:21: error: '0' is out of range for 'outputs[].kafka.ports[]' (1 to "
+		"65535)\n"},
+	{"kind", "outputs: [{name: a, kind: nosuch}]\n", NULL,
+		"c.yaml:1:27: error: 'outputs[].kind' must be one of "
+		"stdout|file|syslog|http|kafka|program, not 'nosuch'\n"},
+	{"name", "outputs: [{name: A B, kind: stdout}]\n", NULL,
+		"c.yaml:1:18: error: 'outputs[].name' must be 1 to 32 of the characters a-z 0-9 _ "
+		"-, not 'A B'\n"},
+	{"no name", "outputs: [{kind: stdout}]\n", NULL,
+		"c.yaml:1:11: error: an output without 'name'\n"},
+	{"no kind", "outputs: [{name: a}]\n", NULL,
+		"c.yaml:1:11: error: an output without 'kind'\n"},
+	{"same name", "outputs: [{name: a, kind: stdout}, {name: a, kind: stdout}]\n", NULL,
+		"c.yaml:1:36: error: two outputs have the name 'a'\n"},
+	{"other block", "outputs: [{name: a, kind: stdout, file: {path: x}}]\n", NULL,
+		"c.yaml:1:35: error: the block 'file' does not belong to an output of kind "
+		"'stdout'\n"},
+	{"no path", "outputs: [{name: a, kind: file}]\n", NULL,
+		"c.yaml:1:11: error: 'file.path' is missing\n"},
+	{"format later", "outputs: [{name: a, kind: stdout, format: ecs}]\n", NULL,
+		"c.yaml:1:43: error: format 'ecs' is not in this version yet\n"},
+	{"spool later", "outputs: [{name: a, kind: stdout, spool: {enabled: true}}]\n", NULL,
+		"c.yaml:1:42: error: the spool is not in this version yet\n"},
+	{"limit later", "outputs: [{name: a, kind: stdout, limit: {rate: 5}}]\n", NULL,
+		"c.yaml:1:42: error: limits are not in this version yet\n"},
+	{"rotation later",
+		"outputs: [{name: a, kind: file, file: {path: x, rotate: {size: 1MiB}}}]\n", NULL,
+		"c.yaml:1:57: error: rotation is not in this version yet"},
+	{"remote syslog later",
+		"outputs: [{name: a, kind: syslog, syslog: {targets: ['udp://x']}}]\n", NULL,
+		"c.yaml:1:54: error: syslog target 'udp://x' is not in this version yet (local, "
+		"local:PATH are)\n"},
+	{"file_output without name", "file_output: {enabled: true}\n", NULL,
+		"c.yaml:1:24: error: 'file_output.filename' is missing\n"},
+	{"secret map", "outputs: [{name: a, kind: http, http: {url: u, headers: {A: [1]}}}]\n",
+		NULL,
+		"c.yaml:1:61: error: 'A' in 'outputs[].http.headers' must be text or {file: "
+		"PATH}\n"},
+	{"rules selection", "rules: [{enable: {}}]\n", NULL,
+		"c.yaml:1:10: error: 'rule' or 'tag' is missing\n"},
+	{"missing rules", "rules_files: [none.yaml]\n", NULL,
+		"c.yaml:1:1: error: none of these rules files exists\n"},
+	{"long socket", NULL,
+		"control.socket=/"
+		"0123456789012345678901234567890123456789012345678901234567890123456789012345678901"
+		"234567890123456789012345678",
+		"error: longer than 107 bytes"},
+	{"metadata file", NULL, "metadata.file=x",
+		"-o metadata.file=x: error: container facts from a file are not in this version "
+		"yet\n"},
+	{"option: unknown", NULL, "jsonoutput=true",
+		"-o jsonoutput=true: error: unknown key 'jsonoutput'; did you mean "
+		"'json_output'?\n"},
+	{"option: no value", NULL, "json_output",
+		"-o json_output: error: must have the form key=value\n"},
+	{"option: type", NULL, "json_output=5",
+		"-o json_output=5: error: 'json_output' must be true or false, not '5'\n"},
+	{"option: path", NULL, "a[x]=1",
+		"-o a[x]=1: error: between [ and ] must stand a number, or nothing to append\n"},
+	{"option: bracket", NULL, "a[1=1", "-o a[1=1: error: ']' is missing\n"},
+	{"option: empty part", NULL, "a..b=1", "-o a..b=1: error: a part of the key is empty\n"},
+	{"option: JSON", NULL, "outputs[]={\"name\":", "-o outputs[]={\"name\":: error: "},
+	{"option: list for value", NULL, "priority[0]=info",
+		"-o priority[0]=info: error: 'priority' must be one value\n"},
+	{"option: not a list", "priority: info\n", "priority[0]=info",
+		"-o priority[0]=info: error: the part before '[' is not a list\n"},
+	{"option: not a mapping", "priority: info\n", "priority.x=info",
+		"-o priority.x=info: error: the part before '.' is not a mapping\n"},
 };
 
 static void test_errors__exact_places(void **state)
@@ -429,11 +508,13 @@ static void test_errors__exact_places(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(bads); i++) {
 		const struct bad *b = &bads[i];
 
-		f = (struct fixture){ .files = { { "c.yaml", b->config ? b->config : "" }, SHIPPED }, .q = { .config = b->config ? "c.yaml" : NULL } };
+		f = (struct fixture){.files = {{"c.yaml", b->config ? b->config : ""}, SHIPPED},
+			.q = {.config = b->config ? "c.yaml" : NULL}};
 		f.options[0] = b->option;
 		run(&f);
 		if (f.r != -EINVAL || !strstr(f.printed, b->want)) {
-			print_error("%s: result %d\n%swanted:\n%s\n", b->label, f.r, f.printed, b->want);
+			print_error("%s: result %d\n%swanted:\n%s\n", b->label, f.r, f.printed,
+				b->want);
 			wrong++;
 		}
 		done(&f);
@@ -446,7 +527,10 @@ static void test_errors__all_at_once(void **state)
 	static struct fixture f;
 
 	(void)state;
-	f = (struct fixture){ .files = { { "c.yaml", "a: 1\nb: 2\nevaluators: 0\noutputs: [{kind: kafka}]\n" }, SHIPPED }, .q = { .config = "c.yaml" } };
+	f = (struct fixture){
+		.files = {{"c.yaml", "a: 1\nb: 2\nevaluators: 0\noutputs: [{kind: kafka}]\n"},
+			SHIPPED},
+		.q = {.config = "c.yaml"}};
 	run(&f);
 	assert_int_equal(f.r, -EINVAL);
 	assert_int_equal(f.diag.n_errors, 5);
@@ -458,17 +542,36 @@ static void test_missing_config__says_so(void **state)
 	static struct fixture f;
 
 	(void)state;
-	f = (struct fixture){ .files = { SHIPPED }, .q = { .config = "none.yaml" } };
+	f = (struct fixture){.files = {SHIPPED}, .q = {.config = "none.yaml"}};
 	run(&f);
-	assert_string_equal(f.printed, "-c: error: cannot read configuration file 'none.yaml': No such file or directory\n");
+	assert_string_equal(f.printed, "-c: error: cannot read configuration file 'none.yaml': No "
+				       "such file or directory\n");
 	done(&f);
-	f = (struct fixture){ .files = { SHIPPED }, .rules = { "none.yaml" } };
+	f = (struct fixture){.files = {SHIPPED}, .rules = {"none.yaml"}};
 	run(&f);
-	assert_string_equal(f.printed, "-r none.yaml: error: cannot open rules 'none.yaml': No such file or directory\n");
+	assert_string_equal(f.printed,
+		"-r none.yaml: error: cannot open rules 'none.yaml': No such file or directory\n");
 	done(&f);
-	f = (struct fixture){ .files = { { "d/README", "" } }, .rules = { "d" } };
+	f = (struct fixture){.files = {{"d/README", ""}}, .rules = {"d"}};
 	run(&f);
-	assert_string_equal(f.printed, "-r d: error: no rules files (*.yaml, *.yml) in folder 'd'\n");
+	assert_string_equal(
+		f.printed, "-r d: error: no rules files (*.yaml, *.yml) in folder 'd'\n");
+	done(&f);
+}
+
+static void test_texts__not_utf8__refused(void **state)
+{
+	static struct fixture f;
+
+	(void)state;
+	f = (struct fixture){
+		.files = {SHIPPED}, .options = {"rules[]={\"enable\":{}}", "priority=\xff"}};
+	run(&f);
+	assert_non_null(strstr(f.printed, "error: the value is not UTF-8\n"));
+	done(&f);
+	f = (struct fixture){.files = {{"\xff.yaml", ""}}, .rules = {"\xff.yaml"}};
+	run(&f);
+	assert_non_null(strstr(f.printed, "error: the path is not UTF-8"));
 	done(&f);
 }
 
@@ -478,11 +581,16 @@ static void test_options__after_files__win(void **state)
 
 	(void)state;
 	f = (struct fixture){
-		.files = { { "c.yaml", "evaluators: 3\nstdout_output: {enabled: true}\nrules_files: [a.yaml, b.yaml]\n" }, { "a.yaml", "" }, { "z.yaml", "" } },
-		.q = { .config = "c.yaml", .verbose = true },
-		.options = { "evaluators=5", "engine.kind=synthetic", "engine.synthetic.events=777", "rules_files[1]=z.yaml", "rules_files[]=a.yaml",
-			"append_output[]={\"match\":{\"rule\":\"R\",\"tags\":[\"t\"]},\"extra_output\":\"E %proc.pid\",\"extra_fields\":[\"proc.ppid\",{\"k\":\"%a-%b\"}]}",
-			"rules[]={\"disable\":{\"rule\":\"*\"}}" },
+		.files = {{"c.yaml", "evaluators: 3\nstdout_output: {enabled: true}\nrules_files: "
+				     "[a.yaml, b.yaml]\n"},
+			{"a.yaml", ""}, {"z.yaml", ""}},
+		.q = {.config = "c.yaml", .verbose = true},
+		.options = {"evaluators=5", "engine.kind=synthetic", "engine.synthetic.events=777",
+			"rules_files[1]=z.yaml", "rules_files[]=a.yaml",
+			"append_output[]={\"match\":{\"rule\":\"R\",\"tags\":[\"t\"]},\"extra_"
+			"output\":\"E "
+			"%proc.pid\",\"extra_fields\":[\"proc.ppid\",{\"k\":\"%a-%b\"}]}",
+			"rules[]={\"disable\":{\"rule\":\"*\"}}"},
 	};
 	run(&f);
 	assert_string_equal(f.printed, "");
@@ -495,10 +603,15 @@ static void test_options__after_files__win(void **state)
 	assert_string_equal(f.res.plan.rules[1], "z.yaml");
 	assert_string_equal(f.res.plan.rules[2], "a.yaml");
 	assert_string_equal(f.res.rules_options,
-		"{\"min_priority\":7,\"match_all\":false,\"iso_time\":false,\"outputs\":[{\"name\":\"stdout\",\"min_priority\":7,\"rules_include\":[],"
-		"\"rules_exclude\":[],\"tags_include\":[],\"tags_exclude\":[]}],\"append\":[{\"source\":null,\"rule\":\"R\",\"tags\":[\"t\"],"
-		"\"extra_output\":\"E %proc.pid\",\"suggested_output\":false,\"extra_fields\":[\"proc.ppid\",\"k=%a-%b\"]}],"
-		"\"select\":[{\"enable\":false,\"rule\":\"*\",\"tag\":null}],\"files\":[\"a.yaml\",\"z.yaml\",\"a.yaml\"]}");
+		"{\"min_priority\":7,\"match_all\":false,\"iso_time\":false,\"outputs\":[{\"name\":"
+		"\"stdout\",\"min_priority\":7,\"rules_include\":[],"
+		"\"rules_exclude\":[],\"tags_include\":[],\"tags_exclude\":[]}],\"append\":[{"
+		"\"source\":null,\"rule\":\"R\",\"tags\":[\"t\"],"
+		"\"extra_output\":\"E "
+		"%proc.pid\",\"suggested_output\":false,\"extra_fields\":[\"proc.ppid\",\"k=%a-%"
+		"b\"]}],"
+		"\"select\":[{\"enable\":false,\"rule\":\"*\",\"tag\":null}],\"files\":[\"a.yaml\","
+		"\"z.yaml\",\"a.yaml\"]}");
 	done(&f);
 }
 
@@ -507,10 +620,11 @@ static void test_options__escaped_key(void **state)
 	static struct fixture f;
 
 	(void)state;
-	f = (struct fixture){ .files = { SHIPPED }, .options = { "static_fields.a\\.b=1" } };
+	f = (struct fixture){.files = {SHIPPED}, .options = {"static_fields.a\\.b=1"}};
 	run(&f);
 	assert_int_equal(f.r, 0);
-	assert_string_equal(f.printed, "-o static_fields.a\\.b=1: warning: 'static_fields' has no effect here: static fields are not in this version\n");
+	assert_string_equal(f.printed, "-o static_fields.a\\.b=1: warning: 'static_fields' has no "
+				       "effect here: static fields are not in this version\n");
 	done(&f);
 }
 
@@ -520,16 +634,24 @@ static void test_merge__strategies(void **state)
 
 	(void)state;
 	f = (struct fixture){
-		.files = {
-			{ "c.yaml", "config_files:\n  - add\n  - {path: over.yaml, strategy: override}\n  - {path: only.yaml, strategy: add-only}\n  - gone.yaml\n"
-				    "rules_files: [a.yaml]\nevaluators: 2\nuids: {first: 5000, count: 50}\npriority: error\nrule_matching: all\n" },
-			{ "add/2.yaml", "evaluators: 4\n" },
-			{ "add/1.yaml", "evaluators: 3\nrules_files: [b.yaml]\nuids: {count: 60}\n" },
-			{ "over.yaml", "append_output: [{suggested_output: true}]\npriority: alert\n" },
-			{ "only.yaml", "priority: debug\nmemory: {threads: 2048}\n" },
-			{ "a.yaml", "" }, { "b.yaml", "" },
-		},
-		.q = { .config = "c.yaml" },
+		.files =
+			{
+				{"c.yaml",
+					"config_files:\n  - add\n  - {path: over.yaml, strategy: "
+					"override}\n  - {path: only.yaml, strategy: add-only}\n  - "
+					"gone.yaml\n"
+					"rules_files: [a.yaml]\nevaluators: 2\nuids: {first: 5000, "
+					"count: 50}\npriority: error\nrule_matching: all\n"},
+				{"add/2.yaml", "evaluators: 4\n"},
+				{"add/1.yaml", "evaluators: 3\nrules_files: [b.yaml]\nuids: "
+					       "{count: 60}\n"},
+				{"over.yaml", "append_output: [{suggested_output: "
+					      "true}]\npriority: alert\n"},
+				{"only.yaml", "priority: debug\nmemory: {threads: 2048}\n"},
+				{"a.yaml", ""},
+				{"b.yaml", ""},
+			},
+		.q = {.config = "c.yaml"},
 	};
 	run(&f);
 	assert_string_equal(f.printed, "");
@@ -548,9 +670,12 @@ static void test_merge__nested_config_files__refused(void **state)
 	static struct fixture f;
 
 	(void)state;
-	f = (struct fixture){ .files = { { "c.yaml", "config_files: [n.yaml]\n" }, { "n.yaml", "a: 1\nconfig_files: []\n" } }, .q = { .config = "c.yaml" } };
+	f = (struct fixture){.files = {{"c.yaml", "config_files: [n.yaml]\n"},
+				     {"n.yaml", "a: 1\nconfig_files: []\n"}},
+		.q = {.config = "c.yaml"}};
 	run(&f);
-	assert_non_null(strstr(f.printed, "n.yaml:2:1: error: config_files may stand in the main configuration file only\n"));
+	assert_non_null(strstr(f.printed,
+		"n.yaml:2:1: error: config_files may stand in the main configuration file only\n"));
 	done(&f);
 }
 
@@ -560,7 +685,9 @@ static void test_standard_places__saker_yaml_and_config_d(void **state)
 
 	(void)state;
 	f = (struct fixture){
-		.files = { SHIPPED, { "/etc/saker/saker.yaml", "evaluators: 3\n" }, { "/etc/saker/config.d/x.yaml", "outputs: [{name: f, kind: file, file: {path: /x}}]\n" } },
+		.files = {SHIPPED, {"/etc/saker/saker.yaml", "evaluators: 3\n"},
+			{"/etc/saker/config.d/x.yaml",
+				"outputs: [{name: f, kind: file, file: {path: /x}}]\n"}},
 	};
 	run(&f);
 	assert_int_equal(f.r, 0);
@@ -576,8 +703,9 @@ static void test_environment__expanded_in_values(void **state)
 
 	(void)state;
 	f = (struct fixture){
-		.files = { SHIPPED, { "c.yaml", "priority: ${ PRIO }\ncontrol: {socket: '${SOCK}/${NONE}x$${SOCK}'}\nlog_level: ${NONE}\n" } },
-		.q = { .config = "c.yaml" },
+		.files = {SHIPPED, {"c.yaml", "priority: ${ PRIO }\ncontrol: {socket: "
+					      "'${SOCK}/${NONE}x$${SOCK}'}\nlog_level: ${NONE}\n"}},
+		.q = {.config = "c.yaml"},
 	};
 	run(&f);
 	assert_string_equal(f.printed, "");
@@ -594,13 +722,18 @@ static void test_outputs__list__rows_blocks_filters(void **state)
 
 	(void)state;
 	f = (struct fixture){
-		.files = { SHIPPED,
-			{ "c.yaml", "json_output: true\njson_include_tags_property: false\nfile_output: {enabled: true, filename: /f}\n"
-				    "outputs:\n"
-				    "  - {name: log, kind: syslog, format: text, priority: warning, syslog: {targets: ['local:/s'], facility: authpriv, app_name: me}}\n"
-				    "  - name: arch\n    kind: file\n    include_uuid: false\n    rules: {include: ['*'], exclude: ['Terminal*']}\n"
-				    "    tags: {include: [a], exclude: []}\n    spool: {enabled: false, max_size: 1GiB}\n    file: {path: /a, fsync: batch}\n" } },
-		.q = { .config = "c.yaml" },
+		.files = {SHIPPED,
+			{"c.yaml", "json_output: true\njson_include_tags_property: "
+				   "false\nfile_output: {enabled: true, filename: /f}\n"
+				   "outputs:\n"
+				   "  - {name: log, kind: syslog, format: text, priority: warning, "
+				   "syslog: {targets: ['local:/s'], facility: authpriv, app_name: "
+				   "me}}\n"
+				   "  - name: arch\n    kind: file\n    include_uuid: false\n    "
+				   "rules: {include: ['*'], exclude: ['Terminal*']}\n"
+				   "    tags: {include: [a], exclude: []}\n    spool: {enabled: "
+				   "false, max_size: 1GiB}\n    file: {path: /a, fsync: batch}\n"}},
+		.q = {.config = "c.yaml"},
 	};
 	run(&f);
 	assert_string_equal(f.printed, "");
@@ -609,10 +742,14 @@ static void test_outputs__list__rows_blocks_filters(void **state)
 	assert_string_equal(f.res.plan.outputs[1].path, "/s");
 	assert_int_equal(f.res.plan.outputs[1].kind, PLAN_OUT_SYSLOG);
 	assert_string_equal(f.res.output[1],
-		"{\"name\":\"log\",\"kind\":\"syslog\",\"format\":\"text\",\"fsync\":\"second\",\"ident\":\"me\",\"facility\":10,\"iso_time\":false,"
-		"\"include_output\":true,\"include_message\":false,\"include_output_fields\":true,\"include_tags\":false,\"include_uuid\":true}");
+		"{\"name\":\"log\",\"kind\":\"syslog\",\"format\":\"text\",\"fsync\":\"second\","
+		"\"ident\":\"me\",\"facility\":10,\"iso_time\":false,"
+		"\"include_output\":true,\"include_message\":false,\"include_output_fields\":true,"
+		"\"include_tags\":false,\"include_uuid\":true}");
 	assert_non_null(strstr(f.res.output[2], "\"format\":\"json\",\"fsync\":\"batch\""));
-	assert_int_equal(policy_options_parse(&f.arena, f.res.rules_options, strlen(f.res.rules_options), &opt), 0);
+	assert_int_equal(policy_options_parse(
+				 &f.arena, f.res.rules_options, strlen(f.res.rules_options), &opt),
+		0);
 	assert_int_equal(opt.rules.n_outputs, 3);
 	assert_int_equal(opt.rules.outputs[1].min_priority, 4);
 	assert_string_equal(opt.rules.outputs[2].rules_exclude[0], "Terminal*");
@@ -625,9 +762,13 @@ static void test_outputs__list__rows_blocks_filters(void **state)
 
 static void test_options_block__cut_or_changed__refused(void **state)
 {
-	static const char *const bad[] = { "", "[]", "{}", "{\"min_priority\":9,\"match_all\":false,\"iso_time\":false,\"outputs\":[],\"append\":[],\"select\":[],\"files\":[]}",
-		"{\"min_priority\":7,\"match_all\":false,\"iso_time\":false,\"outputs\":[],\"append\":[],\"select\":[5],\"files\":[]}",
-		"{\"min_priority\":7,\"match_all\":false,\"iso_time\":false,\"outputs\":[],\"append\":[],\"select\":[],\"files\":[5]}" };
+	static const char *const bad[] = {"", "[]", "{}",
+		"{\"min_priority\":9,\"match_all\":false,\"iso_time\":false,\"outputs\":[],"
+		"\"append\":[],\"select\":[],\"files\":[]}",
+		"{\"min_priority\":7,\"match_all\":false,\"iso_time\":false,\"outputs\":[],"
+		"\"append\":[],\"select\":[5],\"files\":[]}",
+		"{\"min_priority\":7,\"match_all\":false,\"iso_time\":false,\"outputs\":[],"
+		"\"append\":[],\"select\":[],\"files\":[5]}"};
 	struct policy_options opt;
 
 	(void)state;
@@ -652,9 +793,11 @@ static void test_config__mutated_text__never_crashes(void **state)
 		memcpy(text, falco_yaml, sizeof(text));
 		for (unsigned i = 0; i < 1 + round % 8; i++) {
 			x ^= x << 13, x ^= x >> 7, x ^= x << 17;
-			text[x % (sizeof(text) - 1)] = "\n\t -:[]{}'\"&*!|>%@#,?aZ09\\\x01\xff$"[(x >> 32) % 30];
+			text[x % (sizeof(text) - 1)] =
+				"\n\t -:[]{}'\"&*!|>%@#,?aZ09\\\x01\xff$"[(x >> 32) % 30];
 		}
-		f = (struct fixture){ .files = { SHIPPED, { "c.yaml", text } }, .q = { .config = "c.yaml" } };
+		f = (struct fixture){
+			.files = {SHIPPED, {"c.yaml", text}}, .q = {.config = "c.yaml"}};
 		run(&f);
 		done(&f);
 	}
@@ -669,6 +812,7 @@ int main(void)
 		cmocka_unit_test(test_errors__exact_places),
 		cmocka_unit_test(test_errors__all_at_once),
 		cmocka_unit_test(test_missing_config__says_so),
+		cmocka_unit_test(test_texts__not_utf8__refused),
 		cmocka_unit_test(test_options__after_files__win),
 		cmocka_unit_test(test_options__escaped_key),
 		cmocka_unit_test(test_merge__strategies),
