@@ -39,7 +39,8 @@ uint64_t seg_abi_hash(void);
 /* Make a segment of 1 .. 2^36 payload bytes: memfd, sized, preallocated, header written, sealed against resizing. Two descriptions of it:
  * *ret_rw O_RDWR, *ret_ro O_RDONLY (reopened through /proc/self/fd). Both O_CLOEXEC, owned by the caller. Returns 0 or negative errno. */
 int seg_create(const char *name, enum seg_kind kind, size_t payload_size, const uint8_t run_id[16], int *ret_rw, int *ret_ro);
-/* The same with content, then sealed against writing as well. */
+/* The same with content, then sealed against writing as well. *ret_ro is O_RDONLY where /proc can be opened; in a sealed stage, which cannot, it is O_RDWR: the seal
+ * lets nobody write, but kernels before 6.7 map it only after the receiver has reopened it read-only. */
 int seg_create_sealed(const char *name, enum seg_kind kind, const void *payload, size_t n, const uint8_t run_id[16], int *ret_ro);
 
 /* Check the seals and the header through the descriptor (fcntl, fstat, pread): kind, ABI hash, sizes against the file's. SETTINGS, IMAGE, SNAPSHOT and OUTPUT must be

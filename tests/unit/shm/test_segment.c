@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -88,6 +89,30 @@ static void test_seg_create_sealed__content__never_changes(void **state)
 	again = open(path, O_RDWR | O_CLOEXEC);
 	if (again >= 0)
 		assert_int_equal(pwrite(again, "x", 1, SEG_PAYLOAD_OFF), -1);
+}
+
+static void test_seg_create_sealed__cannot_reopen__still_sealed(void **state)
+{
+	_cleanup_close_ int fd = -1, next = dup(0);
+	struct rlimit old, tight;
+	struct seg_head h;
+	int rw = -1, ro = -1, r;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	tight = (struct rlimit){.rlim_cur = (rlim_t)next + 2, .rlim_max = old.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0); /* room for one descriptor */
+	r = seg_create_sealed("result", SEG_IMAGE, "hello", 6, run_id, &fd);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_int_equal(r, 0);
+	assert_int_equal(seg_check(fd, SEG_IMAGE, &h), 0);
+	assert_int_equal(pwrite(fd, "x", 1, SEG_PAYLOAD_OFF), -1);
+	fd = fd_close(fd);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+	r = seg_create("stats", SEG_STATS, 8, run_id, &rw, &ro); /* needs both */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_int_equal(r, -EMFILE);
+	assert_int_equal(rw, -1);
 }
 
 static void test_seg_create__bad_arguments__refused(void **state)
@@ -219,6 +244,7 @@ int main(void)
 		cmocka_unit_test(test_seg_create__both_descriptions__modes_and_seals),
 		cmocka_unit_test(test_seg_map__writer_and_reader__share),
 		cmocka_unit_test(test_seg_create_sealed__content__never_changes),
+		cmocka_unit_test(test_seg_create_sealed__cannot_reopen__still_sealed),
 		cmocka_unit_test(test_seg_create__bad_arguments__refused),
 		cmocka_unit_test(test_seg_check__each_wrong_field__refused),
 		cmocka_unit_test(test_seg_check__image_not_sealed_against_writing__refused),
