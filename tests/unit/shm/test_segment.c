@@ -93,14 +93,16 @@ static void test_seg_create_sealed__content__never_changes(void **state)
 
 static void test_seg_create_sealed__cannot_reopen__still_sealed(void **state)
 {
-	_cleanup_close_ int fd = -1, next = dup(0);
+	_cleanup_close_ int fd = -1;
+	int next = dup(0);
 	struct rlimit old, tight;
 	struct seg_head h;
 	int rw = -1, ro = -1, r;
 
 	(void)state;
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
-	tight = (struct rlimit){.rlim_cur = (rlim_t)next + 2, .rlim_max = old.rlim_max};
+	close(next);
+	tight = (struct rlimit){.rlim_cur = (rlim_t)next + 1, .rlim_max = old.rlim_max};
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0); /* room for one descriptor */
 	r = seg_create_sealed("result", SEG_IMAGE, "hello", 6, run_id, &fd);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
