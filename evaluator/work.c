@@ -212,15 +212,14 @@ static int take(struct work *w, const struct rec_head *rec)
 {
 	w->rec = rec;
 	stats_add(&w->stage->stats->records_in, 1);
-	if (rec->ring.len >= sizeof(*rec)) {
-		set_at(w, rec->ord);
-		atomic_store_relaxed(&w->progress->at_seq, rec->seq);
-	} else {
-		stats_add(&w->stage->stats->malformed, 1);
+	if (rec->ring.len < sizeof(*rec)) { /* not even an order */
+		refuse(w, rec);
 		w->done_pos = spsc_consumer_pos(&w->in);
 		w->done_taken = w->in.n_taken;
 		return 0;
 	}
+	atomic_store_relaxed(&w->progress->at_seq, rec->seq);
+	set_at(w, rec->ord);
 	if (rec->ring.type == REC_EVENT)
 		return take_event(w, rec);
 	if (rec->ring.type == REC_END) {
