@@ -35,6 +35,7 @@ struct scratch {
 	__u32 open_flags; /* of an open, as events carry them */
 	__u32 str_pos, str_len; /* last text put: where in rec, bytes with its NUL */
 	__u32 fixed_pos; /* where DEV of a record starts, 0: none */
+	__u32 flags_pos; /* where the flags of an open start, 0: none */
 	__u32 walk_pos; /* start of the path in tmp */
 	__u32 walk_end; /* 0 not finished, 1 at the base, 2 at the root */
 	__u32 snaplen;
@@ -50,11 +51,12 @@ struct scratch {
 	__s32 sockfd;
 	__u64 iov; /* iovec in the caller's memory */
 	__u32 iovcnt;
-	__u32 how_ok;
+	__u32 no_fd; /* of an io_uring operation: its result is no descriptor of the process */
 	__u64 how[3]; /* openat2's struct open_how */
 	__u64 msg_control;
 	__u64 msg_controllen;
 	__u64 fpath; /* struct path * being walked */
+	__u64 req; /* io_uring request */
 	__u8 rec[KEV_SIZE_MAX + REC_SLACK] __attribute__((aligned(8)));
 	__u8 tmp[TMP_SIZE + TMP_SLACK] __attribute__((aligned(8)));
 };
@@ -105,18 +107,23 @@ struct {
 	__type(value, struct kshm_wake);
 } saker_wake SEC(".maps");
 
-/* io_uring operations between submission and completion, by request: the record as far as it is known at submission. */
+/* io_uring operations between submission and completion, by request. Names are gone at completion, so the record of a call with names is kept as far as it
+ * is known; of other calls the arguments are kept. Not an LRU map: what it threw out would be a loss without a name. */
 #define URING_REC_MAX 2560
 struct uring_op {
-	__u32 len; /* bytes of rec in use */
+	__u32 len; /* bytes of rec in use; sizeof(struct kev_head): arguments only */
 	__u32 row; /* index in saker_rows */
-	__u32 fixed_pos; /* where DEV starts, 0 none */
-	__u32 data_pos; /* where the parameters start: the first one is the result */
-	__u64 task;
+	__u32 n, pos; /* of the record under construction */
+	__u32 str_pos, str_len;
+	__u32 fixed_pos, flags_pos;
+	__u32 open_flags, want;
+	__u32 no_fd; /* the result is no descriptor of the process */
+	__u32 pad;
+	__u64 args[6];
 	__u8 rec[URING_REC_MAX] __attribute__((aligned(8)));
 };
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 2048);
 	__type(key, __u64);
 	__type(value, struct uring_op);

@@ -159,6 +159,7 @@ static __always_inline struct kev_head *rec_start(struct scratch *s, __u32 code,
 	s->pos = HEAD_BYTES + LENS_BYTES(n);
 	s->trunc = 0;
 	s->fixed_pos = 0;
+	s->flags_pos = 0;
 	s->kern = 0;
 	s->str_len = 0;
 	return h;

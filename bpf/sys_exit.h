@@ -58,6 +58,22 @@ static __always_inline bool want_result(__u32 want, const struct sys_row *row, _
 	return true;
 }
 
+/* The real path as the extra parameter, for which the record was started; one that is absent is taken out again where the table of lengths keeps its size. */
+static __always_inline void add_realpath(struct scratch *s, __u32 slot, __u32 row_flags)
+{
+	struct kev_head *h = (struct kev_head *)s->rec;
+	__u32 before = s->pos, n = h->n_params;
+
+	if (s->open_flags & 0x2000) /* O_TMPFILE: the file has no name, the argument is its directory */
+		put_absent(s);
+	else
+		put_realpath(slot, row_flags & ROW_AT ? (__s32)s->args[0] : AT_FDCWD_);
+	if (s->pos == before && LENS_BYTES(n) == LENS_BYTES(n - 1)) {
+		h->extras = 0;
+		h->n_params = n - 1;
+	}
+}
+
 /* Fills and sends the record of a call whose arguments are in scratch. */
 __noinline int call_record(__u32 slot, __u32 row_nr)
 {
@@ -94,19 +110,8 @@ __noinline int call_record(__u32 slot, __u32 row_nr)
 		fetch_row(slot, row_nr);
 	if (row->flags & ROW_OPEN && !open_is_wanted(s->want, s->open_flags))
 		return 0;
-	if (extras) {
-		__u32 before = s->pos;
-
-		if (s->open_flags & 0x2000) /* O_TMPFILE: the file has no name, the argument is its directory */
-			put_absent(s);
-		else
-			put_realpath(slot, row->flags & ROW_AT ? (__s32)s->args[0] : AT_FDCWD_);
-		/* an absent one is taken out again where the table of lengths keeps its size */
-		if (s->pos == before && LENS_BYTES(n) == LENS_BYTES(n - 1)) {
-			h->extras = 0;
-			h->n_params = n - 1;
-		}
-	}
+	if (extras)
+		add_realpath(s, slot, row->flags);
 	rec_finish(s);
 	emit_record(slot);
 	return 0;

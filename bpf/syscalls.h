@@ -121,6 +121,7 @@ __noinline int fetch_open(__u32 slot, __u32 op, __u32 arg)
 		s->open_flags = conv_open(v);
 		if (f)
 			s->open_flags |= file_open_flags(f);
+		s->flags_pos = s->pos;
 		put_int(s, s->open_flags, 4);
 		break;
 	case OP_HOW:
@@ -130,6 +131,7 @@ __noinline int fetch_open(__u32 slot, __u32 op, __u32 arg)
 			s->open_flags = conv_open(s->how[0]);
 			if (f)
 				s->open_flags |= file_open_flags(f);
+			s->flags_pos = s->pos;
 			put_int(s, s->open_flags, 4);
 		} else if (arg == 1) {
 			put_int(s, s->how[1], 4);

@@ -60,7 +60,7 @@ static bool has_helper(const struct btf *btf, const char *name)
 }
 
 /* Number of the tracepoint's arguments, 0: there is no such tracepoint. */
-static _unused_ unsigned tracepoint_args(const struct btf *btf, const char *name)
+static unsigned tracepoint_args(const struct btf *btf, const char *name)
 {
 	char type[64];
 	const struct btf_type *t;
@@ -120,11 +120,27 @@ static int make_rings(struct drv_loaded *l, struct saker_bpf *skel)
 	return 0;
 }
 
+/* io_uring's tracepoints changed their names and arguments over time; what fits none of ours is left out. */
+static void select_uring(struct saker_bpf *skel, const struct btf *btf)
+{
+	bool submit = tracepoint_args(btf, "io_uring_submit_req") == 1, submit_old = !submit && tracepoint_args(btf, "io_uring_submit_sqe") == 2;
+	unsigned n = tracepoint_args(btf, "io_uring_complete");
+	bool any = (submit || submit_old) && (n == 3 || n == 7);
+
+	(void)bpf_program__set_autoload(skel->progs.saker_uring_submit, any && submit);
+	(void)bpf_program__set_autoload(skel->progs.saker_uring_submit_old, any && submit_old);
+	(void)bpf_program__set_autoload(skel->progs.saker_uring_complete, any && n == 3);
+	(void)bpf_program__set_autoload(skel->progs.saker_uring_complete_old, any && n == 7);
+	if (!any)
+		log_debug("this kernel's io_uring tracepoints are not known: operations through io_uring are not seen");
+}
+
 static void select_programs(struct saker_bpf *skel, const struct btf *btf, struct drv_loaded *l)
 {
 	l->has_args = has_helper(btf, "BPF_FUNC_copy_from_user_task");
 	(void)bpf_program__set_autoload(skel->progs.saker_iter_task, l->has_args); /* fails only on loaded objects */
 	(void)bpf_program__set_autoload(skel->progs.saker_iter_task_noargs, !l->has_args);
+	select_uring(skel, btf);
 }
 
 static int set_sizes(struct saker_bpf *skel, const struct drv_loaded *l)

@@ -26,6 +26,7 @@
 #include <cmocka.h>
 
 #include <bpf/bpf.h>
+#include <liburing.h>
 
 #include <base/clock.h>
 #include <base/macros.h>
@@ -643,6 +644,110 @@ static void test_process__ptrace_kill_setsid_prctl__as_called(void **state)
 	assert_int_equal(uint_of("sig"), SIGKILL);
 }
 
+/* ---- io_uring ---- */
+
+static int uring_one(struct io_uring *ring)
+{
+	struct io_uring_cqe *cqe;
+	int res;
+
+	assert_true(io_uring_submit(ring) >= 1);
+	assert_int_equal(io_uring_wait_cqe(ring, &cqe), 0);
+	res = cqe->res;
+	io_uring_cqe_seen(ring, cqe);
+	return res;
+}
+
+static void test_io_uring__openat_through_symlink__is_the_call(void **state)
+{
+	char *link = path_in("ulink");
+	struct io_uring ring;
+	int fd;
+
+	(void)state;
+	assert_int_equal(symlink("/etc/shadow", link), 0);
+	assert_int_equal(io_uring_queue_init(8, &ring, 0), 0);
+	assert_true(expect(KEV_CODE_SYSCALL_IO_URING_SETUP_X));
+	io_uring_prep_openat(io_uring_get_sqe(&ring), AT_FDCWD, link, O_RDONLY, 0);
+	fd = uring_one(&ring);
+	assert_true(fd >= 0);
+	assert_true(expect(KEV_CODE_SYSCALL_OPENAT_2_X));
+	assert_int_equal(kept_kev.head->flags & KEV_F_IO_URING, KEV_F_IO_URING);
+	assert_int_equal(int_of("fd"), fd);
+	assert_int_equal(int_of("dirfd"), -100);
+	assert_text(text_of("name"), link);
+	assert_int_equal(uint_of("flags") & 0x3, 0x1);
+	assert_true(uint_of("ino") > 0);
+	assert_text(kev_extra(&kept_kev, KEV_X_REALPATH), "/etc/shadow");
+	io_uring_prep_openat(io_uring_get_sqe(&ring), AT_FDCWD, "/etc/passwd", O_RDONLY, 0);
+	close(fd);
+	fd = uring_one(&ring);
+	assert_true(expect(KEV_CODE_SYSCALL_OPENAT_2_X));
+	assert_text(text_of("name"), "/etc/passwd");
+	assert_null(kev_extra(&kept_kev, KEV_X_REALPATH).p);
+	io_uring_prep_close(io_uring_get_sqe(&ring), fd);
+	assert_int_equal(uring_one(&ring), 0);
+	assert_true(expect(KEV_CODE_SYSCALL_CLOSE_X));
+	assert_int_equal(int_of("fd"), fd);
+	assert_true(kept_kev.head->flags & KEV_F_IO_URING);
+	io_uring_prep_unlinkat(io_uring_get_sqe(&ring), AT_FDCWD, link, 0);
+	assert_int_equal(uring_one(&ring), 0);
+	assert_true(expect(KEV_CODE_SYSCALL_UNLINKAT_2_X));
+	assert_text(text_of("name"), link);
+	io_uring_prep_openat(io_uring_get_sqe(&ring), AT_FDCWD, link, O_RDONLY, 0);
+	assert_int_equal(uring_one(&ring), -ENOENT);
+	assert_true(expect(KEV_CODE_SYSCALL_OPENAT_2_X));
+	assert_int_equal(int_of("fd"), -ENOENT);
+	io_uring_queue_exit(&ring);
+}
+
+static void test_io_uring__without_completion__is_told_at_submission(void **state)
+{
+	char *name = path_in("quiet");
+	struct io_uring_sqe *sqe;
+	struct io_uring ring;
+
+	(void)state;
+	make_file("quiet");
+	assert_int_equal(io_uring_queue_init(8, &ring, 0), 0);
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_unlinkat(sqe, AT_FDCWD, name, 0);
+	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+	assert_int_equal(io_uring_submit(&ring), 1);
+	assert_true(expect(KEV_CODE_SYSCALL_UNLINKAT_2_X));
+	assert_text(text_of("name"), name);
+	assert_int_equal(int_of("res"), 0);
+	io_uring_queue_exit(&ring);
+	(void)unlink(name);
+}
+
+static void test_io_uring__connect__has_the_tuple(void **state)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t n = sizeof(a);
+	struct io_uring ring;
+	struct span t;
+	int l = socket(AF_INET, SOCK_STREAM, 0), c = socket(AF_INET, SOCK_STREAM, 0);
+
+	(void)state;
+	assert_int_equal(bind(l, (void *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(l, 5), 0);
+	assert_int_equal(getsockname(l, (void *)&a, &n), 0);
+	assert_int_equal(io_uring_queue_init(8, &ring, 0), 0);
+	io_uring_prep_connect(io_uring_get_sqe(&ring), c, (void *)&a, sizeof(a));
+	assert_int_equal(uring_one(&ring), 0);
+	assert_true(expect(KEV_CODE_SOCKET_CONNECT_X));
+	assert_true(kept_kev.head->flags & KEV_F_IO_URING);
+	assert_int_equal(int_of("fd"), c);
+	t = bytes_of("tuple");
+	assert_int_equal(t.n, 13);
+	assert_int_equal(get32(t.p + 7), htonl(INADDR_LOOPBACK));
+	assert_int_equal(get16(t.p + 11), ntohs(a.sin_port));
+	io_uring_queue_exit(&ring);
+	close(l);
+	close(c);
+}
+
 /* ---- interest, counters, iterators ---- */
 
 static void test_interest__self_and_success_only__are_left_out(void **state)
@@ -824,6 +929,9 @@ int main(void)
 		cmocka_unit_test(test_exec__from_memfd__is_marked),
 		cmocka_unit_test(test_clone__both_sides__are_reported),
 		cmocka_unit_test(test_process__ptrace_kill_setsid_prctl__as_called),
+		cmocka_unit_test(test_io_uring__openat_through_symlink__is_the_call),
+		cmocka_unit_test(test_io_uring__without_completion__is_told_at_submission),
+		cmocka_unit_test(test_io_uring__connect__has_the_tuple),
 		cmocka_unit_test(test_interest__self_and_success_only__are_left_out),
 		cmocka_unit_test(test_counters__full_ring__add_up),
 		cmocka_unit_test(test_iter__task__has_this_process),
