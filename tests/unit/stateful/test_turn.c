@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The stage with real rings in one process: order, waiting, shedding, the ledger, the end, a successor. */
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+#include <sys/mman.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <base/macros.h>
+#include <driver/kev.h>
+#include <rules/image.h>
+#include <shm/ev.h>
+#include <shm/segment.h>
+
+#include "turn.h"
+
+#define RINGS 2
+#define RING_BYTES SPSC_SIZE_MIN
+
+struct bench {
+	struct st_stage stage;
+	struct img_event events[_KEV_IX_MAX];
+	struct stats_page stats;
+	struct spsc_fds raw_fds, event_fds[RINGS];
+	struct spsc_producer raw;
+	struct spsc_consumer ev[RINGS];
+	void *progress;
+	size_t progress_size;
+	int progress_rw, progress_ro;
+	uint64_t seq;
+	uint64_t last_ord[RINGS], n_events[RINGS], n_state[RINGS], state_hash[RINGS];
+	bool saw_end[RINGS];
+};
+
+static const uint8_t run_id[16] = { 1 };
+
+static void stage_start(struct bench *b)
+{
+	b->stage = (struct st_stage){ .progress = b->progress, .stats = &b->stats };
+	assert_int_equal(spsc_consumer_attach(&b->stage.in, b->raw_fds.data_ro, b->raw_fds.cursor_rw), 0);
+	for (unsigned i = 0; i < RINGS; i++)
+		assert_int_equal(spsc_producer_attach(&b->stage.out.rings[i], b->event_fds[i].data_rw, b->event_fds[i].cursor_ro, -1), 0);
+	assert_int_equal(st_stage_init(&b->stage, &(struct st_config){ .events = b->events, .n_rings = RINGS, .threads_max = 256,
+									 .descriptors_max = 1024 }), 0);
+}
+
+static int setup(void **state)
+{
+	struct bench *b = calloc(1, sizeof(*b));
+
+	assert_non_null(b);
+	for (unsigned i = 0; i < _KEV_IX_MAX; i++)
+		b->events[i].flags = IMG_EV_RULES;
+	b->events[KEV_IX_SYSCALL_CLOSE_X].flags = 0;
+	assert_int_equal(spsc_create("raw", 1u << 20, false, run_id, &b->raw_fds), 0);
+	assert_int_equal(spsc_producer_attach(&b->raw, b->raw_fds.data_rw, b->raw_fds.cursor_ro, -1), 0);
+	for (unsigned i = 0; i < RINGS; i++) {
+		assert_int_equal(spsc_create("event", RING_BYTES, false, run_id, &b->event_fds[i]), 0);
+		assert_int_equal(spsc_consumer_attach(&b->ev[i], b->event_fds[i].data_ro, b->event_fds[i].cursor_rw), 0);
+	}
+	assert_int_equal(seg_create("progress", SEG_PROGRESS, sizeof(struct progress_tracker), run_id, &b->progress_rw, &b->progress_ro), 0);
+	assert_int_equal(seg_map(b->progress_rw, SEG_PROGRESS, PROT_READ | PROT_WRITE, &b->progress, &b->progress_size), 0);
+	stage_start(b);
+	*state = b;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct bench *b = *state;
+
+	st_stage_done(&b->stage);
+	spsc_producer_done(&b->raw);
+	spsc_fds_close(&b->raw_fds);
+	for (unsigned i = 0; i < RINGS; i++) {
+		spsc_consumer_done(&b->ev[i]);
+		spsc_fds_close(&b->event_fds[i]);
+	}
+	seg_unmap(b->progress, b->progress_size);
+	close(b->progress_rw);
+	close(b->progress_ro);
+	free(b);
+	return 0;
+}
+
+static void put_raw(struct bench *b, const struct rec_head *rec)
+{
+	struct spsc_rec *room;
+
+	assert_int_equal(spsc_reserve(&b->raw, rec->ring.len, rec->ring.type, &room), 0);
+	memcpy(room, rec, rec->ring.len);
+	spsc_commit(&b->raw, rec->ring.len);
+	spsc_publish(&b->raw);
+}
+
+static void put_event(struct bench *b, uint16_t code, uint32_t pid, uint8_t cls, uint16_t flags)
+{
+	static uint64_t room[(sizeof(struct rec_head) + KEV_SIZE_MAX) / 8];
+	struct rec_head *rec = (struct rec_head *)room;
+	struct kev_builder kb;
+	int n;
+
+	kev_build_start(&kb, rec + 1, KEV_SIZE_MAX, code, 0);
+	kev_build_head(&kb)->tid = kev_build_head(&kb)->tgid = pid;
+	kev_build_head(&kb)->leader_start_ns = pid;
+	kev_build_head(&kb)->cls = cls;
+	kev_build_head(&kb)->ts_ns = b->seq + 1;
+	kev_build_int(&kb, 0);
+	if (code == KEV_CODE_SYSCALL_UNLINK_2_X)
+		kev_build_text(&kb, SPAN_LIT("/some/file/that/goes/away"));
+	n = kev_build_finish(&kb);
+	assert_true(n > 0);
+	*rec = (struct rec_head){ .ring = { .len = (uint32_t)(sizeof(*rec) + (size_t)n), .type = REC_KEV, .flags = flags }, .seq = ++b->seq,
+				  .ts_ns = 1000000000000000000ULL + b->seq };
+	put_raw(b, rec);
+}
+
+static void put_end(struct bench *b)
+{
+	put_raw(b, &(struct rec_head){ .ring = { .len = sizeof(struct rec_head), .type = REC_END, .flags = REC_F_NO_SHED }, .seq = b->seq });
+}
+
+/* Read everything of ring i as an evaluator would. */
+static void drain(struct bench *b, unsigned i)
+{
+	const struct progress_tracker *p = b->progress;
+	const struct spsc_rec *rec;
+	struct ev_view view;
+
+	while (spsc_next(&b->ev[i], &rec) == 1) {
+		const struct rec_head *h = (const struct rec_head *)rec;
+
+		assert_true(h->ord > b->last_ord[i]);
+		assert_true(h->ord < p->upto || h->ord == p->last[i]);
+		assert_true(p->last[i] >= h->ord);
+		b->last_ord[i] = h->ord;
+		if (rec->type == REC_EVENT) {
+			assert_int_equal(ev_validate(h, 256, &view), 0);
+			b->n_events[i]++;
+			continue;
+		}
+		b->n_state[i]++;
+		b->state_hash[i] = b->state_hash[i] * 31 + h->ord * 7 + rec->type;
+		b->saw_end[i] |= rec->type == REC_END;
+		if (rec->type == REC_PROC)
+			assert_int_equal(prec_validate(h, 256), 0);
+	}
+	spsc_consumer_commit(&b->ev[i]);
+}
+
+static void check_ledger(struct bench *b, uint64_t n)
+{
+	const struct progress_tracker *p = b->progress;
+	uint64_t lost = b->stats.loss[LOSS_TRACKER_EVENT_FULL] + b->stats.loss[LOSS_TRACKER_MALFORMED];
+
+	assert_int_equal(p->applied, n);
+	assert_int_equal(p->judged_here + p->forwarded[0] + p->forwarded[1] + lost, n);
+	assert_int_equal(p->forwarded[0], b->n_events[0]);
+	assert_int_equal(p->forwarded[1], b->n_events[1]);
+	assert_int_equal(p->last_seq, b->seq);
+	assert_int_equal(b->stats.events, n);
+}
+
+static void test_turn__fresh_page__order_begins_at_one(void **state)
+{
+	struct bench *b = *state;
+	const struct progress_tracker *p = b->progress;
+
+	assert_int_equal(p->upto, 1);
+	assert_int_equal(st_stage_turn(&b->stage), 0);
+	put_event(b, KEV_CODE_SYSCALL_UNLINK_2_X, 10, 3, 0);
+	assert_int_equal(st_stage_turn(&b->stage), 1);
+	assert_int_equal(p->upto, 3); /* the thread's record and the event */
+	drain(b, 0);
+	drain(b, 1);
+	assert_int_equal(b->n_events[0] + b->n_events[1], 1);
+	assert_int_equal(b->n_state[0], 1);
+	assert_int_equal(b->n_state[1], 1);
+}
+
+static void test_turn__slow_consumers__nothing_lost_nothing_twice(void **state)
+{
+	struct bench *b = *state;
+	const struct progress_tracker *p = b->progress;
+	unsigned i, blocked = 0;
+	int r;
+
+	for (i = 0; i < 20000; i++) {
+		put_event(b, i % 3 ? KEV_CODE_SYSCALL_UNLINK_2_X : KEV_CODE_SYSCALL_CLOSE_X, 10 + i % 50, 3, REC_F_NO_SHED);
+		if (i % 100 == 99) { /* births and deaths as well, so that state has to wait too */
+			put_event(b, KEV_CODE_PROCEXIT_1_E, 10 + i / 100 % 50, 1, REC_F_NO_SHED);
+		}
+		if (i % 64 != 63)
+			continue;
+		r = st_stage_turn(&b->stage);
+		assert_true(r >= 0);
+		if (st_out_is_blocked(&b->stage.out)) {
+			blocked++;
+			drain(b, blocked % RINGS); /* one of them at a time */
+			while (spsc_producer_free(&b->raw) < (1u << 19)) {
+				drain(b, 0);
+				drain(b, 1);
+				assert_true(st_stage_turn(&b->stage) >= 0);
+			}
+		}
+	}
+	put_end(b);
+	while ((r = st_stage_turn(&b->stage)) >= 0)
+		for (unsigned j = 0; j < RINGS; j++)
+			drain(b, j);
+	assert_int_equal(r, -ENODATA);
+	for (unsigned j = 0; j < RINGS; j++) {
+		drain(b, j);
+		assert_true(b->saw_end[j]);
+		assert_int_equal(p->last[j], b->last_ord[j]);
+	}
+	assert_true(blocked > 5);
+	assert_int_equal(p->ended, 1);
+	assert_int_equal(b->stats.loss[LOSS_TRACKER_EVENT_FULL], 0);
+	assert_int_equal(b->n_state[0], b->n_state[1]);
+	assert_int_equal(b->state_hash[0], b->state_hash[1]); /* the same records with the same order */
+	assert_int_equal(p->upto, b->last_ord[0] + 1);
+	check_ledger(b, b->seq);
+	assert_int_equal(st_stage_turn(&b->stage), -ENODATA);
+}
+
+static uint32_t pid_of_ring(struct bench *b)
+{
+	const struct progress_tracker *p = b->progress;
+
+	for (uint32_t pid = 10;; pid++) {
+		put_event(b, KEV_CODE_SYSCALL_UNLINK_2_X, pid, 3, 0);
+		assert_int_equal(st_stage_turn(&b->stage), 1);
+		drain(b, 0);
+		drain(b, 1);
+		if (p->forwarded[0])
+			return pid;
+	}
+}
+
+static void test_turn__full_ring__shed_by_class(void **state)
+{
+	struct bench *b = *state;
+	uint32_t pid = pid_of_ring(b);
+	uint64_t used_by_class[4] = { 0 };
+
+	for (uint8_t cls = 3; cls >= 1; cls--) {
+		for (unsigned i = 0; i < 2000; i++) {
+			put_event(b, KEV_CODE_SYSCALL_UNLINK_2_X, pid, cls, 0);
+			assert_int_equal(st_stage_turn(&b->stage), 1);
+		}
+		used_by_class[cls] = spsc_producer_used(&b->stage.out.rings[0]);
+	}
+	assert_in_range(used_by_class[3], RING_BYTES / 4 * 3 - 512, RING_BYTES / 4 * 3);
+	assert_in_range(used_by_class[2], RING_BYTES / 8 * 7 - 512, RING_BYTES / 8 * 7);
+	assert_in_range(used_by_class[1], RING_BYTES - 512, RING_BYTES);
+	drain(b, 0);
+	drain(b, 1);
+	assert_true(b->stats.loss[LOSS_TRACKER_EVENT_FULL] > 0);
+	check_ledger(b, b->seq);
+}
+
+static void test_turn__malformed__named_and_passed_over(void **state)
+{
+	struct bench *b = *state;
+	struct rec_head bad = { .ring = { .len = sizeof(bad), .type = REC_KEV }, .seq = 1 };
+
+	put_raw(b, &bad);
+	bad.ring.len = 8;
+	put_raw(b, &bad);
+	b->seq = 2;
+	put_event(b, KEV_CODE_SYSCALL_UNLINK_2_X, 10, 3, 0);
+	assert_int_equal(st_stage_turn(&b->stage), 3);
+	drain(b, 0);
+	drain(b, 1);
+	assert_int_equal(b->stats.loss[LOSS_TRACKER_MALFORMED], 2);
+	assert_int_equal(b->stats.malformed, 2);
+	check_ledger(b, 3);
+}
+
+static void test_turn__successor__goes_on(void **state)
+{
+	struct bench *b = *state;
+	const struct progress_tracker *p = b->progress;
+	uint64_t upto;
+
+	for (unsigned i = 0; i < 10; i++)
+		put_event(b, KEV_CODE_SYSCALL_UNLINK_2_X, 10, 3, 0);
+	assert_int_equal(st_stage_turn(&b->stage), 10);
+	upto = p->upto;
+	st_stage_done(&b->stage);
+	stage_start(b);
+	for (unsigned i = 0; i < 10; i++)
+		put_event(b, KEV_CODE_SYSCALL_UNLINK_2_X, 10, 3, 0);
+	assert_int_equal(p->upto, upto);
+	assert_int_equal(st_stage_turn(&b->stage), 10);
+	assert_int_equal(p->upto, upto + 11); /* its record again: a new tracker has new tables */
+	drain(b, 0);
+	drain(b, 1);
+	check_ledger(b, 20);
+}
+
+static void test_turn__blocked_at_first__committed_later(void **state)
+{
+	struct bench *b = *state;
+	const struct progress_tracker *p = b->progress;
+	uint64_t applied;
+	unsigned n = 0;
+
+	while (!st_out_is_blocked(&b->stage.out)) {
+		put_event(b, KEV_CODE_SYSCALL_UNLINK_2_X, 10, 1, REC_F_NO_SHED);
+		assert_true(st_stage_turn(&b->stage) >= 0);
+		n++;
+	}
+	applied = p->applied;
+	assert_int_equal(applied, n - 1); /* the waiting one is not committed */
+	assert_true(b->raw.published > b->raw.cursor->tail);
+	assert_int_equal(st_stage_turn(&b->stage), 0);
+	drain(b, 0);
+	drain(b, 1);
+	assert_int_equal(st_stage_turn(&b->stage), 1);
+	assert_int_equal(p->applied, n);
+	drain(b, 0);
+	drain(b, 1);
+	check_ledger(b, n);
+	assert_int_equal(b->raw.published, b->raw.cursor->tail);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(test_turn__fresh_page__order_begins_at_one),
+		T(test_turn__slow_consumers__nothing_lost_nothing_twice),
+		T(test_turn__full_ring__shed_by_class),
+		T(test_turn__malformed__named_and_passed_over),
+		T(test_turn__successor__goes_on),
+		T(test_turn__blocked_at_first__committed_later),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
