@@ -174,7 +174,7 @@ int config_run(const struct config_request *q, const struct config_source *src, 
 	refuse_later(c);
 	fill_plan(c);
 	r = config_rules(c);
-	if (r == 0)
+	if (r != -ENOMEM) /* what else is wrong with rules was said, and says nothing of outputs */
 		r = config_outputs(c);
 	if (r == 0)
 		r = config_options(c);
