@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Telling evaluators what they must know of a thread, before the first event that needs it and after changes.
+/* Telling evaluators what they must know of a thread, before the first event that needs it and
+ * after changes.
  *
- * A thread's record goes out only when an event that some rule looks at needs it: the thread itself, its leader, the ancestors of both, and the leaders of
- * its session and process groups. So processes that no rule ever looks at cost nothing. All evaluators get every record: slots mean the same everywhere. */
+ * A thread's record goes out only when an event that some rule looks at needs it: the thread
+ * itself, its leader, the ancestors of both, and the leaders of its session and process groups. So
+ * processes that no rule ever looks at cost nothing. All evaluators get every record: slots mean
+ * the same everywhere. */
 
 #include "core.h"
 
@@ -13,9 +16,11 @@
 #define ANCESTORS_MAX 64 /* deeper ones stay unknown to rules; also ends loops in the links */
 #define CHAIN_MAX (2 * ANCESTORS_MAX + 8)
 
-static struct span leader_text(struct st_core *core, const struct st_thread *t, enum st_thread_text which, bool wanted)
+static struct span leader_text(
+	struct st_core *core, const struct st_thread *t, enum st_thread_text which, bool wanted)
 {
-	return st_thread_is_leader(t) && wanted ? st_thread_text(&core->threads, t, which) : (struct span){ 0 };
+	return st_thread_is_leader(t) && wanted ? st_thread_text(&core->threads, t, which)
+						: (struct span){0};
 }
 
 static void fill_texts(struct st_core *core, const struct st_thread *t, struct rec_writer *w)
@@ -38,7 +43,9 @@ static void fill(struct st_core *core, const struct st_thread *t, struct prec *p
 	p->slot = st_thread_slot(&core->threads, t);
 	p->leader_slot = t->leader;
 	p->parent_slot = t->parent == ST_NONE ? PREC_NO_SLOT : t->parent;
-	p->flags = (st_thread_is_leader(t) ? PREC_MAIN : 0) | (t->placeholder ? PREC_PLACEHOLDER : 0) | (t->in_pidns ? PREC_IN_CHILD_PIDNS : 0);
+	p->flags = (st_thread_is_leader(t) ? PREC_MAIN : 0) |
+		   (t->placeholder ? PREC_PLACEHOLDER : 0) |
+		   (t->in_pidns ? PREC_IN_CHILD_PIDNS : 0);
 	p->tid = t->tid;
 	p->pid = t->pid;
 	p->ptid = t->ptid;
@@ -51,7 +58,8 @@ static void fill(struct st_core *core, const struct st_thread *t, struct prec *p
 	p->gid = t->gid;
 	p->loginuid = t->loginuid;
 	p->tty = t->tty;
-	p->exe_flags = t->exe_flags & (PREC_EXE_WRITABLE | PREC_EXE_UPPER_LAYER | PREC_EXE_FROM_MEMFD | PREC_EXE_LOWER_LAYER);
+	p->exe_flags = t->exe_flags & (PREC_EXE_WRITABLE | PREC_EXE_UPPER_LAYER |
+					      PREC_EXE_FROM_MEMFD | PREC_EXE_LOWER_LAYER);
 	p->cap_inheritable = t->cap_inheritable;
 	p->cap_permitted = t->cap_permitted;
 	p->cap_effective = t->cap_effective;
@@ -73,7 +81,7 @@ static void fill(struct st_core *core, const struct st_thread *t, struct prec *p
 static void send(struct st_core *core, const struct rec_head *rec, struct st_thread *t)
 {
 	struct prec *p = (struct prec *)core->rec_buf;
-	struct rec_writer w = { .buf = core->rec_buf, .cap = SPSC_RECORD_MAX, .n = sizeof(*p) };
+	struct rec_writer w = {.buf = core->rec_buf, .cap = SPSC_RECORD_MAX, .n = sizeof(*p)};
 	int n;
 
 	memset(p, 0, sizeof(*p));
@@ -81,15 +89,20 @@ static void send(struct st_core *core, const struct rec_head *rec, struct st_thr
 	fill_texts(core, t, &w);
 	n = rec_finish(&w);
 	assert(n > 0); /* nine texts of ST_TEXT_MAX at most, see the assert below */
-	p->h = (struct rec_head){ .ring = { .len = (uint32_t)n, .type = REC_PROC }, .seq = rec->seq, .ts_ns = rec->ts_ns };
+	p->h = (struct rec_head){.ring = {.len = (uint32_t)n, .type = REC_PROC},
+		.seq = rec->seq,
+		.ts_ns = rec->ts_ns};
 	core->cfg.sink.emit(core->cfg.sink.arg, ST_ALL_RINGS, &p->h);
 	t->sent = true;
 	t->dirty = false;
 }
-/* Seven long texts: comm and container id are short by nature, but hostile records may make every one long. */
-static_assert(SPSC_RECORD_MAX >= sizeof(struct prec) + 7 * (ST_TEXT_MAX + 16), "a thread's record fits");
+/* Seven long texts: comm and container id are short by nature, but hostile records may make every
+ * one long. */
+static_assert(
+	SPSC_RECORD_MAX >= sizeof(struct prec) + 7 * (ST_TEXT_MAX + 16), "a thread's record fits");
 
-static unsigned chain_add(struct st_core *core, struct st_thread **chain, unsigned n, struct st_thread *t)
+static unsigned chain_add(
+	struct st_core *core, struct st_thread **chain, unsigned n, struct st_thread *t)
 {
 	if (!t || n == CHAIN_MAX)
 		return n;
@@ -114,9 +127,12 @@ static unsigned lineage(struct st_core *core, struct st_thread *t, struct st_thr
 	return n;
 }
 
-static unsigned by_id(struct st_core *core, const struct st_thread *t, int64_t id, struct st_thread **chain, unsigned n)
+static unsigned by_id(struct st_core *core, const struct st_thread *t, int64_t id,
+	struct st_thread **chain, unsigned n)
 {
-	return id <= 0 || id == t->tid ? n : chain_add(core, chain, n, st_thread_find(&core->threads, id));
+	return id <= 0 || id == t->tid
+		       ? n
+		       : chain_add(core, chain, n, st_thread_find(&core->threads, id));
 }
 
 void st_announce(struct st_core *core, const struct rec_head *rec, struct st_thread *t)
@@ -136,8 +152,10 @@ void st_announce(struct st_core *core, const struct rec_head *rec, struct st_thr
 void st_forget_sent(void *arg, const struct st_thread *t, uint32_t slot)
 {
 	struct st_core *core = arg;
-	struct rec_forget f = { .h = { .ring = { .len = sizeof(f), .type = REC_FORGET }, .seq = core->counters.last_seq, .ts_ns = core->prev_ts_ns },
-				.slot = slot };
+	struct rec_forget f = {.h = {.ring = {.len = sizeof(f), .type = REC_FORGET},
+				       .seq = core->counters.last_seq,
+				       .ts_ns = core->prev_ts_ns},
+		.slot = slot};
 
 	if (t->sent)
 		core->cfg.sink.emit(core->cfg.sink.arg, ST_ALL_RINGS, &f.h);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Container ids from cgroup paths.
  *
- * Each runtime names its cgroups in a layout of its own: something before the id and something after it (reference: field semantics, section 6). The
- * layouts are a table, tried in order. The paths come from the kernel but their names are chosen by whoever may make cgroups: an id found here is a
- * claim, and only its form is checked. */
+ * Each runtime names its cgroups in a layout of its own: something before the id and something
+ * after it (reference: field semantics, section 6). The layouts are a table, tried in order. The
+ * paths come from the kernel but their names are chosen by whoever may make cgroups: an id found
+ * here is a claim, and only its form is checked. */
 
 #include "container_id.h"
 
@@ -17,21 +18,21 @@ struct layout {
 };
 
 static const struct layout hex_layouts[] = {
-	{ "/docker-", ".scope" },
-	{ "/libpod-payload-", "" },
-	{ "/libpod-conmon-", ".scope/container" },
-	{ "/libpod-", ".scope/container" },
-	{ "/libpod-", ".scope" },
-	{ "/libpod-", "" },
-	{ "/cri-containerd-", ".scope" },
-	{ "/crio-", ".scope" },
-	{ "/crio-", "" },
-	{ "/nerdctl-", ".scope" },
-	{ ":cri-containerd:", "" },
-	{ "/", "" },
+	{"/docker-", ".scope"},
+	{"/libpod-payload-", ""},
+	{"/libpod-conmon-", ".scope/container"},
+	{"/libpod-", ".scope/container"},
+	{"/libpod-", ".scope"},
+	{"/libpod-", ""},
+	{"/cri-containerd-", ".scope"},
+	{"/crio-", ".scope"},
+	{"/crio-", ""},
+	{"/nerdctl-", ".scope"},
+	{":cri-containerd:", ""},
+	{"/", ""},
 };
 
-static const char *const name_prefixes[] = { "/lxc.payload.", "/lxc.payload/", "/lxc/" };
+static const char *const name_prefixes[] = {"/lxc.payload.", "/lxc.payload/", "/lxc/"};
 
 static bool is_hex_id(struct span s)
 {
@@ -61,14 +62,15 @@ static struct span by_layout(struct span path, const struct layout *l)
 	size_t from;
 
 	if (!span_ends_with(path, suffix))
-		return (struct span){ 0 };
+		return (struct span){0};
 	path.n -= suffix.n;
 	from = after_last(path, span_str(l->prefix));
-	id = (struct span){ .p = path.p + from, .n = path.n - from };
-	return from && is_hex_id(id) ? id : (struct span){ 0 };
+	id = (struct span){.p = path.p + from, .n = path.n - from};
+	return from && is_hex_id(id) ? id : (struct span){0};
 }
 
-/* /lxc/NAME, /lxc.payload/NAME, /lxc.payload.NAME, also with cgroups of the container's own below. */
+/* /lxc/NAME, /lxc.payload/NAME, /lxc.payload.NAME, also with cgroups of the container's own below.
+ */
 static struct span by_name(struct span path)
 {
 	for (unsigned i = 0; i < ARRAY_LEN(name_prefixes); i++) {
@@ -76,13 +78,13 @@ static struct span by_name(struct span path)
 
 		if (!span_starts_with(path, prefix))
 			continue;
-		id = (struct span){ .p = path.p + prefix.n, .n = 0 };
+		id = (struct span){.p = path.p + prefix.n, .n = 0};
 		while (prefix.n + id.n < path.n && id.p[id.n] != '/')
 			id.n++;
 		if (id.n)
 			return id;
 	}
-	return (struct span){ 0 };
+	return (struct span){0};
 }
 
 struct span st_container_id_of_path(struct span path)
@@ -102,7 +104,7 @@ struct span st_container_id_of_path(struct span path)
 struct span st_container_id(struct span cgroups)
 {
 	for (size_t i = 0; i < cgroups.n;) {
-		struct span entry = { .p = cgroups.p + i };
+		struct span entry = {.p = cgroups.p + i};
 		struct span id;
 		size_t eq = 0;
 
@@ -111,11 +113,12 @@ struct span st_container_id(struct span cgroups)
 		while (eq < entry.n && entry.p[eq] != '=')
 			eq++;
 		if (eq < entry.n) {
-			id = st_container_id_of_path((struct span){ .p = entry.p + eq + 1, .n = entry.n - eq - 1 });
+			id = st_container_id_of_path(
+				(struct span){.p = entry.p + eq + 1, .n = entry.n - eq - 1});
 			if (id.p)
 				return id;
 		}
 		i += entry.n + 1;
 	}
-	return (struct span){ 0 };
+	return (struct span){0};
 }

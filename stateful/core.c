@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One raw record in, what follows from it out.
  *
- * The door for everything from the raw ring: each record is checked once, here, before anything looks at it; a bad one is counted and passed over.
- * The collector that writes the ring reads bytes of the kernel, of iterators and of capture files, none of which is trusted. Order and tables are a
- * function of the input alone: no clock, no address, no randomness. */
+ * The door for everything from the raw ring: each record is checked once, here, before anything
+ * looks at it; a bad one is counted and passed over. The collector that writes the ring reads bytes
+ * of the kernel, of iterators and of capture files, none of which is trusted. Order and tables are
+ * a function of the input alone: no clock, no address, no randomness. */
 
 #include "core.h"
 
@@ -24,7 +25,7 @@ int st_core_init(struct st_core *core, const struct st_config *cfg)
 	uint32_t n_fds = MAX(cfg->descriptors_max, (uint32_t)ST_FDS_MIN);
 	int r;
 
-	*core = (struct st_core){ .cfg = *cfg };
+	*core = (struct st_core){.cfg = *cfg};
 	assert(cfg->n_rings > 0);
 	r = st_texts_init(&core->texts, (size_t)n_threads * 1536 + (size_t)n_fds * 64 + (2u << 20));
 	if (r < 0)
@@ -53,7 +54,8 @@ void st_core_done(struct st_core *core)
 
 uint64_t st_epoch(const struct rec_head *rec, const struct kev *kev, uint64_t v)
 {
-	/* Twelve years after 1970 or after boot: nothing runs that long, and nobody's clock is that old. */
+	/* Twelve years after 1970 or after boot: nothing runs that long, and nobody's clock is that
+	 * old. */
 	if (!v || v >= 400000000000000000ULL)
 		return v;
 	return rec->ts_ns > kev->head->ts_ns ? rec->ts_ns - kev->head->ts_ns + v : v;
@@ -68,7 +70,8 @@ uint64_t st_pidns_start(const struct st_ctx *c, unsigned i)
 	return st_epoch(c->rec, &c->kev, v);
 }
 
-/* Texts may be many and long: make room by forgetting the longest unseen processes before a record, when nothing points at them. */
+/* Texts may be many and long: make room by forgetting the longest unseen processes before a record,
+ * when nothing points at them. */
 static void keep_text_room(struct st_core *core)
 {
 	for (unsigned i = 0; core->texts.n_free_blocks < TEXT_BLOCKS_KEPT && i < EVICT_BATCH; i++)
@@ -90,7 +93,8 @@ static int parse(struct st_core *core, const struct rec_head *rec, struct kev *r
 {
 	const char *why;
 
-	if (rec->ring.len < sizeof(*rec) || kev_parse(rec + 1, rec->ring.len - sizeof(*rec), ret_kev, &why) < 0)
+	if (rec->ring.len < sizeof(*rec) ||
+		kev_parse(rec + 1, rec->ring.len - sizeof(*rec), ret_kev, &why) < 0)
 		return malformed(core, rec);
 	return 0;
 }
@@ -111,7 +115,7 @@ static void handle_event(struct st_ctx *c, bool forward)
 
 static int apply_event(struct st_core *core, const struct rec_head *rec)
 {
-	struct st_ctx c = { .core = core, .rec = rec };
+	struct st_ctx c = {.core = core, .rec = rec};
 	const struct st_handler *h;
 	bool forward;
 	int r = parse(core, rec, &c.kev);
@@ -138,7 +142,7 @@ static void pass_on(struct st_core *core, struct rec_head *rec)
 
 static int apply_state(struct st_core *core, struct rec_head *rec)
 {
-	struct st_ctx c = { .core = core, .rec = rec };
+	struct st_ctx c = {.core = core, .rec = rec};
 	int r = parse(core, rec, &c.kev);
 
 	if (r < 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The tracker without its rings: raw records in, records for evaluators out through a sink. A pure function of its input. */
+/* The tracker without its rings: raw records in, records for evaluators out through a sink. A pure
+ * function of its input. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,7 +22,8 @@
 /* Where records go. */
 struct st_sink {
 	void *arg;
-	/* May an event of this class and length be sent to the ring? false: it is shed (the sink counts). */
+	/* May an event of this class and length be sent to the ring? false: it is shed (the sink
+	 * counts). */
 	bool (*admit)(void *arg, unsigned ring, unsigned cls, size_t len, bool no_shed);
 	/* Takes a copy. @ring: ST_ALL_RINGS for state. The sink gives the order. */
 	void (*emit)(void *arg, int ring, struct rec_head *rec);
@@ -29,7 +31,7 @@ struct st_sink {
 
 struct st_config {
 	const struct img_event *events; /* [_KEV_IX_MAX], borrowed */
-	uint64_t needs; /* IMG_NEED_* */
+	uint64_t needs;                 /* IMG_NEED_* */
 	unsigned n_rings;
 	uint32_t threads_max, descriptors_max;
 	struct st_sink sink;
@@ -54,10 +56,12 @@ struct st_core {
 	struct st_threads threads;
 	struct st_host host;
 	struct st_counters counters;
-	uint64_t prev_ts_ns; /* of the event before; 0 none */
+	uint64_t prev_ts_ns;    /* of the event before; 0 none */
 	uint64_t boot_epoch_ns; /* when the host booted, from saker_clock; 0 unknown */
-	bool has_forks; /* the source tells of forks itself: the exits of clone and its like add nothing */
-	struct st_cgroup { /* what is known of a cgroup, for threads that are met without their cgroups */
+	bool has_forks;    /* the source tells of forks itself: the exits of clone and its like add
+			      nothing */
+	struct st_cgroup { /* what is known of a cgroup, for threads that are met without their
+			      cgroups */
 		uint64_t id;
 		uint32_t cgroups, container; /* texts */
 	} cgroup_cache[ST_CGROUP_CACHE];
@@ -78,7 +82,7 @@ struct st_ctx {
 	bool name_changed;
 	int fd_param; /* the parameter that is the event's descriptor, -1 */
 	int64_t fd_num;
-	struct st_fd *fd; /* its entry, NULL if unknown */
+	struct st_fd *fd;        /* its entry, NULL if unknown */
 	struct span fd_fallback; /* fd.name without an entry */
 	char name_buf[ST_PATH_BUF];
 };
@@ -93,7 +97,8 @@ const struct st_handler *st_handler_get(unsigned ix);
 
 int st_core_init(struct st_core *core, const struct st_config *cfg);
 void st_core_done(struct st_core *core);
-/* Take one raw record of rec->ring.len bytes (a private copy). 0; -EBADMSG it was refused and counted. */
+/* Take one raw record of rec->ring.len bytes (a private copy). 0; -EBADMSG it was refused and
+ * counted. */
 int st_core_apply(struct st_core *core, struct rec_head *rec);
 
 /* --- for the files of the event families --- */
@@ -106,7 +111,8 @@ static inline bool st_ok(const struct st_ctx *c)
 {
 	return c->has_res && c->res >= 0;
 }
-/* Does the thread's state come from before this event? An event older than the snapshot it was read from must not change it. */
+/* Does the thread's state come from before this event? An event older than the snapshot it was read
+ * from must not change it. */
 static inline bool st_is_newer(const struct st_ctx *c, const struct st_thread *t)
 {
 	return c->kev.head->ts_ns >= t->snap_ns;
@@ -121,7 +127,8 @@ static inline void st_mark(const struct st_ctx *c, struct st_thread *t)
 void st_ident(struct st_ctx *c, bool make);
 struct st_thread *st_ident_leader(struct st_ctx *c, bool make);
 /* Cgroups of a thread: sets container, feeds the cache; by id: from the cache. */
-void st_set_cgroups(struct st_core *core, struct st_thread *t, struct span cgroups, uint64_t cgroup_id);
+void st_set_cgroups(
+	struct st_core *core, struct st_thread *t, struct span cgroups, uint64_t cgroup_id);
 void st_guess_cgroups(struct st_core *core, struct st_thread *t, uint64_t cgroup_id);
 void st_copy_own(struct st_core *core, struct st_thread *to, const struct st_thread *from);
 
@@ -137,6 +144,7 @@ void st_ctx_fd(struct st_ctx *c);
 /* A fresh entry, which becomes the event's; NULL if the number is negative. */
 struct st_fd *st_ctx_new_fd(struct st_ctx *c, int64_t num, enum ev_fd_type type);
 void st_ctx_use_fd(struct st_ctx *c, int64_t num);
-/* Path of parameter i as an absolute one: by the descriptor parameter before it (RELPATH) or by cwd. */
+/* Path of parameter i as an absolute one: by the descriptor parameter before it (RELPATH) or by
+ * cwd. */
 struct span st_ctx_path(struct st_ctx *c, unsigned i, char *buf);
 void st_fd_name(struct st_ctx *c, struct st_fd *f, struct span name);

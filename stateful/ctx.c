@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The descriptor an event is about, and the paths that its parameters mean. Parameters were checked at the door; their values are anyone's. */
+/* The descriptor an event is about, and the paths that its parameters mean. Parameters were checked
+ * at the door; their values are anyone's. */
 
 #include "core.h"
 
@@ -62,7 +63,7 @@ struct st_fd *st_ctx_new_fd(struct st_ctx *c, int64_t num, enum ev_fd_type type)
 /* Text that stands before a relative path: of a descriptor, or of the working directory. */
 static struct span base_dir(struct st_ctx *c, int64_t dirfd, bool use_cwd, char *buf)
 {
-	struct span dir = { 0 };
+	struct span dir = {0};
 
 	if (use_cwd || dirfd == AT_FDCWD) {
 		if (c->leader)
@@ -86,13 +87,14 @@ struct span st_ctx_path(struct st_ctx *c, unsigned i, char *buf)
 	int64_t dirfd = AT_FDCWD;
 	bool use_cwd = true;
 
-	if (info->params[i].type == KEV_T_RELPATH && i > 0 && is_fd_type(info->params[i - 1].type)) {
+	if (info->params[i].type == KEV_T_RELPATH && i > 0 &&
+		is_fd_type(info->params[i - 1].type)) {
 		use_cwd = false;
 		if (kev_param_present(&c->kev, i - 1))
 			dirfd = kev_param_i64(&c->kev, i - 1);
 	}
 	if (path.n && path.p[0] == '/')
-		return st_path_join((struct span){ 0 }, path, buf);
+		return st_path_join((struct span){0}, path, buf);
 	return st_path_join(base_dir(c, dirfd, use_cwd, dir_buf), path, buf);
 }
 

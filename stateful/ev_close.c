@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Closing and duplicating. A closed descriptor is removed after its event was forwarded; a duplicate's event is about the new number. */
+/* Closing and duplicating. A closed descriptor is removed after its event was forwarded; a
+ * duplicate's event is about the new number. */
 
 #include "core.h"
 
@@ -33,7 +34,8 @@ void st_after_close_range(struct st_ctx *c)
 		st_files_drop(fds, c->t->files);
 		c->t->files = copy;
 	}
-	st_fd_remove_range(fds, c->t->files, (uint32_t)kev_param_u64(&c->kev, 1), (uint32_t)kev_param_u64(&c->kev, 2), flags & RANGE_CLOEXEC);
+	st_fd_remove_range(fds, c->t->files, (uint32_t)kev_param_u64(&c->kev, 1),
+		(uint32_t)kev_param_u64(&c->kev, 2), flags & RANGE_CLOEXEC);
 }
 
 /* The entry of @from at @to as well. An unknown source leaves nothing at the target. */
@@ -72,7 +74,8 @@ static void duplicate(struct st_ctx *c, int64_t from, int64_t to, bool cloexec)
 
 void st_on_dup(struct st_ctx *c)
 {
-	bool cloexec = c->kev.head->type == KEV_CODE_SYSCALL_DUP3_X && (kev_param_u64(&c->kev, 3) & O_CLOEXEC_F);
+	bool cloexec = c->kev.head->type == KEV_CODE_SYSCALL_DUP3_X &&
+		       (kev_param_u64(&c->kev, 3) & O_CLOEXEC_F);
 
 	if (st_ok(c))
 		duplicate(c, kev_param_i64(&c->kev, 1), c->res, cloexec);

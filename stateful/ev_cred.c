@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Users, groups, sessions, capabilities. As in the reference setpgid is not tracked, and uid means the effective one. */
+/* Users, groups, sessions, capabilities. As in the reference setpgid is not tracked, and uid means
+ * the effective one. */
 
 #include "core.h"
 
@@ -18,7 +19,8 @@ static void set_uid(struct st_ctx *c, unsigned param)
 {
 	uint32_t uid = (uint32_t)kev_param_u64(&c->kev, param);
 
-	if (!may_change(c) || !kev_param_present(&c->kev, param) || uid == UINT32_MAX || uid == c->t->uid)
+	if (!may_change(c) || !kev_param_present(&c->kev, param) || uid == UINT32_MAX ||
+		uid == c->t->uid)
 		return;
 	c->t->uid = uid;
 	st_mark(c, c->t);
@@ -28,7 +30,8 @@ static void set_gid(struct st_ctx *c, unsigned param)
 {
 	uint32_t gid = (uint32_t)kev_param_u64(&c->kev, param);
 
-	if (!may_change(c) || !kev_param_present(&c->kev, param) || gid == UINT32_MAX || gid == c->t->gid)
+	if (!may_change(c) || !kev_param_present(&c->kev, param) || gid == UINT32_MAX ||
+		gid == c->t->gid)
 		return;
 	c->t->gid = gid;
 	st_mark(c, c->t);

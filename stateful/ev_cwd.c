@@ -28,7 +28,7 @@ void st_on_chdir(struct st_ctx *c)
 
 void st_on_fchdir(struct st_ctx *c)
 {
-	struct span name = c->fd ? st_text_get(&c->core->texts, c->fd->name) : (struct span){ 0 };
+	struct span name = c->fd ? st_text_get(&c->core->texts, c->fd->name) : (struct span){0};
 
 	if (may_change(c) && name.n)
 		set_dir(c, ST_CWD, name);

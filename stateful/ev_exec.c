@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* execve and execveat: a process becomes another program. Only success changes anything. Every parameter was chosen by the process or the kernel. */
+/* execve and execveat: a process becomes another program. Only success changes anything. Every
+ * parameter was chosen by the process or the kernel. */
 
 #include "core.h"
 
@@ -23,7 +24,8 @@ static struct span without_deleted(struct span path)
 	return path;
 }
 
-/* The other threads are gone, the descriptor table is the process's own, and what was marked close-on-exec is closed. */
+/* The other threads are gone, the descriptor table is the process's own, and what was marked
+ * close-on-exec is closed. */
 static void new_image(struct st_ctx *c, struct st_thread *t)
 {
 	struct st_core *core = c->core;
@@ -49,7 +51,8 @@ static void set_texts(struct st_ctx *c, struct st_thread *t)
 	struct span comm = kev_param_text(k, 13), exepath = without_deleted(kev_param_text(k, 27));
 
 	if (!comm.n)
-		comm = (struct span){ .p = k->head->comm, .n = strnlen(k->head->comm, sizeof(k->head->comm)) };
+		comm = (struct span){
+			.p = k->head->comm, .n = strnlen(k->head->comm, sizeof(k->head->comm))};
 	st_thread_set_text(threads, t, ST_COMM, comm);
 	st_thread_set_text(threads, t, ST_EXE, kev_param_text(k, 1));
 	t->n_args = st_thread_set_strings(threads, t, ST_ARGS, k->param[2]);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* procexit: deaths. Everything here happens after the event was forwarded, so that it is still judged with what the thread was. */
+/* procexit: deaths. Everything here happens after the event was forwarded, so that it is still
+ * judged with what the thread was. */
 
 #include "core.h"
 
 #include "families.h"
 
-/* Children go to the reaper that the kernel names; without one to the rest of the group, else to nobody that is known. */
+/* Children go to the reaper that the kernel names; without one to the rest of the group, else to
+ * nobody that is known. */
 static void give_away_children(struct st_ctx *c, struct st_thread *t)
 {
 	struct st_threads *threads = &c->core->threads;
@@ -22,7 +24,8 @@ void st_after_exit(struct st_ctx *c)
 	struct st_threads *threads = &c->core->threads;
 	struct st_thread *t = c->t, *leader = c->leader;
 
-	if (!t || t->tid != c->kev.head->tid) /* no look at the snapshot's time: a death is final, and a zombie can be read after it */
+	if (!t || t->tid != c->kev.head->tid) /* no look at the snapshot's time: a death is final,
+						 and a zombie can be read after it */
 		return;
 	give_away_children(c, t);
 	if (t == leader && leader->thread_first != ST_NONE) {

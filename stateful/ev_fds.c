@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Descriptors that are neither files nor sockets: pipes, events, timers, memory, processes, BPF objects. Most have a type and no name. */
+/* Descriptors that are neither files nor sockets: pipes, events, timers, memory, processes, BPF
+ * objects. Most have a type and no name. */
 
 #include "core.h"
 
@@ -13,7 +14,8 @@
 
 void st_on_pipe(struct st_ctx *c)
 {
-	bool cloexec = c->kev.head->type == KEV_CODE_SYSCALL_PIPE2_X && (kev_param_u64(&c->kev, 4) & O_CLOEXEC_F);
+	bool cloexec = c->kev.head->type == KEV_CODE_SYSCALL_PIPE2_X &&
+		       (kev_param_u64(&c->kev, 4) & O_CLOEXEC_F);
 
 	c->fd_num = -1; /* the return value is no descriptor */
 	if (!st_ok(c))
@@ -32,20 +34,20 @@ void st_on_pipe(struct st_ctx *c)
 static const struct simple {
 	uint16_t code;
 	uint8_t type;
-	int8_t flags_param; /* -1: none */
+	int8_t flags_param;   /* -1: none */
 	uint32_t cloexec_bit; /* 0: always close-on-exec, as the kernel makes it */
 } simple_fds[] = {
-	{ KEV_CODE_SYSCALL_EVENTFD_X, EV_FD_EVENTFD, 2, O_CLOEXEC_F },
-	{ KEV_CODE_SYSCALL_EVENTFD2_X, EV_FD_EVENTFD, 1, O_CLOEXEC_F },
-	{ KEV_CODE_SYSCALL_SIGNALFD_X, EV_FD_SIGNALFD, -1, O_CLOEXEC_F },
-	{ KEV_CODE_SYSCALL_SIGNALFD4_X, EV_FD_SIGNALFD, 1, O_CLOEXEC_F },
-	{ KEV_CODE_SYSCALL_TIMERFD_CREATE_X, EV_FD_TIMERFD, -1, O_CLOEXEC_F },
-	{ KEV_CODE_SYSCALL_INOTIFY_INIT_X, EV_FD_INOTIFY, -1, O_CLOEXEC_F },
-	{ KEV_CODE_SYSCALL_INOTIFY_INIT1_X, EV_FD_INOTIFY, 1, O_CLOEXEC_F },
-	{ KEV_CODE_SYSCALL_EPOLL_CREATE_X, EV_FD_EVENTPOLL, -1, O_CLOEXEC_F },
-	{ KEV_CODE_SYSCALL_EPOLL_CREATE1_X, EV_FD_EVENTPOLL, 1, EPOLL_CLOEXEC_F },
-	{ KEV_CODE_SYSCALL_USERFAULTFD_X, EV_FD_USERFAULTFD, 1, O_CLOEXEC_F },
-	{ KEV_CODE_SYSCALL_IO_URING_SETUP_X, EV_FD_IO_URING, -1, 0 },
+	{KEV_CODE_SYSCALL_EVENTFD_X, EV_FD_EVENTFD, 2, O_CLOEXEC_F},
+	{KEV_CODE_SYSCALL_EVENTFD2_X, EV_FD_EVENTFD, 1, O_CLOEXEC_F},
+	{KEV_CODE_SYSCALL_SIGNALFD_X, EV_FD_SIGNALFD, -1, O_CLOEXEC_F},
+	{KEV_CODE_SYSCALL_SIGNALFD4_X, EV_FD_SIGNALFD, 1, O_CLOEXEC_F},
+	{KEV_CODE_SYSCALL_TIMERFD_CREATE_X, EV_FD_TIMERFD, -1, O_CLOEXEC_F},
+	{KEV_CODE_SYSCALL_INOTIFY_INIT_X, EV_FD_INOTIFY, -1, O_CLOEXEC_F},
+	{KEV_CODE_SYSCALL_INOTIFY_INIT1_X, EV_FD_INOTIFY, 1, O_CLOEXEC_F},
+	{KEV_CODE_SYSCALL_EPOLL_CREATE_X, EV_FD_EVENTPOLL, -1, O_CLOEXEC_F},
+	{KEV_CODE_SYSCALL_EPOLL_CREATE1_X, EV_FD_EVENTPOLL, 1, EPOLL_CLOEXEC_F},
+	{KEV_CODE_SYSCALL_USERFAULTFD_X, EV_FD_USERFAULTFD, 1, O_CLOEXEC_F},
+	{KEV_CODE_SYSCALL_IO_URING_SETUP_X, EV_FD_IO_URING, -1, 0},
 };
 
 void st_on_simple_fd(struct st_ctx *c)
@@ -58,7 +60,10 @@ void st_on_simple_fd(struct st_ctx *c)
 			continue;
 		f = st_ctx_new_fd(c, c->res, s->type);
 		if (f)
-			f->cloexec = !s->cloexec_bit || (s->flags_param >= 0 && (kev_param_u64(&c->kev, (unsigned)s->flags_param) & s->cloexec_bit));
+			f->cloexec = !s->cloexec_bit ||
+				     (s->flags_param >= 0 &&
+					     (kev_param_u64(&c->kev, (unsigned)s->flags_param) &
+						     s->cloexec_bit));
 		return;
 	}
 }
@@ -76,9 +81,9 @@ void st_on_memfd(struct st_ctx *c)
 /* Which commands return a descriptor; the others return a result. */
 static bool bpf_makes_fd(uint64_t cmd)
 {
-	static const uint8_t makers[] = { 0 /* MAP_CREATE */, 5 /* PROG_LOAD */, 7 /* OBJ_GET */, 13, 14, 19, 30 /* *_GET_FD_BY_ID */,
-					  17 /* RAW_TRACEPOINT_OPEN */, 18 /* BTF_LOAD */, 28 /* LINK_CREATE */, 32 /* ENABLE_STATS */,
-					  33 /* ITER_CREATE */ };
+	static const uint8_t makers[] = {0 /* MAP_CREATE */, 5 /* PROG_LOAD */, 7 /* OBJ_GET */, 13,
+		14, 19, 30 /* *_GET_FD_BY_ID */, 17 /* RAW_TRACEPOINT_OPEN */, 18 /* BTF_LOAD */,
+		28 /* LINK_CREATE */, 32 /* ENABLE_STATS */, 33 /* ITER_CREATE */};
 
 	for (unsigned i = 0; i < ARRAY_LEN(makers); i++)
 		if (makers[i] == cmd)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Births: saker_fork, told by the kernel once for each new thread, and the exits of clone and its like, which say the same from both sides.
+/* Births: saker_fork, told by the kernel once for each new thread, and the exits of clone and its
+ * like, which say the same from both sides.
  *
- * A child has what its parent has at that moment; what differs stands in the event. The parent may be unknown, the child may have been seen already. */
+ * A child has what its parent has at that moment; what differs stands in the event. The parent may
+ * be unknown, the child may have been seen already. */
 
 #include "core.h"
 
@@ -18,7 +20,7 @@ struct birth {
 	int64_t tid, pid, ptid, vtid, vpid;
 	int64_t sid, vpgid; /* -1: the parent's */
 	uint32_t flags, uid, gid;
-	uint64_t start_ns; /* boot time; 0 unknown */
+	uint64_t start_ns;       /* boot time; 0 unknown */
 	uint64_t pidns_start_ns; /* epoch; 0: the parent's */
 	struct span comm, cgroups;
 	bool has_args;
@@ -31,7 +33,9 @@ static struct st_thread *child_entry(struct st_ctx *c, const struct birth *b)
 	struct st_threads *threads = &c->core->threads;
 	struct st_thread *old = st_thread_find(threads, b->tid), *leader = NULL;
 
-	if (old && old->pid == b->pid && (!old->start_ns || !b->start_ns || old->start_ns == b->start_ns || b->tid != b->pid))
+	if (old && old->pid == b->pid &&
+		(!old->start_ns || !b->start_ns || old->start_ns == b->start_ns ||
+			b->tid != b->pid))
 		return old->placeholder && old != c->t ? old : NULL;
 	if (old && b->start_ns && old->start_ns > b->start_ns)
 		return NULL; /* this birth is history already */
@@ -47,7 +51,8 @@ static struct st_thread *child_entry(struct st_ctx *c, const struct birth *b)
 	return st_thread_new(threads, b->tid, leader);
 }
 
-static void inherit_process(struct st_ctx *c, struct st_thread *child, const struct st_thread *parent, const struct birth *b)
+static void inherit_process(struct st_ctx *c, struct st_thread *child,
+	const struct st_thread *parent, const struct birth *b)
 {
 	struct st_core *core = c->core;
 	const struct st_thread *leader = st_thread_leader(&core->threads, parent);
@@ -124,10 +129,20 @@ void st_on_fork(struct st_ctx *c)
 {
 	const struct kev *k = &c->kev;
 	struct birth b = {
-		.tid = kev_param_i64(k, 0), .pid = kev_param_i64(k, 1), .ptid = kev_param_i64(k, 2), .vtid = i64_or(k, 3, -1), .vpid = i64_or(k, 4, -1),
-		.flags = (uint32_t)kev_param_u64(k, 5), .uid = (uint32_t)kev_param_u64(k, 6), .gid = (uint32_t)kev_param_u64(k, 7),
-		.comm = kev_param_text(k, 8), .start_ns = kev_param_u64(k, 9), .pidns_start_ns = st_pidns_start(c, 10),
-		.sid = i64_or(k, 11, -1), .vpgid = i64_or(k, 12, -1), .cgroups = k->param[13],
+		.tid = kev_param_i64(k, 0),
+		.pid = kev_param_i64(k, 1),
+		.ptid = kev_param_i64(k, 2),
+		.vtid = i64_or(k, 3, -1),
+		.vpid = i64_or(k, 4, -1),
+		.flags = (uint32_t)kev_param_u64(k, 5),
+		.uid = (uint32_t)kev_param_u64(k, 6),
+		.gid = (uint32_t)kev_param_u64(k, 7),
+		.comm = kev_param_text(k, 8),
+		.start_ns = kev_param_u64(k, 9),
+		.pidns_start_ns = st_pidns_start(c, 10),
+		.sid = i64_or(k, 11, -1),
+		.vpgid = i64_or(k, 12, -1),
+		.cgroups = k->param[13],
 	};
 
 	c->core->has_forks = true;
@@ -139,9 +154,17 @@ static struct birth from_clone(struct st_ctx *c)
 	const struct kev *k = &c->kev;
 
 	return (struct birth){
-		.sid = -1, .vpgid = -1, .has_args = true, .exe = kev_param_text(k, 1), .args = k->param[2], .comm = kev_param_text(k, 13),
-		.cgroups = k->param[14], .flags = (uint32_t)kev_param_u64(k, 15), .uid = (uint32_t)kev_param_u64(k, 16),
-		.gid = (uint32_t)kev_param_u64(k, 17), .pidns_start_ns = st_pidns_start(c, 20),
+		.sid = -1,
+		.vpgid = -1,
+		.has_args = true,
+		.exe = kev_param_text(k, 1),
+		.args = k->param[2],
+		.comm = kev_param_text(k, 13),
+		.cgroups = k->param[14],
+		.flags = (uint32_t)kev_param_u64(k, 15),
+		.uid = (uint32_t)kev_param_u64(k, 16),
+		.gid = (uint32_t)kev_param_u64(k, 17),
+		.pidns_start_ns = st_pidns_start(c, 20),
 	};
 }
 
@@ -174,7 +197,8 @@ static void clone_in_parent(struct st_ctx *c)
 	const struct st_thread *parent = c->t;
 
 	if (!parent || parent->in_pidns || (b.flags & CLONE_CHILD_IN_PIDNS_F))
-		return; /* the number returned is not the child's in the initial namespace; the child's own event will tell */
+		return; /* the number returned is not the child's in the initial namespace; the
+			   child's own event will tell */
 	b.pidns_start_ns = 0;
 	b.tid = c->res;
 	b.pid = b.flags & CLONE_THREAD_F ? parent->pid : b.tid;

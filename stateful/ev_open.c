@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The opens. The name of a descriptor is the path as the process meant it, made absolute: what the reference calls fd.name. A failed open makes no entry;
- * its name still tells what was tried. */
+/* The opens. The name of a descriptor is the path as the process meant it, made absolute: what the
+ * reference calls fd.name. A failed open makes no entry; its name still tells what was tried. */
 
 #include "core.h"
 
@@ -21,7 +21,7 @@ struct opened {
 static void opened(struct st_ctx *c, const struct opened *o)
 {
 	struct st_texts *texts = &c->core->texts;
-	struct span raw = kev_param_text(&c->kev, o->path), path = { 0 };
+	struct span raw = kev_param_text(&c->kev, o->path), path = {0};
 	char buf[ST_PATH_BUF];
 	struct st_fd *f;
 
@@ -37,39 +37,50 @@ static void opened(struct st_ctx *c, const struct opened *o)
 	f->nameraw = raw.n ? st_text_new(texts, st_path_squeeze(raw, buf)) : 0;
 	f->open_flags = o->flags;
 	f->cloexec = o->flags & O_CLOEXEC_F;
-	f->flags = (o->flags & FD_UPPER_F ? EV_FD_UPPER_LAYER : 0) | (o->flags & FD_LOWER_F ? EV_FD_LOWER_LAYER : 0);
+	f->flags = (o->flags & FD_UPPER_F ? EV_FD_UPPER_LAYER : 0) |
+		   (o->flags & FD_LOWER_F ? EV_FD_LOWER_LAYER : 0);
 	f->dev = o->dev;
 	f->ino = o->ino;
 }
 
 void st_on_open(struct st_ctx *c)
 {
-	opened(c, &(struct opened){ .path = 1, .flags = (uint32_t)kev_param_u64(&c->kev, 2), .dev = (uint32_t)kev_param_u64(&c->kev, 4),
-				    .ino = kev_param_u64(&c->kev, 5) });
+	opened(c, &(struct opened){.path = 1,
+			  .flags = (uint32_t)kev_param_u64(&c->kev, 2),
+			  .dev = (uint32_t)kev_param_u64(&c->kev, 4),
+			  .ino = kev_param_u64(&c->kev, 5)});
 }
 
 void st_on_openat(struct st_ctx *c)
 {
-	opened(c, &(struct opened){ .path = 2, .flags = (uint32_t)kev_param_u64(&c->kev, 3), .dev = (uint32_t)kev_param_u64(&c->kev, 5),
-				    .ino = kev_param_u64(&c->kev, 6) });
+	opened(c, &(struct opened){.path = 2,
+			  .flags = (uint32_t)kev_param_u64(&c->kev, 3),
+			  .dev = (uint32_t)kev_param_u64(&c->kev, 5),
+			  .ino = kev_param_u64(&c->kev, 6)});
 }
 
 void st_on_openat2(struct st_ctx *c)
 {
-	opened(c, &(struct opened){ .path = 2, .flags = (uint32_t)kev_param_u64(&c->kev, 3), .dev = (uint32_t)kev_param_u64(&c->kev, 6),
-				    .ino = kev_param_u64(&c->kev, 7) });
+	opened(c, &(struct opened){.path = 2,
+			  .flags = (uint32_t)kev_param_u64(&c->kev, 3),
+			  .dev = (uint32_t)kev_param_u64(&c->kev, 6),
+			  .ino = kev_param_u64(&c->kev, 7)});
 }
 
 void st_on_creat(struct st_ctx *c)
 {
 	uint64_t layer = kev_param_u64(&c->kev, 5);
 
-	opened(c, &(struct opened){ .path = 1, .flags = (layer & 1 ? FD_UPPER_F : 0) | (layer & 2 ? FD_LOWER_F : 0),
-				    .dev = (uint32_t)kev_param_u64(&c->kev, 3), .ino = kev_param_u64(&c->kev, 4) });
+	opened(c, &(struct opened){.path = 1,
+			  .flags = (layer & 1 ? FD_UPPER_F : 0) | (layer & 2 ? FD_LOWER_F : 0),
+			  .dev = (uint32_t)kev_param_u64(&c->kev, 3),
+			  .ino = kev_param_u64(&c->kev, 4)});
 }
 
 void st_on_open_by_handle(struct st_ctx *c)
 {
-	opened(c, &(struct opened){ .path = 3, .flags = (uint32_t)kev_param_u64(&c->kev, 2), .dev = (uint32_t)kev_param_u64(&c->kev, 4),
-				    .ino = kev_param_u64(&c->kev, 5) });
+	opened(c, &(struct opened){.path = 3,
+			  .flags = (uint32_t)kev_param_u64(&c->kev, 2),
+			  .dev = (uint32_t)kev_param_u64(&c->kev, 4),
+			  .ino = kev_param_u64(&c->kev, 5)});
 }

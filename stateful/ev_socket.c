@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sockets: made, bound, connected, accepted, and what is learned of them from the data that passes.
  *
- * As in the reference sip and sport are the client's side, dip and dport the server's. Rules compare names, so a name changes only where an event says
- * something new; whether it did is part of the event (fd.name_changed). Addresses come from the network: they are data. */
+ * As in the reference sip and sport are the client's side, dip and dport the server's. Rules
+ * compare names, so a name changes only where an event says something new; whether it did is part
+ * of the event (fd.name_changed). Addresses come from the network: they are data. */
 
 #include "core.h"
 
@@ -18,7 +19,7 @@
 #include "families.h"
 #include "tuple.h"
 
-#define O_CLOEXEC_F 0x1000 /* event vocabulary's */
+#define O_CLOEXEC_F 0x1000      /* event vocabulary's */
 #define SOCK_CLOEXEC_F 02000000 /* the kernel's */
 #define SOCK_TYPE_BITS 0xf
 
@@ -33,7 +34,9 @@ static uint8_t l4_of(uint32_t type, uint32_t proto)
 	case IPPROTO_UDP:
 		return EV_L4_UDP;
 	case IPPROTO_IP:
-		return type == SOCK_STREAM ? EV_L4_TCP : type == SOCK_DGRAM ? EV_L4_UDP : EV_L4_UNKNOWN;
+		return type == SOCK_STREAM  ? EV_L4_TCP
+		       : type == SOCK_DGRAM ? EV_L4_UDP
+					    : EV_L4_UNKNOWN;
 	case IPPROTO_ICMP:
 		return EV_L4_ICMP;
 	case IPPROTO_RAW:
@@ -66,7 +69,8 @@ static enum ev_fd_type type_of_family(enum st_family family)
 
 void st_on_socket(struct st_ctx *c)
 {
-	uint32_t domain = (uint32_t)kev_param_u64(&c->kev, 1), type = (uint32_t)kev_param_u64(&c->kev, 2);
+	uint32_t domain = (uint32_t)kev_param_u64(&c->kev, 1),
+		 type = (uint32_t)kev_param_u64(&c->kev, 2);
 	struct st_fd *f;
 
 	if (!st_ok(c))
@@ -115,7 +119,8 @@ void st_on_bind(struct st_ctx *c)
 	if (!st_ok(c) || !f || !st_addr_parse(c->kev.param[1], &t))
 		return;
 	if (t.family != ST_AF_UNIX && t.dport) {
-		st_fd_set_type(&c->core->fds, f, t.family == ST_AF_INET ? EV_FD_IPV4_SERVER : EV_FD_IPV6_SERVER);
+		st_fd_set_type(&c->core->fds, f,
+			t.family == ST_AF_INET ? EV_FD_IPV4_SERVER : EV_FD_IPV6_SERVER);
 		memcpy(f->dip, t.dip, sizeof(f->dip));
 		f->dport = t.dport;
 		memset(f->sip, 0, sizeof(f->sip));
@@ -183,8 +188,8 @@ void st_on_accept(struct st_ctx *c)
 
 static bool is_receive(uint16_t type)
 {
-	return type == KEV_CODE_SOCKET_RECV_X || type == KEV_CODE_SOCKET_RECVFROM_X || type == KEV_CODE_SOCKET_RECVMSG_X ||
-	       type == KEV_CODE_SOCKET_RECVMMSG_X;
+	return type == KEV_CODE_SOCKET_RECV_X || type == KEV_CODE_SOCKET_RECVFROM_X ||
+	       type == KEV_CODE_SOCKET_RECVMSG_X || type == KEV_CODE_SOCKET_RECVMMSG_X;
 }
 
 static unsigned tuple_param(uint16_t type)
@@ -199,7 +204,8 @@ static unsigned tuple_param(uint16_t type)
 	}
 }
 
-/* Our side is the source of what we send and the destination of what we receive. A socket bound to "any" gets the address it most likely uses. */
+/* Our side is the source of what we send and the destination of what we receive. A socket bound to
+ * "any" gets the address it most likely uses. */
 static void fill_any(const struct st_ctx *c, struct st_tuple *t, bool receive)
 {
 	uint8_t *local = receive ? t->dip : t->sip;
@@ -207,7 +213,8 @@ static void fill_any(const struct st_ctx *c, struct st_tuple *t, bool receive)
 
 	if (t->family == ST_AF_UNIX || !st_ip_is_any(t->family, local))
 		return;
-	(void)st_host_pick(&c->core->host, t->family == ST_AF_INET ? 4 : 6, remote, local); /* none known: it stays "any" */
+	(void)st_host_pick(&c->core->host, t->family == ST_AF_INET ? 4 : 6, remote,
+		local); /* none known: it stays "any" */
 }
 
 void st_on_transfer(struct st_ctx *c)

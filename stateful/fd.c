@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The descriptor pool: lookup by (table, number), tables as lists in the order of opening, sharing, copying, eviction.
+/* The descriptor pool: lookup by (table, number), tables as lists in the order of opening, sharing,
+ * copying, eviction.
  *
- * Everything is allocated before the seal. A full pool evicts by a hand that goes round the pool, so the choice depends on the input alone. Numbers come
- * from the kernel's records and are compared, never used as an index. */
+ * Everything is allocated before the seal. A full pool evicts by a hand that goes round the pool,
+ * so the choice depends on the input alone. Numbers come from the kernel's records and are
+ * compared, never used as an index. */
 
 #include "fd.h"
 
@@ -26,7 +28,12 @@ int st_fds_init(struct st_fds *p, uint32_t n_max, uint32_t n_files_max, struct s
 	n_max = MAX(n_max, (uint32_t)ST_FDS_MIN);
 	while (n_buckets < n_max && n_buckets < (1u << 30))
 		n_buckets *= 2;
-	*p = (struct st_fds){ .n_max = n_max, .mask = n_buckets - 1, .n_files_max = n_files_max, .fd_free = NONE, .files_free = NONE, .texts = texts };
+	*p = (struct st_fds){.n_max = n_max,
+		.mask = n_buckets - 1,
+		.n_files_max = n_files_max,
+		.fd_free = NONE,
+		.files_free = NONE,
+		.texts = texts};
 	p->pool = calloc(n_max, sizeof(*p->pool));
 	p->files = calloc(n_files_max, sizeof(*p->files));
 	p->buckets = malloc(n_buckets * sizeof(*p->buckets));
@@ -56,10 +63,11 @@ uint32_t st_files_new(struct st_fds *p)
 	if (ix != NONE) {
 		p->files_free = p->files[ix].free_next;
 	} else {
-		assert(p->files_fresh < p->n_files_max); /* one a thread, and a few more, are there */
+		assert(p->files_fresh <
+			p->n_files_max); /* one a thread, and a few more, are there */
 		ix = p->files_fresh++;
 	}
-	p->files[ix] = (struct st_files){ .n_refs = 1, .first = NONE, .last = NONE };
+	p->files[ix] = (struct st_files){.n_refs = 1, .first = NONE, .last = NONE};
 	return ix;
 }
 
@@ -167,7 +175,8 @@ static void evict(struct st_fds *p, uint32_t keep_files)
 	st_fd_remove(p, &p->pool[p->hand]);
 }
 
-struct st_fd *st_fd_put(struct st_fds *p, uint32_t files, int64_t num, enum ev_fd_type type, uint64_t ts_ns)
+struct st_fd *st_fd_put(
+	struct st_fds *p, uint32_t files, int64_t num, enum ev_fd_type type, uint64_t ts_ns)
 {
 	struct st_fd *f = st_fd_find(p, files, num);
 	struct st_files *t = &p->files[files];
@@ -190,7 +199,13 @@ struct st_fd *st_fd_put(struct st_fds *p, uint32_t files, int64_t num, enum ev_f
 	}
 	f = &p->pool[ix];
 	bucket = &p->buckets[bucket_of(p, files, (int32_t)num)];
-	*f = (struct st_fd){ .hash_next = *bucket, .prev = t->last, .next = NONE, .files = files, .num = (int32_t)num, .type = (uint8_t)type, .ts_ns = ts_ns };
+	*f = (struct st_fd){.hash_next = *bucket,
+		.prev = t->last,
+		.next = NONE,
+		.files = files,
+		.num = (int32_t)num,
+		.type = (uint8_t)type,
+		.ts_ns = ts_ns};
 	*bucket = ix;
 	if (t->last != NONE)
 		p->pool[t->last].next = ix;
@@ -203,7 +218,8 @@ struct st_fd *st_fd_put(struct st_fds *p, uint32_t files, int64_t num, enum ev_f
 	return f;
 }
 
-void st_fd_remove_range(struct st_fds *p, uint32_t files, uint32_t first, uint32_t last, bool cloexec_only)
+void st_fd_remove_range(
+	struct st_fds *p, uint32_t files, uint32_t first, uint32_t last, bool cloexec_only)
 {
 	uint32_t next;
 

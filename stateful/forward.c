@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Building the event that evaluators get: the parameters as they came, and everything that they name, resolved with the tables as they are now.
+/* Building the event that evaluators get: the parameters as they came, and everything that they
+ * name, resolved with the tables as they are now.
  *
  * What cannot be resolved is left out; an event that grows beyond a record is a named loss. */
 
@@ -37,31 +38,41 @@ static uint8_t local_flags(const struct st_core *core, const struct st_fd *f)
 }
 static_assert(EV_FD_IPV6_SERVER - EV_FD_IPV4 == 3, "internet sockets stand together");
 
-static void add_known_fd(struct build *b, enum ev_att_kind kind, uint16_t index, const struct st_fd *f, uint8_t more_flags)
+static void add_known_fd(struct build *b, enum ev_att_kind kind, uint16_t index,
+	const struct st_fd *f, uint8_t more_flags)
 {
 	const struct st_core *core = b->c->core;
-	struct ev_fd e = { .num = f->num, .ino = f->ino, .dev = f->dev, .open_flags = f->open_flags, .type = f->type, .l4 = f->l4, .role = f->role,
-			   .sport = f->sport, .dport = f->dport };
+	struct ev_fd e = {.num = f->num,
+		.ino = f->ino,
+		.dev = f->dev,
+		.open_flags = f->open_flags,
+		.type = f->type,
+		.l4 = f->l4,
+		.role = f->role,
+		.sport = f->sport,
+		.dport = f->dport};
 
 	if (!has_room(b))
 		return;
 	e.flags = f->flags | EV_FD_KNOWN | local_flags(core, f) | more_flags;
 	memcpy(e.sip, f->sip, sizeof(e.sip));
 	memcpy(e.dip, f->dip, sizeof(e.dip));
-	ev_add_att_fd(&b->w, kind, index, &e, st_text_get(&core->texts, f->name), st_text_get(&core->texts, f->nameraw));
+	ev_add_att_fd(&b->w, kind, index, &e, st_text_get(&core->texts, f->name),
+		st_text_get(&core->texts, f->nameraw));
 }
 
 static void add_event_fd(struct build *b)
 {
 	struct st_ctx *c = b->c;
-	struct ev_fd e = { .num = c->fd_num };
+	struct ev_fd e = {.num = c->fd_num};
 
 	if (!c->has_fd)
 		return;
 	if (c->fd)
-		add_known_fd(b, EV_ATT_FD, EV_NO_PARAM, c->fd, c->name_changed ? EV_FD_NAME_CHANGED : 0);
+		add_known_fd(
+			b, EV_ATT_FD, EV_NO_PARAM, c->fd, c->name_changed ? EV_FD_NAME_CHANGED : 0);
 	else if (has_room(b))
-		ev_add_att_fd(&b->w, EV_ATT_FD, EV_NO_PARAM, &e, c->fd_fallback, (struct span){ 0 });
+		ev_add_att_fd(&b->w, EV_ATT_FD, EV_NO_PARAM, &e, c->fd_fallback, (struct span){0});
 }
 
 static void add_param_fd(struct build *b, unsigned i)
@@ -69,7 +80,8 @@ static void add_param_fd(struct build *b, unsigned i)
 	struct st_ctx *c = b->c;
 	const struct st_fd *f;
 
-	if (!(c->core->cfg.needs & IMG_NEED_PARAM_FDS) || !c->t || (int)i == c->fd_param || !kev_param_present(&c->kev, i))
+	if (!(c->core->cfg.needs & IMG_NEED_PARAM_FDS) || !c->t || (int)i == c->fd_param ||
+		!kev_param_present(&c->kev, i))
 		return;
 	f = st_fd_find(&c->core->fds, c->t->files, kev_param_i64(&c->kev, i));
 	if (f)
@@ -97,7 +109,8 @@ static void add_param_pid(struct build *b, unsigned i)
 	pid = kev_param_i64(&b->c->kev, i);
 	t = pid > 0 ? st_thread_find(&core->threads, pid) : NULL;
 	if (t && t->text[ST_COMM] && has_room(b))
-		ev_add_att_text(&b->w, EV_ATT_PID, (uint16_t)i, st_thread_text(&core->threads, t, ST_COMM));
+		ev_add_att_text(
+			&b->w, EV_ATT_PID, (uint16_t)i, st_thread_text(&core->threads, t, ST_COMM));
 }
 
 static void add_params(struct build *b)
@@ -183,7 +196,8 @@ static void add_delta(struct build *b)
 static void fill_head(struct st_ctx *c, struct ev *e)
 {
 	const struct kev_head *head = c->kev.head;
-	bool doubtful = c->doubtful || (c->rec->ring.flags & REC_F_DOUBTFUL) || !c->t || c->t->placeholder || c->leader->placeholder;
+	bool doubtful = c->doubtful || (c->rec->ring.flags & REC_F_DOUBTFUL) || !c->t ||
+			c->t->placeholder || c->leader->placeholder;
 
 	if (!c->t && !head->tid)
 		doubtful = c->doubtful; /* nobody did it: nothing is missing */
@@ -192,19 +206,23 @@ static void fill_head(struct st_ctx *c, struct ev *e)
 	e->cpu = head->cpu;
 	e->tid = head->tid;
 	e->rawres = c->res;
-	e->flags = (head->flags & KEV_F_COMPAT ? EV_COMPAT : 0) | (head->flags & KEV_F_IO_URING ? EV_IO_URING : 0) |
-		   (head->flags & KEV_F_TRUNC ? EV_TRUNC : 0) | (c->has_res ? EV_HAS_RES : 0) | (doubtful ? EV_DOUBTFUL : 0) |
+	e->flags = (head->flags & KEV_F_COMPAT ? EV_COMPAT : 0) |
+		   (head->flags & KEV_F_IO_URING ? EV_IO_URING : 0) |
+		   (head->flags & KEV_F_TRUNC ? EV_TRUNC : 0) | (c->has_res ? EV_HAS_RES : 0) |
+		   (doubtful ? EV_DOUBTFUL : 0) |
 		   (head->type == KEV_CODE_SAKER_CANARY ? EV_SYNTHESIZED : 0);
 	c->core->counters.doubtful += doubtful;
-	e->h = (struct rec_head){ .ring = { .type = REC_EVENT, .flags = (uint16_t)(c->rec->ring.flags & REC_F_NO_SHED) }, .seq = c->rec->seq,
-				  .ts_ns = c->rec->ts_ns };
+	e->h = (struct rec_head){.ring = {.type = REC_EVENT,
+					 .flags = (uint16_t)(c->rec->ring.flags & REC_F_NO_SHED)},
+		.seq = c->rec->seq,
+		.ts_ns = c->rec->ts_ns};
 	if (doubtful)
 		e->h.ring.flags |= REC_F_DOUBTFUL;
 }
 
 static int build(struct st_ctx *c)
 {
-	struct build b = { .c = c };
+	struct build b = {.c = c};
 
 	memset(c->core->rec_buf, 0, sizeof(struct ev));
 	ev_begin(&b.w, c->core->rec_buf, SPSC_RECORD_MAX);
@@ -222,7 +240,9 @@ void st_forward(struct st_ctx *c)
 	struct st_core *core = c->core;
 	const struct kev_head *head = c->kev.head;
 	unsigned ring = (unsigned)(hash_u64(head->tgid) % core->cfg.n_rings);
-	unsigned cls = head->cls >= KEV_CLASS_STATE && head->cls <= KEV_CLASS_OTHER ? head->cls : KEV_CLASS_OTHER;
+	unsigned cls = head->cls >= KEV_CLASS_STATE && head->cls <= KEV_CLASS_OTHER
+			       ? head->cls
+			       : KEV_CLASS_OTHER;
 	bool no_shed = c->rec->ring.flags & REC_F_NO_SHED;
 	struct ev *e = (struct ev *)core->rec_buf;
 	int n;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Event type -> what it does to the tables. A new event that changes state is a row here and a function in its family's file. */
+/* Event type -> what it does to the tables. A new event that changes state is a row here and a
+ * function in its family's file. */
 
 #include "core.h"
 
@@ -7,8 +8,8 @@
 
 #include "families.h"
 
-#define ROW(NAME, pre_fn) [KEV_IX_##NAME] = { .pre = (pre_fn), .needs_thread = true }
-#define POST(NAME, post_fn) [KEV_IX_##NAME] = { .post = (post_fn) }
+#define ROW(NAME, pre_fn) [KEV_IX_##NAME] = {.pre = (pre_fn), .needs_thread = true}
+#define POST(NAME, post_fn) [KEV_IX_##NAME] = {.post = (post_fn)}
 
 static const struct st_handler handlers[_KEV_IX_MAX] = {
 	ROW(SAKER_FORK, st_on_fork),

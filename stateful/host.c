@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Addresses of the host's interfaces, from saker_iface records. They decide what counts as local in fd.lip, fd.rip and their ports. */
+/* Addresses of the host's interfaces, from saker_iface records. They decide what counts as local in
+ * fd.lip, fd.rip and their ports. */
 
 #include "host.h"
 
@@ -14,7 +15,7 @@ static size_t ip_bytes(unsigned family)
 
 static bool is_loopback(unsigned family, const uint8_t *ip)
 {
-	static const uint8_t loop6[16] = { [15] = 1 };
+	static const uint8_t loop6[16] = {[15] = 1};
 
 	return family == 4 ? ip[0] == 127 : memcmp(ip, loop6, 16) == 0;
 }
@@ -22,7 +23,8 @@ static bool is_loopback(unsigned family, const uint8_t *ip)
 static bool is_listed(const struct st_host *h, unsigned family, const uint8_t *ip)
 {
 	for (unsigned i = 0; i < h->n_addrs; i++)
-		if (h->addrs[i].family == family && memcmp(h->addrs[i].ip, ip, ip_bytes(family)) == 0)
+		if (h->addrs[i].family == family &&
+			memcmp(h->addrs[i].ip, ip, ip_bytes(family)) == 0)
 			return true;
 	return false;
 }
@@ -31,9 +33,11 @@ void st_host_add(struct st_host *h, struct span addr, uint8_t prefix_len)
 {
 	unsigned family = addr.n == 4 ? 4 : 6;
 
-	if ((addr.n != 4 && addr.n != 16) || h->n_addrs == ST_IFACES_MAX || is_listed(h, family, (const uint8_t *)addr.p))
+	if ((addr.n != 4 && addr.n != 16) || h->n_addrs == ST_IFACES_MAX ||
+		is_listed(h, family, (const uint8_t *)addr.p))
 		return;
-	h->addrs[h->n_addrs] = (struct st_addr){ .family = (uint8_t)family, .prefix_len = prefix_len };
+	h->addrs[h->n_addrs] =
+		(struct st_addr){.family = (uint8_t)family, .prefix_len = prefix_len};
 	memcpy(h->addrs[h->n_addrs].ip, addr.p, addr.n);
 	h->n_addrs++;
 }

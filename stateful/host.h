@@ -18,14 +18,16 @@ struct st_addr {
 struct st_host {
 	struct st_addr addrs[ST_IFACES_MAX];
 	unsigned n_addrs;
-	uint8_t listening[65536 / 8]; /* bit set: TCP ports that the snapshot found sockets bound to */
+	uint8_t listening[65536 /
+			  8]; /* bit set: TCP ports that the snapshot found sockets bound to */
 };
 
 /* @addr: 4 or 16 bytes. Known ones and those beyond the table are passed over. */
 void st_host_add(struct st_host *h, struct span addr, uint8_t prefix_len);
 /* One of this machine's addresses (loopback included). @family 4 or 6. */
 bool st_host_is_local(const struct st_host *h, unsigned family, const uint8_t *ip);
-/* The address that a socket bound to "any" most likely uses towards @remote: loopback for loopback, else the first that is not. False: none known. */
+/* The address that a socket bound to "any" most likely uses towards @remote: loopback for loopback,
+ * else the first that is not. False: none known. */
 bool st_host_pick(const struct st_host *h, unsigned family, const uint8_t *remote, uint8_t *ret_ip);
 void st_host_set_listening(struct st_host *h, uint16_t port);
 bool st_host_is_listening(const struct st_host *h, uint16_t port);

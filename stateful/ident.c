@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who did it: from an event's head to a thread of the table.
  *
- * A pid with the start time of its process names it for good, so a reused pid is noticed here: the old process is forgotten first. A thread that was never
- * seen is made up from the head (comm, uid, parent, cgroup id) and marked, so that its events are judged with what is known and alerts say so. */
+ * A pid with the start time of its process names it for good, so a reused pid is noticed here: the
+ * old process is forgotten first. A thread that was never seen is made up from the head (comm, uid,
+ * parent, cgroup id) and marked, so that its events are judged with what is known and alerts say
+ * so. */
 
 #include "core.h"
 
@@ -20,14 +22,17 @@ static struct st_cgroup *cache_slot(struct st_core *core, uint64_t cgroup_id)
 	return &core->cgroup_cache[hash_u64(cgroup_id) % ST_CGROUP_CACHE];
 }
 
-void st_set_cgroups(struct st_core *core, struct st_thread *t, struct span cgroups, uint64_t cgroup_id)
+void st_set_cgroups(
+	struct st_core *core, struct st_thread *t, struct span cgroups, uint64_t cgroup_id)
 {
 	struct st_cgroup *known;
 
 	if (!cgroups.n)
 		return;
-	(void)st_thread_set_strings(&core->threads, t, ST_CGROUPS, cgroups); /* nobody asks how many */
-	st_thread_set_text(&core->threads, t, ST_CONTAINER, st_container_id(st_thread_text(&core->threads, t, ST_CGROUPS)));
+	(void)st_thread_set_strings(
+		&core->threads, t, ST_CGROUPS, cgroups); /* nobody asks how many */
+	st_thread_set_text(&core->threads, t, ST_CONTAINER,
+		st_container_id(st_thread_text(&core->threads, t, ST_CGROUPS)));
 	if (cgroup_id <= ROOT_CGROUP)
 		return;
 	t->cgroup_id = cgroup_id;
@@ -81,7 +86,7 @@ void st_copy_own(struct st_core *core, struct st_thread *to, const struct st_thr
 
 static struct span head_comm(const struct kev_head *head)
 {
-	return (struct span){ .p = head->comm, .n = strnlen(head->comm, sizeof(head->comm)) };
+	return (struct span){.p = head->comm, .n = strnlen(head->comm, sizeof(head->comm))};
 }
 
 static void fill_from_head(struct st_ctx *c, struct st_thread *t)
@@ -122,7 +127,8 @@ static struct st_thread *make_thread(struct st_ctx *c, struct st_thread *leader)
 	return t;
 }
 
-/* The process of the head; a reused pid is forgotten. NULL if it is unknown (and not to be made), or if the event is older than the process in the table. */
+/* The process of the head; a reused pid is forgotten. NULL if it is unknown (and not to be made),
+ * or if the event is older than the process in the table. */
 struct st_thread *st_ident_leader(struct st_ctx *c, bool make)
 {
 	const struct kev_head *head = c->kev.head;
@@ -133,7 +139,8 @@ struct st_thread *st_ident_leader(struct st_ctx *c, bool make)
 		st_thread_forget(threads, leader);
 		leader = NULL;
 	}
-	if (leader && head->leader_start_ns && leader->start_ns && leader->start_ns != head->leader_start_ns) {
+	if (leader && head->leader_start_ns && leader->start_ns &&
+		leader->start_ns != head->leader_start_ns) {
 		if (head->leader_start_ns < leader->start_ns)
 			return NULL;
 		st_thread_forget(threads, leader);

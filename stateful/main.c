@@ -4,15 +4,17 @@
  * SYNOPSIS
  *   started by saker(8) alone
  * DESCRIPTION
- *   Takes the raw ring (events, snapshots, facts of the host, in one stream), keeps the one true table of threads and descriptors, and writes one event
- *   ring for each evaluator: every event that some rule looks at goes to one of them, by process, with the descriptors, paths and pids that it names
- *   resolved; every thread's record goes to all of them before the first event that needs it. Events that no rule looks at end here. What it writes depends
- *   on what it reads alone. Tables are fixed at start (memory.threads, memory.descriptors); a full one forgets what was not seen for longest, and counts.
- *   A full event ring makes it shed events by class, named tracker.event_full, or wait, if the source can wait.
- * SECURITY
- *   Reads what processes chose (names, arguments, paths, addresses) through kernel events, checked once at the door. Holds rings and its tables; no
- *   capability, no file, no socket but the control socket, its own uid. An attacker in it can hide or invent events for the rules; it cannot stop
- *   capture, reach an output or raise privileges.
+ *   Takes the raw ring (events, snapshots, facts of the host, in one stream), keeps the one true
+ * table of threads and descriptors, and writes one event ring for each evaluator: every event that
+ * some rule looks at goes to one of them, by process, with the descriptors, paths and pids that it
+ * names resolved; every thread's record goes to all of them before the first event that needs it.
+ * Events that no rule looks at end here. What it writes depends on what it reads alone. Tables are
+ * fixed at start (memory.threads, memory.descriptors); a full one forgets what was not seen for
+ * longest, and counts. A full event ring makes it shed events by class, named tracker.event_full,
+ * or wait, if the source can wait. SECURITY Reads what processes chose (names, arguments, paths,
+ * addresses) through kernel events, checked once at the door. Holds rings and its tables; no
+ *   capability, no file, no socket but the control socket, its own uid. An attacker in it can hide
+ * or invent events for the rules; it cannot stop capture, reach an output or raise privileges.
  * DIAGNOSTICS
  *   0 drained; 1 failure (one line in the log); 3 a peer broke the protocol. */
 
@@ -33,13 +35,14 @@
 
 static int attach_rings(struct stage *s, struct st_stage *t)
 {
-	int r = spsc_consumer_attach(&t->in, stage_fd_get(s, FD_RING_IN_DATA, 0), stage_fd_get(s, FD_RING_IN_CURSOR, 0));
+	int r = spsc_consumer_attach(
+		&t->in, stage_fd_get(s, FD_RING_IN_DATA, 0), stage_fd_get(s, FD_RING_IN_CURSOR, 0));
 
 	if (r < 0)
 		return log_err_errno(r, "attach the raw ring");
 	for (unsigned i = 0; i < s->settings->n_evaluators; i++) {
-		r = spsc_producer_attach(&t->out.rings[i], stage_fd_get(s, FD_RING_OUT_DATA, i), stage_fd_get(s, FD_RING_OUT_CURSOR, i),
-					 stage_fd_get(s, FD_WAKE_PEER, i));
+		r = spsc_producer_attach(&t->out.rings[i], stage_fd_get(s, FD_RING_OUT_DATA, i),
+			stage_fd_get(s, FD_RING_OUT_CURSOR, i), stage_fd_get(s, FD_WAKE_PEER, i));
 		if (r < 0)
 			return log_err_errno(r, "attach event ring %u", i);
 	}
@@ -50,7 +53,8 @@ static int map_progress(struct stage *s, struct st_stage *t)
 {
 	void *page;
 	size_t n;
-	int r = seg_map(stage_fd_get(s, FD_PROGRESS_OWN, 0), SEG_PROGRESS, PROT_READ | PROT_WRITE, &page, &n);
+	int r = seg_map(stage_fd_get(s, FD_PROGRESS_OWN, 0), SEG_PROGRESS, PROT_READ | PROT_WRITE,
+		&page, &n);
 
 	if (r < 0 || n < sizeof(*t->progress))
 		return log_err_errno(r < 0 ? r : -EBADMSG, "map the progress page");
@@ -78,10 +82,11 @@ static int tracker_pre_seal(struct stage *s)
 	struct img img;
 	int r;
 
-	if (set->n_evaluators == 0 || set->n_evaluators > PROGRESS_EVALUATORS_MAX || set->threads_max < ST_THREADS_MIN ||
-	    set->descriptors_max < ST_FDS_MIN)
-		return log_err_errno(-EINVAL, "settings are out of range: %u evaluators, %u threads, %u descriptors", set->n_evaluators,
-				     set->threads_max, set->descriptors_max);
+	if (set->n_evaluators == 0 || set->n_evaluators > PROGRESS_EVALUATORS_MAX ||
+		set->threads_max < ST_THREADS_MIN || set->descriptors_max < ST_FDS_MIN)
+		return log_err_errno(-EINVAL,
+			"settings are out of range: %u evaluators, %u threads, %u descriptors",
+			set->n_evaluators, set->threads_max, set->descriptors_max);
 	t = calloc(1, sizeof(*t));
 	if (!t)
 		return log_err_errno(-ENOMEM, "allocate");
@@ -94,9 +99,14 @@ static int tracker_pre_seal(struct stage *s)
 		r = map_image(s, &img);
 	if (r < 0)
 		return r;
-	r = st_stage_init(t, &(struct st_config){ .events = img.events, .needs = img.head->needs, .n_rings = set->n_evaluators,
-						  .threads_max = set->threads_max, .descriptors_max = set->descriptors_max });
-	return r < 0 ? log_err_errno(r, "allocate tables for %u threads, %u descriptors", set->threads_max, set->descriptors_max) : 0;
+	r = st_stage_init(t, &(struct st_config){.events = img.events,
+				     .needs = img.head->needs,
+				     .n_rings = set->n_evaluators,
+				     .threads_max = set->threads_max,
+				     .descriptors_max = set->descriptors_max});
+	return r < 0 ? log_err_errno(r, "allocate tables for %u threads, %u descriptors",
+			       set->threads_max, set->descriptors_max)
+		     : 0;
 }
 
 /* --- work --- */
@@ -107,9 +117,11 @@ static int tracker_turn(struct stage *s)
 	int r = st_stage_turn(t);
 
 	if (r == -EBADMSG)
-		stage_peer_fault(s, FD_RING_IN_DATA, 0, "a record or the head of the raw ring cannot be");
+		stage_peer_fault(
+			s, FD_RING_IN_DATA, 0, "a record or the head of the raw ring cannot be");
 	if (r == -EPROTO)
-		stage_peer_fault(s, FD_RING_OUT_DATA, (unsigned)t->out.fault_ring, "the tail of the event ring cannot be");
+		stage_peer_fault(s, FD_RING_OUT_DATA, (unsigned)t->out.fault_ring,
+			"the tail of the event ring cannot be");
 	return r;
 }
 
@@ -134,8 +146,9 @@ static void tracker_disarm(struct stage *s)
 
 static const struct stage_ops ops = {
 	.name = "tracker",
-	/* Nothing beside the skeleton's list: rings and tables are memory, waiting is the skeleton's. */
-	.seal = { .calls = NULL, .n_calls = 0 },
+	/* Nothing beside the skeleton's list: rings and tables are memory, waiting is the
+	   skeleton's. */
+	.seal = {.calls = NULL, .n_calls = 0},
 	.pre_seal = tracker_pre_seal,
 	.turn = tracker_turn,
 	.arm = tracker_arm,

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writing to the event rings.
  *
- * A record gets its order when it is written. State goes to every ring, an event to one. State is never dropped, so what finds no room waits in a private
- * box, and the stage takes no further input until the box is empty: nothing is sent twice, nothing is overtaken. Events are shed before that, the least
- * important classes first, so that there is headroom for state. The consumers' pages are read through <shm/spsc.h>, which refuses what cannot be. */
+ * A record gets its order when it is written. State goes to every ring, an event to one. State is
+ * never dropped, so what finds no room waits in a private box, and the stage takes no further input
+ * until the box is empty: nothing is sent twice, nothing is overtaken. Events are shed before that,
+ * the least important classes first, so that there is headroom for state. The consumers' pages are
+ * read through <shm/spsc.h>, which refuses what cannot be. */
 
 #include "out.h"
 
@@ -15,7 +17,8 @@
 #include <base/atomics.h>
 #include <base/macros.h>
 
-#define BOX_BYTES (12u << 20) /* the records of one lineage (announce.c) and the event after them */
+#define BOX_BYTES (12u << 20) /* the records of one lineage (announce.c) and the event after them  \
+			       */
 
 struct box_entry {
 	int32_t ring;
@@ -23,7 +26,8 @@ struct box_entry {
 	/* the record follows */
 };
 
-int st_out_init(struct st_out *o, struct progress_tracker *progress, unsigned n_rings, uint32_t threads_max)
+int st_out_init(
+	struct st_out *o, struct progress_tracker *progress, unsigned n_rings, uint32_t threads_max)
 {
 	void *box;
 
@@ -34,8 +38,10 @@ int st_out_init(struct st_out *o, struct progress_tracker *progress, unsigned n_
 	o->next_ord = MAX(progress->upto, (uint64_t)1);
 	memcpy(o->last, progress->last, sizeof(o->last));
 	memcpy(o->forwarded, progress->forwarded, sizeof(o->forwarded));
-	o->box_size = BOX_BYTES + (size_t)threads_max * 2 * (sizeof(struct box_entry) + sizeof(struct rec_forget));
-	box = mmap(NULL, o->box_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	o->box_size = BOX_BYTES + (size_t)threads_max * 2 *
+					  (sizeof(struct box_entry) + sizeof(struct rec_forget));
+	box = mmap(NULL, o->box_size, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (box == MAP_FAILED)
 		return -errno;
 	o->box = box;
@@ -49,7 +55,7 @@ void st_out_done(struct st_out *o)
 		spsc_producer_done(&o->rings[i]);
 	if (o->box)
 		(void)munmap(o->box, o->box_size); /* cannot fail for what mmap gave */
-	*o = (struct st_out){ .fault_ring = -1 };
+	*o = (struct st_out){.fault_ring = -1};
 }
 
 /* 0 written, -EAGAIN no room (or the ring is at fault). */
@@ -102,8 +108,9 @@ static void box_add(struct st_out *o, int ring, const struct rec_head *rec)
 {
 	struct box_entry *e = (struct box_entry *)(o->box + o->box_to);
 
-	assert(rec->ring.len <= o->box_size - o->box_to - sizeof(*e)); /* one raw record makes no more than that */
-	*e = (struct box_entry){ .ring = ring };
+	assert(rec->ring.len <=
+		o->box_size - o->box_to - sizeof(*e)); /* one raw record makes no more than that */
+	*e = (struct box_entry){.ring = ring};
 	memcpy(e + 1, rec, rec->ring.len);
 	o->box_to += sizeof(*e) + ALIGN_UP(rec->ring.len, 8u);
 }
@@ -132,9 +139,12 @@ static bool admit(void *arg, unsigned ring, unsigned cls, size_t len, bool no_sh
 {
 	struct st_out *o = arg;
 	struct spsc_producer *p = &o->rings[ring];
-	uint64_t floor = cls == KEV_CLASS_OTHER ? p->size / 4 : cls == KEV_CLASS_FILE_NET ? p->size / 8 : 0;
+	uint64_t floor = cls == KEV_CLASS_OTHER      ? p->size / 4
+			 : cls == KEV_CLASS_FILE_NET ? p->size / 8
+						     : 0;
 
-	/* Class 1 is always tried: write_event() sheds it when there is no room at all, and behind waiting state it waits too. */
+	/* Class 1 is always tried: write_event() sheds it when there is no room at all, and behind
+	 * waiting state it waits too. */
 	if (no_shed || floor == 0 || spsc_producer_free(p) >= floor + len)
 		return true;
 	o->n_shed++;
@@ -143,7 +153,7 @@ static bool admit(void *arg, unsigned ring, unsigned cls, size_t len, bool no_sh
 
 struct st_sink st_out_sink(struct st_out *o)
 {
-	return (struct st_sink){ .arg = o, .admit = admit, .emit = emit };
+	return (struct st_sink){.arg = o, .admit = admit, .emit = emit};
 }
 
 bool st_out_flush(struct st_out *o)
@@ -174,6 +184,7 @@ void st_out_publish(struct st_out *o)
 		spsc_publish(&o->rings[i]);
 	for (unsigned i = 0; i < o->n_rings; i++)
 		atomic_store_relaxed(&o->progress->last[i], o->last[i]);
-	/* release: pairs with the acquire of upto in the emitters' merge: the records below it and last[] are there */
+	/* release: pairs with the acquire of upto in the emitters' merge: the records below it and
+	 * last[] are there */
 	atomic_store_release(&o->progress->upto, o->next_ord);
 }

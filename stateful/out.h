@@ -18,17 +18,19 @@ struct st_out {
 	uint64_t next_ord;
 	uint64_t last[PROGRESS_EVALUATORS_MAX];
 	uint64_t forwarded[PROGRESS_EVALUATORS_MAX]; /* events written */
-	uint64_t n_shed; /* events, since the start */
-	uint64_t n_written; /* records, since the start */
+	uint64_t n_shed;                             /* events, since the start */
+	uint64_t n_written;                          /* records, since the start */
 	/* What found no room, in order. Nothing overtakes it. */
 	uint8_t *box;
 	size_t box_size, box_from, box_to;
 	unsigned box_ring; /* the first record of the box is in the rings below this one already */
-	int fault_ring; /* -1; a ring whose consumer broke the protocol */
+	int fault_ring;    /* -1; a ring whose consumer broke the protocol */
 };
 
-/* Goes on where the progress page says. The rings must be attached, all n. @threads_max bounds what one record can set free. 0 or negative errno. */
-int st_out_init(struct st_out *o, struct progress_tracker *progress, unsigned n_rings, uint32_t threads_max);
+/* Goes on where the progress page says. The rings must be attached, all n. @threads_max bounds what
+ * one record can set free. 0 or negative errno. */
+int st_out_init(struct st_out *o, struct progress_tracker *progress, unsigned n_rings,
+	uint32_t threads_max);
 void st_out_done(struct st_out *o);
 struct st_sink st_out_sink(struct st_out *o);
 static inline bool st_out_is_blocked(const struct st_out *o)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Joining and normalising paths.
  *
- * The texts are what processes passed to the kernel: any bytes but NUL. The rules are the reference's (field semantics, section 0): lexical, symlinks are
- * not followed, a result that would come from more than ST_PATH_JOIN_MAX bytes is a fixed text. */
+ * The texts are what processes passed to the kernel: any bytes but NUL. The rules are the
+ * reference's (field semantics, section 0): lexical, symlinks are not followed, a result that would
+ * come from more than ST_PATH_JOIN_MAX bytes is a fixed text. */
 
 #include "path.h"
 
@@ -20,7 +21,8 @@ static size_t put(char *buf, size_t n, const char *p, size_t len)
 	return n + len;
 }
 
-/* One component of the joined text: [p, p + len) without slashes. @start: bytes that `..` cannot remove (1 for absolute paths). Returns the new length. */
+/* One component of the joined text: [p, p + len) without slashes. @start: bytes that `..` cannot
+ * remove (1 for absolute paths). Returns the new length. */
 static size_t add_component(char *buf, size_t n, size_t start, const char *p, size_t len)
 {
 	if (len == 0 || (len == 1 && p[0] == '.'))
@@ -41,10 +43,10 @@ struct span st_path_join(struct span dir, struct span path, char *buf)
 	size_t n_joined = 0, n = 0, start;
 
 	if (path.n && path.p[0] == '/')
-		dir = (struct span){ 0 };
+		dir = (struct span){0};
 	if (dir.n > ST_PATH_JOIN_MAX || path.n > ST_PATH_JOIN_MAX - dir.n) {
 		memcpy(buf, TOO_LONG, sizeof(TOO_LONG));
-		return (struct span){ .p = buf, .n = sizeof(TOO_LONG) - 1 };
+		return (struct span){.p = buf, .n = sizeof(TOO_LONG) - 1};
 	}
 	if (dir.n)
 		memcpy(joined, dir.p, dir.n);
@@ -65,7 +67,7 @@ struct span st_path_join(struct span dir, struct span path, char *buf)
 		i = end + 1;
 	}
 	buf[n] = '\0';
-	return (struct span){ .p = buf, .n = n };
+	return (struct span){.p = buf, .n = n};
 }
 
 struct span st_path_squeeze(struct span path, char *buf)
@@ -78,7 +80,7 @@ struct span st_path_squeeze(struct span path, char *buf)
 		buf[n++] = path.p[i];
 	}
 	buf[n] = '\0';
-	return (struct span){ .p = buf, .n = n };
+	return (struct span){.p = buf, .n = n};
 }
 
 struct span st_path_as_dir(struct span dir, char *buf)
@@ -90,5 +92,5 @@ struct span st_path_as_dir(struct span dir, char *buf)
 	if (!n || buf[n - 1] != '/')
 		buf[n++] = '/';
 	buf[n] = '\0';
-	return (struct span){ .p = buf, .n = n };
+	return (struct span){.p = buf, .n = n};
 }

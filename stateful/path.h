@@ -7,10 +7,12 @@
 #include <base/span.h>
 
 #define ST_PATH_JOIN_MAX 1024 /* longer joined paths become a fixed text, as in the reference */
-#define ST_PATH_BUF 4352 /* room for any result: KEV_PATH_MAX and a prefix */
+#define ST_PATH_BUF 4352      /* room for any result: KEV_PATH_MAX and a prefix */
 
-/* dir + path made one and cut down: `//`, `.` and `..` vanish, never above the start, no `/` at the end (but the root's). An absolute @path ignores @dir.
- * @dir ends in `/` or is a word such as `<UNKNOWN>` that is simply put before. Returns a span into @buf (ST_PATH_BUF bytes), NUL-ended. */
+/* dir + path made one and cut down: `//`, `.` and `..` vanish, never above the start, no `/` at the
+ * end (but the root's). An absolute @path ignores @dir.
+ * @dir ends in `/` or is a word such as `<UNKNOWN>` that is simply put before. Returns a span into
+ * @buf (ST_PATH_BUF bytes), NUL-ended. */
 struct span st_path_join(struct span dir, struct span path, char *buf);
 /* Runs of `/` become one; nothing else changes. */
 struct span st_path_squeeze(struct span path, char *buf);

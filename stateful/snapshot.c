@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Taking up what iterators read: `task`, `task_file_*`, and the facts of the host (saker_iface, saker_clock).
+/* Taking up what iterators read: `task`, `task_file_*`, and the facts of the host (saker_iface,
+ * saker_clock).
  *
- * Each record carries when it was read. An older one never overwrites what an event has said since, and events older than the record do not undo it. The
- * records are read by BPF programs from kernel memory and checked at the door like events. */
+ * Each record carries when it was read. An older one never overwrites what an event has said since,
+ * and events older than the record do not undo it. The records are read by BPF programs from kernel
+ * memory and checked at the door like events. */
 
 #include "core.h"
 
@@ -53,8 +55,9 @@ static void task_texts(struct st_ctx *c, struct st_thread *t)
 
 	if (comm.n)
 		st_thread_set_text(threads, t, ST_COMM, comm);
-	st_thread_set_text(threads, t, ST_EXE, (struct span){ .p = argv.n ? argv.p : NULL, .n = n });
-	argv = n < argv.n ? (struct span){ .p = argv.p + n + 1, .n = argv.n - n - 1 } : (struct span){ 0 };
+	st_thread_set_text(threads, t, ST_EXE, (struct span){.p = argv.n ? argv.p : NULL, .n = n});
+	argv = n < argv.n ? (struct span){.p = argv.p + n + 1, .n = argv.n - n - 1}
+			  : (struct span){0};
 	t->n_args = st_thread_set_strings(threads, t, ST_ARGS, argv);
 	st_thread_set_text(threads, t, ST_EXEPATH, kev_param_text(&c->kev, 6));
 	st_set_cgroups(c->core, t, c->kev.param[27], c->kev.head->cgroup_id);
@@ -62,9 +65,11 @@ static void task_texts(struct st_ctx *c, struct st_thread *t)
 		return;
 	(void)st_thread_set_strings(threads, t, ST_ENV, c->kev.param[8]); /* nobody asks how many */
 	if (kev_param_text(&c->kev, 9).n)
-		st_thread_set_text(threads, t, ST_CWD, st_path_as_dir(kev_param_text(&c->kev, 9), buf));
+		st_thread_set_text(
+			threads, t, ST_CWD, st_path_as_dir(kev_param_text(&c->kev, 9), buf));
 	if (kev_param_text(&c->kev, 28).n)
-		st_thread_set_text(threads, t, ST_ROOT, st_path_as_dir(kev_param_text(&c->kev, 28), buf));
+		st_thread_set_text(
+			threads, t, ST_ROOT, st_path_as_dir(kev_param_text(&c->kev, 28), buf));
 }
 
 static int64_t i64_or(const struct kev *k, unsigned i, int64_t otherwise)
@@ -76,7 +81,9 @@ static void task_numbers(struct st_ctx *c, struct st_thread *t)
 {
 	const struct kev *k = &c->kev;
 	uint32_t loginuid = kev_param_present(k, 31) ? (uint32_t)kev_param_u64(k, 31) : UINT32_MAX;
-	uint64_t start = kev_param_present(k, 29) ? kev_param_u64(k, 29) : st_thread_is_leader(t) ? k->head->leader_start_ns : 0;
+	uint64_t start = kev_param_present(k, 29) ? kev_param_u64(k, 29)
+			 : st_thread_is_leader(t) ? k->head->leader_start_ns
+						  : 0;
 
 	t->pgid = i64_or(k, 1, -1);
 	t->vpgid = i64_or(k, 2, -1);
@@ -152,16 +159,19 @@ static void on_regular(struct st_ctx *c)
 	f->name = st_text_new(&c->core->texts, kev_param_text(&c->kev, 1));
 	f->open_flags = flags;
 	f->cloexec = flags & 0x1000; /* O_CLOEXEC of the event vocabulary */
-	f->flags = (flags & 0x8000 ? EV_FD_UPPER_LAYER : 0) | (flags & 0x10000 ? EV_FD_LOWER_LAYER : 0);
+	f->flags = (flags & 0x8000 ? EV_FD_UPPER_LAYER : 0) |
+		   (flags & 0x10000 ? EV_FD_LOWER_LAYER : 0);
 }
 
 static void on_anon(struct st_ctx *c)
 {
-	static const uint8_t types[] = { EV_FD_UNKNOWN, EV_FD_EVENTFD, EV_FD_EVENTPOLL, EV_FD_INOTIFY, EV_FD_SIGNALFD, EV_FD_TIMERFD, EV_FD_IO_URING,
-					 EV_FD_USERFAULTFD, EV_FD_PIDFD, EV_FD_BPF, EV_FD_BPF, EV_FD_BPF, EV_FD_BPF, EV_FD_UNKNOWN };
+	static const uint8_t types[] = {EV_FD_UNKNOWN, EV_FD_EVENTFD, EV_FD_EVENTPOLL,
+		EV_FD_INOTIFY, EV_FD_SIGNALFD, EV_FD_TIMERFD, EV_FD_IO_URING, EV_FD_USERFAULTFD,
+		EV_FD_PIDFD, EV_FD_BPF, EV_FD_BPF, EV_FD_BPF, EV_FD_BPF, EV_FD_UNKNOWN};
 	uint64_t kind = kev_param_u64(&c->kev, 1);
 
-	(void)file_entry(c, kind < ARRAY_LEN(types) ? types[kind] : EV_FD_UNKNOWN, 3); /* NULL: the table knows something newer */
+	(void)file_entry(c, kind < ARRAY_LEN(types) ? types[kind] : EV_FD_UNKNOWN,
+		3); /* NULL: the table knows something newer */
 }
 
 static uint8_t l4_of(uint64_t type, uint64_t proto)
@@ -176,16 +186,21 @@ static uint8_t l4_of(uint64_t type, uint64_t proto)
 	case IPPROTO_ICMP:
 		return EV_L4_ICMP;
 	default:
-		return type == SOCK_STREAM ? EV_L4_TCP : type == SOCK_DGRAM ? EV_L4_UDP : EV_L4_UNKNOWN;
+		return type == SOCK_STREAM  ? EV_L4_TCP
+		       : type == SOCK_DGRAM ? EV_L4_UDP
+					    : EV_L4_UNKNOWN;
 	}
 }
 
-/* Bound and listening: the local side is the server's. Connected: a local port that something listens on makes us the server, else we are the client. */
+/* Bound and listening: the local side is the server's. Connected: a local port that something
+ * listens on makes us the server, else we are the client. */
 static void on_inet(struct st_ctx *c, enum st_family family, size_t n_ip)
 {
 	const struct kev *k = &c->kev;
 	struct st_fd *f = file_entry(c, family == ST_AF_INET ? EV_FD_IPV4 : EV_FD_IPV6, 7);
-	struct st_tuple t = { .family = family, .sport = (uint16_t)kev_param_u64(k, 4), .dport = (uint16_t)kev_param_u64(k, 6) };
+	struct st_tuple t = {.family = family,
+		.sport = (uint16_t)kev_param_u64(k, 4),
+		.dport = (uint16_t)kev_param_u64(k, 6)};
 	char name[ST_SOCK_NAME_MAX];
 
 	if (!f)
@@ -201,7 +216,8 @@ static void on_inet(struct st_ctx *c, enum st_family family, size_t n_ip)
 		if (f->l4 == EV_L4_TCP)
 			st_host_set_listening(&c->core->host, t.sport);
 		st_tuple_swap(&t);
-		st_fd_set_type(&c->core->fds, f, family == ST_AF_INET ? EV_FD_IPV4_SERVER : EV_FD_IPV6_SERVER);
+		st_fd_set_type(&c->core->fds, f,
+			family == ST_AF_INET ? EV_FD_IPV4_SERVER : EV_FD_IPV6_SERVER);
 		memset(t.sip, 0, sizeof(t.sip));
 		f->role = EV_ROLE_SERVER;
 		f->name = st_text_new(&c->core->texts, st_addr_name(&t, name));

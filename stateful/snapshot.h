@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* State that is not an event: threads and descriptors as iterators found them, and facts of the host. */
+/* State that is not an event: threads and descriptors as iterators found them, and facts of the
+ * host. */
 
 struct st_ctx;
 

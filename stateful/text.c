@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Slabs of texts.
  *
- * One mapping is cut into blocks; a block serves one size class while anything in it is alive and goes back to the common list after that. The mapping
- * is made before the seal and touched only where it is used, so memory is bounded by the quota and flat once the working set is known. A full pool
- * refuses and counts; the caller evicts. The bytes come from hostile processes and are never looked into here. */
+ * One mapping is cut into blocks; a block serves one size class while anything in it is alive and
+ * goes back to the common list after that. The mapping is made before the seal and touched only
+ * where it is used, so memory is bounded by the quota and flat once the working set is known. A
+ * full pool refuses and counts; the caller evicts. The bytes come from hostile processes and are
+ * never looked into here. */
 
 #include "text.h"
 
@@ -27,9 +29,9 @@ struct text_head {
 
 struct st_text_block {
 	uint32_t prev, next; /* in the list of its class or of free blocks */
-	uint16_t n_used; /* items alive */
-	uint16_t n_made; /* items ever handed out since the block got its class */
-	uint16_t free_item; /* first of the freed items */
+	uint16_t n_used;     /* items alive */
+	uint16_t n_made;     /* items ever handed out since the block got its class */
+	uint16_t free_item;  /* first of the freed items */
 	uint8_t cls;
 	uint8_t in_partial;
 };
@@ -53,10 +55,11 @@ int st_texts_init(struct st_texts *p, size_t bytes)
 	size_t n_blocks = MAX(bytes / BLOCK_BYTES, (size_t)ST_TEXT_CLASSES * 2);
 	void *base;
 
-	*p = (struct st_texts){ .free_block = NONE };
+	*p = (struct st_texts){.free_block = NONE};
 	if (n_blocks > UINT32_MAX / (BLOCK_BYTES / UNIT) - 1)
 		return -EINVAL;
-	base = mmap(NULL, n_blocks * BLOCK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	base = mmap(NULL, n_blocks * BLOCK_BYTES, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (base == MAP_FAILED)
 		return -errno;
 	p->blocks = calloc(n_blocks, sizeof(*p->blocks));
@@ -78,9 +81,10 @@ int st_texts_init(struct st_texts *p, size_t bytes)
 void st_texts_done(struct st_texts *p)
 {
 	if (p->base)
-		(void)munmap(p->base, (size_t)p->n_blocks * BLOCK_BYTES); /* cannot fail for what mmap gave */
+		(void)munmap(p->base,
+			(size_t)p->n_blocks * BLOCK_BYTES); /* cannot fail for what mmap gave */
 	free(p->blocks);
-	*p = (struct st_texts){ 0 };
+	*p = (struct st_texts){0};
 }
 
 static struct text_head *head_of(const struct st_texts *p, uint32_t text)
@@ -126,7 +130,7 @@ static uint32_t block_with_room(struct st_texts *p, unsigned cls)
 		return NONE;
 	p->free_block = p->blocks[ix].next;
 	p->n_free_blocks--;
-	p->blocks[ix] = (struct st_text_block){ .free_item = NO_ITEM, .cls = (uint8_t)cls };
+	p->blocks[ix] = (struct st_text_block){.free_item = NO_ITEM, .cls = (uint8_t)cls};
 	partial_add(p, ix);
 	return ix;
 }
@@ -153,7 +157,7 @@ uint32_t st_text_new(struct st_texts *p, struct span s)
 		b->free_item = (uint16_t)h->n; /* the list of freed items runs through n */
 	if (++b->n_used == BLOCK_BYTES / class_bytes(cls))
 		partial_remove(p, ix);
-	*h = (struct text_head){ .n_refs = 1, .n = (uint32_t)n };
+	*h = (struct text_head){.n_refs = 1, .n = (uint32_t)n};
 	memcpy(h + 1, s.p, n);
 	((char *)(h + 1))[n] = '\0';
 	p->n_live++;
@@ -181,7 +185,8 @@ void st_text_drop(struct st_texts *p, uint32_t *text)
 		ix = (*text - 1) / (BLOCK_BYTES / UNIT);
 		b = &p->blocks[ix];
 		h->n = b->free_item;
-		b->free_item = (uint16_t)(((uint8_t *)h - (p->base + (size_t)ix * BLOCK_BYTES)) / class_bytes(b->cls));
+		b->free_item = (uint16_t)(((uint8_t *)h - (p->base + (size_t)ix * BLOCK_BYTES)) /
+					  class_bytes(b->cls));
 		if (!b->in_partial)
 			partial_add(p, ix);
 		p->n_live--;
@@ -200,9 +205,9 @@ struct span st_text_get(const struct st_texts *p, uint32_t text)
 	const struct text_head *h;
 
 	if (!text)
-		return (struct span){ 0 };
+		return (struct span){0};
 	h = head_of(p, text);
-	return (struct span){ .p = (const char *)(h + 1), .n = h->n };
+	return (struct span){.p = (const char *)(h + 1), .n = h->n};
 }
 
 bool st_text_set(struct st_texts *p, uint32_t *text, struct span s)
@@ -210,7 +215,7 @@ bool st_text_set(struct st_texts *p, uint32_t *text, struct span s)
 	struct span old = st_text_get(p, *text);
 	uint32_t fresh;
 
-	if (!old.p == !s.p && span_eq(old, (struct span){ s.p, MIN(s.n, (size_t)ST_TEXT_MAX) }))
+	if (!old.p == !s.p && span_eq(old, (struct span){s.p, MIN(s.n, (size_t)ST_TEXT_MAX)}))
 		return false;
 	fresh = st_text_new(p, s);
 	st_text_drop(p, text);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Texts of the tables: names, arguments, paths. Counted references, so that a fork shares what its parent has. */
+/* Texts of the tables: names, arguments, paths. Counted references, so that a fork shares what its
+ * parent has. */
 
 #include <stddef.h>
 #include <stdint.h>
 
 #include <base/span.h>
 
-#define ST_TEXT_MAX 8176 /* bytes of one text; longer ones are cut */
+#define ST_TEXT_MAX 8176  /* bytes of one text; longer ones are cut */
 #define ST_TEXT_CLASSES 9 /* 32 .. 8192 bytes with the header */
 
 struct st_text_block;
@@ -17,9 +18,9 @@ struct st_texts {
 	struct st_text_block *blocks;
 	uint32_t n_blocks;
 	uint32_t n_free_blocks;
-	uint32_t free_block; /* list of blocks that belong to no class */
+	uint32_t free_block;               /* list of blocks that belong to no class */
 	uint32_t partial[ST_TEXT_CLASSES]; /* blocks of the class with room */
-	uint64_t n_refused; /* texts that found no room */
+	uint64_t n_refused;                /* texts that found no room */
 	uint64_t n_live;
 };
 
@@ -35,7 +36,8 @@ uint32_t st_text_ref(struct st_texts *p, uint32_t text);
 void st_text_drop(struct st_texts *p, uint32_t *text);
 /* Borrowed until the handle is dropped; NUL-ended; {NULL, 0} for 0. */
 struct span st_text_get(const struct st_texts *p, uint32_t text);
-/* Replaces what *text holds. Returns true if the text is another one now. @s may point into the old text. */
+/* Replaces what *text holds. Returns true if the text is another one now. @s may point into the old
+ * text. */
 bool st_text_set(struct st_texts *p, uint32_t *text, struct span s);
 /* *to refers to what @from refers to. */
 void st_text_share(struct st_texts *p, uint32_t *to, uint32_t from);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The thread table: slots, lookup by tid, groups, parents and children, and the order in which a full table forgets.
+/* The thread table: slots, lookup by tid, groups, parents and children, and the order in which a
+ * full table forgets.
  *
- * Everything is allocated before the seal. It holds no policy: what an event means for a thread stands in the files of the event families. Pids come
- * from the kernel's records and are only ever compared; a hostile record can at worst make this table describe a process that does not exist. */
+ * Everything is allocated before the seal. It holds no policy: what an event means for a thread
+ * stands in the files of the event families. Pids come from the kernel's records and are only ever
+ * compared; a hostile record can at worst make this table describe a process that does not exist.
+ */
 
 #include "thread.h"
 
@@ -17,15 +20,21 @@ static uint32_t bucket_of(const struct st_threads *p, int64_t tid)
 	return (uint32_t)hash_u64((uint64_t)tid) & p->mask;
 }
 
-int st_threads_init(struct st_threads *p, uint32_t n_max, struct st_texts *texts, struct st_fds *fds)
+int st_threads_init(
+	struct st_threads *p, uint32_t n_max, struct st_texts *texts, struct st_fds *fds)
 {
 	uint32_t n_buckets = 64;
 
 	n_max = MAX(n_max, (uint32_t)ST_THREADS_MIN);
 	while (n_buckets < n_max && n_buckets < (1u << 30))
 		n_buckets *= 2;
-	*p = (struct st_threads){ .n_max = n_max, .mask = n_buckets - 1, .free_first = ST_NONE, .lru_first = ST_NONE,
-				  .lru_last = ST_NONE, .texts = texts, .fds = fds };
+	*p = (struct st_threads){.n_max = n_max,
+		.mask = n_buckets - 1,
+		.free_first = ST_NONE,
+		.lru_first = ST_NONE,
+		.lru_last = ST_NONE,
+		.texts = texts,
+		.fds = fds};
 	p->slots = calloc(n_max, sizeof(*p->slots));
 	p->buckets = malloc(n_buckets * sizeof(*p->buckets));
 	if (!p->slots || !p->buckets) {
@@ -136,13 +145,15 @@ void st_thread_set_parent(struct st_threads *p, struct st_thread *t, int64_t pti
 	st_thread_relink(p, t);
 }
 
-void st_thread_set_text(struct st_threads *p, struct st_thread *t, enum st_thread_text which, struct span s)
+void st_thread_set_text(
+	struct st_threads *p, struct st_thread *t, enum st_thread_text which, struct span s)
 {
 	if (st_text_set(p->texts, &t->text[which], s))
 		st_thread_changed(t);
 }
 
-uint32_t st_thread_set_strings(struct st_threads *p, struct st_thread *t, enum st_thread_text which, struct span s)
+uint32_t st_thread_set_strings(
+	struct st_threads *p, struct st_thread *t, enum st_thread_text which, struct span s)
 {
 	char buf[ST_TEXT_MAX];
 	uint32_t n = 0;
@@ -189,11 +200,27 @@ struct st_thread *st_thread_new(struct st_threads *p, int64_t tid, struct st_thr
 		st_thread_touch(p, leader);
 	t = slot_take(p);
 	slot = st_thread_slot(p, t);
-	*t = (struct st_thread){ .used = true, .tid = tid, .pid = leader ? leader->pid : tid, .ptid = -1, .vtid = -1, .vpid = -1, .sid = -1,
-				 .vpgid = -1, .pgid = -1, .loginuid = -1, .fd_limit = -1, .uid = UINT32_MAX, .gid = UINT32_MAX,
-				 .leader = leader ? st_thread_slot(p, leader) : slot, .thread_prev = ST_NONE, .thread_next = ST_NONE,
-				 .thread_first = ST_NONE, .parent = ST_NONE, .child_first = ST_NONE, .sibling_prev = ST_NONE,
-				 .sibling_next = ST_NONE };
+	*t = (struct st_thread){.used = true,
+		.tid = tid,
+		.pid = leader ? leader->pid : tid,
+		.ptid = -1,
+		.vtid = -1,
+		.vpid = -1,
+		.sid = -1,
+		.vpgid = -1,
+		.pgid = -1,
+		.loginuid = -1,
+		.fd_limit = -1,
+		.uid = UINT32_MAX,
+		.gid = UINT32_MAX,
+		.leader = leader ? st_thread_slot(p, leader) : slot,
+		.thread_prev = ST_NONE,
+		.thread_next = ST_NONE,
+		.thread_first = ST_NONE,
+		.parent = ST_NONE,
+		.child_first = ST_NONE,
+		.sibling_prev = ST_NONE,
+		.sibling_next = ST_NONE};
 	t->hash_next = *bucket;
 	*bucket = slot;
 	lru_add(p, t);
@@ -270,7 +297,8 @@ bool st_thread_evict(struct st_threads *p, uint32_t keep)
 		return false;
 	t = &p->slots[p->lru_last];
 	if (st_thread_is_leader(t) && t->thread_first != ST_NONE)
-		t = &p->slots[t->thread_first]; /* its other threads first: the group's facts stay as long as they can */
+		t = &p->slots[t->thread_first]; /* its other threads first: the group's facts stay
+						   as long as they can */
 	p->n_evicted++;
 	st_thread_forget(p, t);
 	return true;

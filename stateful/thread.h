@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The one true table of threads. Slots are dense and are the names that evaluators know threads by. */
+/* The one true table of threads. Slots are dense and are the names that evaluators know threads by.
+ */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,8 +19,8 @@ enum st_thread_text {
 	ST_COMM,
 	ST_EXE, /* argv[0] */
 	ST_EXEPATH,
-	ST_ARGS, /* argv[1..], each NUL-ended */
-	ST_CGROUPS, /* "subsys=path", each NUL-ended */
+	ST_ARGS,      /* argv[1..], each NUL-ended */
+	ST_CGROUPS,   /* "subsys=path", each NUL-ended */
 	ST_CONTAINER, /* full container id; absent: host */
 	/* the leader's alone */
 	ST_ENV,
@@ -31,20 +32,21 @@ enum st_thread_text {
 
 struct st_thread {
 	uint32_t hash_next, lru_prev, lru_next;
-	uint32_t leader; /* slot; its own for the leader */
+	uint32_t leader;                   /* slot; its own for the leader */
 	uint32_t thread_prev, thread_next; /* among the leader's threads */
-	uint32_t thread_first; /* leader: first of its other threads */
-	uint32_t parent; /* slot of thread `ptid`; ST_NONE unknown */
+	uint32_t thread_first;             /* leader: first of its other threads */
+	uint32_t parent;                   /* slot of thread `ptid`; ST_NONE unknown */
 	uint32_t child_first, sibling_prev, sibling_next;
 	uint32_t files; /* descriptor table, shared; never ST_NONE while in use */
 	bool used;
-	bool dead; /* leader that ended before its threads */
-	bool sent; /* evaluators have its record */
-	bool dirty; /* … an older one */
+	bool dead;        /* leader that ended before its threads */
+	bool sent;        /* evaluators have its record */
+	bool dirty;       /* … an older one */
 	bool placeholder; /* known from an event's head alone */
 	bool in_pidns;
 	uint64_t start_ns; /* boot time; 0 unknown */
-	uint64_t snap_ns; /* boot time of the snapshot it was taken from; older events do not change it */
+	uint64_t snap_ns; /* boot time of the snapshot it was taken from; older events do not change
+			     it */
 	uint64_t event_ns; /* boot time of the last event that changed it; older snapshots do not */
 	uint64_t cgroup_id;
 	int64_t tid, pid, ptid, vtid, vpid, sid, vpgid, pgid;
@@ -69,8 +71,8 @@ struct st_threads {
 	uint32_t *buckets;
 	uint32_t n_max, mask;
 	uint32_t n_live;
-	uint32_t free_first; /* through hash_next */
-	uint32_t n_fresh; /* slots from here on were never used */
+	uint32_t free_first;          /* through hash_next */
+	uint32_t n_fresh;             /* slots from here on were never used */
 	uint32_t lru_first, lru_last; /* most and least recently seen */
 	uint64_t n_evicted;
 	struct st_texts *texts;
@@ -81,7 +83,8 @@ struct st_threads {
 
 #define ST_THREADS_MIN 64
 
-int st_threads_init(struct st_threads *p, uint32_t n_max, struct st_texts *texts, struct st_fds *fds);
+int st_threads_init(
+	struct st_threads *p, uint32_t n_max, struct st_texts *texts, struct st_fds *fds);
 void st_threads_done(struct st_threads *p);
 
 static inline uint32_t st_thread_slot(const struct st_threads *p, const struct st_thread *t)
@@ -103,8 +106,9 @@ static inline bool st_thread_is_leader(const struct st_thread *t)
 
 /* NULL if unknown. */
 struct st_thread *st_thread_find(struct st_threads *p, int64_t tid);
-/* A new thread, everything unknown, not in the table before (assert). @leader NULL: it is a leader (pid = tid) with a fresh descriptor table; else it joins that group.
- * Evicts the longest unseen group if the table is full: touch what must stay. Never fails. */
+/* A new thread, everything unknown, not in the table before (assert). @leader NULL: it is a leader
+ * (pid = tid) with a fresh descriptor table; else it joins that group. Evicts the longest unseen
+ * group if the table is full: touch what must stay. Never fails. */
 struct st_thread *st_thread_new(struct st_threads *p, int64_t tid, struct st_thread *leader);
 /* Frees the thread; of a leader the whole group. Its children keep their ptid and lose the link. */
 void st_thread_forget(struct st_threads *p, struct st_thread *t);
@@ -118,11 +122,15 @@ static inline void st_thread_changed(struct st_thread *t)
 {
 	t->dirty = true;
 }
-static inline struct span st_thread_text(const struct st_threads *p, const struct st_thread *t, enum st_thread_text which)
+static inline struct span st_thread_text(
+	const struct st_threads *p, const struct st_thread *t, enum st_thread_text which)
 {
 	return st_text_get(p->texts, t->text[which]);
 }
 /* Sets a text and marks the thread if it is another one. */
-void st_thread_set_text(struct st_threads *p, struct st_thread *t, enum st_thread_text which, struct span s);
-/* The same for strings in a row: makes sure that the last one has its NUL. Returns how many there are. */
-uint32_t st_thread_set_strings(struct st_threads *p, struct st_thread *t, enum st_thread_text which, struct span s);
+void st_thread_set_text(
+	struct st_threads *p, struct st_thread *t, enum st_thread_text which, struct span s);
+/* The same for strings in a row: makes sure that the last one has its NUL. Returns how many there
+ * are. */
+uint32_t st_thread_set_strings(
+	struct st_threads *p, struct st_thread *t, enum st_thread_text which, struct span s);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading addresses out of events and writing them as names. The bytes were made in the kernel from what processes and the network said: every length is
- * checked here, an address that does not fit its family is no address. */
+/* Reading addresses out of events and writing them as names. The bytes were made in the kernel from
+ * what processes and the network said: every length is checked here, an address that does not fit
+ * its family is no address. */
 
 #include "tuple.h"
 
@@ -32,12 +33,12 @@ static uint64_t get_u64(const char *p)
 
 static struct span text_of(const char *p, size_t n)
 {
-	return (struct span){ .p = p, .n = strnlen(p, n) };
+	return (struct span){.p = p, .n = strnlen(p, n)};
 }
 
 static bool is_mapped(const uint8_t *ip)
 {
-	static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
+	static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
 
 	return memcmp(ip, prefix, sizeof(prefix)) == 0;
 }
@@ -50,7 +51,7 @@ static void unmap(uint8_t *ip)
 
 bool st_tuple_parse(struct span bytes, struct st_tuple *ret_tuple)
 {
-	struct st_tuple t = { 0 };
+	struct st_tuple t = {0};
 	const char *p = bytes.p;
 
 	if (!bytes.n)
@@ -86,7 +87,7 @@ bool st_tuple_parse(struct span bytes, struct st_tuple *ret_tuple)
 
 bool st_addr_parse(struct span bytes, struct st_tuple *ret_tuple)
 {
-	struct st_tuple t = { 0 };
+	struct st_tuple t = {0};
 	const char *p = bytes.p;
 
 	if (!bytes.n)
@@ -143,7 +144,7 @@ static void ip_text(enum st_family family, const uint8_t *ip, char text[INET6_AD
 
 static struct span printed(const char *buf, int n)
 {
-	return (struct span){ .p = buf, .n = MIN((size_t)MAX(n, 0), (size_t)ST_SOCK_NAME_MAX - 1) };
+	return (struct span){.p = buf, .n = MIN((size_t)MAX(n, 0), (size_t)ST_SOCK_NAME_MAX - 1)};
 }
 
 struct span st_tuple_name(const struct st_tuple *t, uint8_t l4, char *buf)
@@ -151,15 +152,17 @@ struct span st_tuple_name(const struct st_tuple *t, uint8_t l4, char *buf)
 	char source[INET6_ADDRSTRLEN], dest[INET6_ADDRSTRLEN];
 
 	if (t->family == ST_AF_UNIX)
-		return printed(buf, snprintf(buf, ST_SOCK_NAME_MAX, "%" PRIx64 "->%" PRIx64 " %.*s", t->source, t->dest, (int)t->path.n,
-					     t->path.n ? t->path.p : ""));
+		return printed(buf,
+			snprintf(buf, ST_SOCK_NAME_MAX, "%" PRIx64 "->%" PRIx64 " %.*s", t->source,
+				t->dest, (int)t->path.n, t->path.n ? t->path.p : ""));
 	ip_text(t->family, t->sip, source);
 	ip_text(t->family, t->dip, dest);
 	if (l4 == EV_L4_UNKNOWN)
 		return printed(buf, snprintf(buf, ST_SOCK_NAME_MAX, "<unknown>"));
 	if (l4 == EV_L4_ICMP || l4 == EV_L4_RAW)
 		return printed(buf, snprintf(buf, ST_SOCK_NAME_MAX, "%s->%s", source, dest));
-	return printed(buf, snprintf(buf, ST_SOCK_NAME_MAX, "%s:%u->%s:%u", source, t->sport, dest, t->dport));
+	return printed(buf,
+		snprintf(buf, ST_SOCK_NAME_MAX, "%s:%u->%s:%u", source, t->sport, dest, t->dport));
 }
 
 struct span st_addr_name(const struct st_tuple *t, char *buf)
@@ -167,7 +170,8 @@ struct span st_addr_name(const struct st_tuple *t, char *buf)
 	char dest[INET6_ADDRSTRLEN];
 
 	if (t->family == ST_AF_UNIX)
-		return printed(buf, snprintf(buf, ST_SOCK_NAME_MAX, "%.*s", (int)t->path.n, t->path.n ? t->path.p : ""));
+		return printed(buf, snprintf(buf, ST_SOCK_NAME_MAX, "%.*s", (int)t->path.n,
+					    t->path.n ? t->path.p : ""));
 	ip_text(t->family, t->dip, dest);
 	return printed(buf, snprintf(buf, ST_SOCK_NAME_MAX, "%s:%u", dest, t->dport));
 }

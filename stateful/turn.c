@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A batch: take, apply, write, publish, tell, commit, in this order.
  *
- * The raw ring is committed only up to a record whose results are all in the rings; a record that waits for room is taken but not committed. The ledger
- * moves with the commit, so that a dying tracker neither loses an event nor counts it twice. The raw ring's producer is not trusted: its records are
- * copied before they are looked at and checked at the core's door. */
+ * The raw ring is committed only up to a record whose results are all in the rings; a record that
+ * waits for room is taken but not committed. The ledger moves with the commit, so that a dying
+ * tracker neither loses an event nor counts it twice. The raw ring's producer is not trusted: its
+ * records are copied before they are looked at and checked at the core's door. */
 
 #include "turn.h"
 
@@ -18,7 +19,8 @@ int st_stage_init(struct st_stage *s, const struct st_config *cfg)
 	struct st_config with_sink = *cfg;
 	int r;
 
-	r = st_out_init(&s->out, s->progress, cfg->n_rings, MAX(cfg->threads_max, (uint32_t)ST_THREADS_MIN));
+	r = st_out_init(&s->out, s->progress, cfg->n_rings,
+		MAX(cfg->threads_max, (uint32_t)ST_THREADS_MIN));
 	if (r < 0)
 		return r;
 	with_sink.sink = st_out_sink(&s->out);
@@ -53,9 +55,12 @@ static void tell(struct st_stage *s)
 	stats_set(&st->evicted_fds, b->evicted_fds + core->fds.n_evicted);
 	stats_set(&st->threads, core->threads.n_live);
 	stats_set(&st->fds, core->fds.n_live);
-	stats_set(&st->loss[LOSS_TRACKER_MALFORMED], b->loss[LOSS_TRACKER_MALFORMED] + s->done.lost_malformed);
-	stats_set(&st->loss[LOSS_TRACKER_TOO_BIG], b->loss[LOSS_TRACKER_TOO_BIG] + s->done.lost_too_big);
-	stats_set(&st->loss[LOSS_TRACKER_EVENT_FULL], b->loss[LOSS_TRACKER_EVENT_FULL] + s->out.n_shed);
+	stats_set(&st->loss[LOSS_TRACKER_MALFORMED],
+		b->loss[LOSS_TRACKER_MALFORMED] + s->done.lost_malformed);
+	stats_set(&st->loss[LOSS_TRACKER_TOO_BIG],
+		b->loss[LOSS_TRACKER_TOO_BIG] + s->done.lost_too_big);
+	stats_set(&st->loss[LOSS_TRACKER_EVENT_FULL],
+		b->loss[LOSS_TRACKER_EVENT_FULL] + s->out.n_shed);
 }
 
 static void ledger(struct st_stage *s)
@@ -89,7 +94,8 @@ static int take(struct st_stage *s)
 
 	if (r <= 0)
 		return r;
-	(void)st_core_apply(&s->core, (struct rec_head *)rec); /* our private copy; a refusal was counted */
+	(void)st_core_apply(
+		&s->core, (struct rec_head *)rec); /* our private copy; a refusal was counted */
 	if (st_out_is_blocked(&s->out))
 		return 0;
 	return 1;

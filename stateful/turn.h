@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* One turn of the tracker: raw ring -> core -> event rings, and the ledger. Apart from main.c so that a test can run it with real rings. */
+/* One turn of the tracker: raw ring -> core -> event rings, and the ledger. Apart from main.c so
+ * that a test can run it with real rings. */
 
 #include <shm/progress.h>
 #include <shm/spsc.h>
@@ -17,7 +18,7 @@ struct st_stage {
 	struct spsc_consumer in;
 	struct progress_tracker *progress;
 	struct stats_page *stats;
-	struct st_counters done; /* up to the place that is committed next */
+	struct st_counters done;      /* up to the place that is committed next */
 	struct progress_tracker base; /* the ledger at our start */
 	struct stats_page stats_base;
 	bool is_armed;
@@ -27,5 +28,6 @@ struct st_stage {
 /* The rings are attached, progress and stats mapped, cfg.sink is set here. 0 or negative errno. */
 int st_stage_init(struct st_stage *s, const struct st_config *cfg);
 void st_stage_done(struct st_stage *s);
-/* > 0 records were taken, 0 none (or no room downstream), -ENODATA the end was passed on, -EBADMSG the raw ring is at fault, -EPROTO out ring s->out.fault_ring is. */
+/* > 0 records were taken, 0 none (or no room downstream), -ENODATA the end was passed on, -EBADMSG
+ * the raw ring is at fault, -EPROTO out ring s->out.fault_ring is. */
 int st_stage_turn(struct st_stage *s);

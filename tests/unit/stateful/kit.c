@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See kit.h. Everything the core gives out goes through prec_validate() and ev_validate() here, so that every test checks the doors as well. */
+/* See kit.h. Everything the core gives out goes through prec_validate() and ev_validate() here, so
+ * that every test checks the doors as well. */
 
 #include "kit.h"
 
@@ -38,14 +39,19 @@ static void emit(void *arg, int ring, struct rec_head *rec)
 
 void kit_open(struct kit *k, uint32_t threads_max, uint32_t descriptors_max, uint64_t needs)
 {
-	*k = (struct kit){ .ts_ns = 1000000000 };
+	*k = (struct kit){.ts_ns = 1000000000};
 	k->buf = aligned_alloc(8, sizeof(struct rec_head) + KEV_SIZE_MAX);
 	assert_non_null(k->buf);
 	for (unsigned i = 0; i < _KEV_IX_MAX; i++)
 		k->events[i].flags = IMG_EV_RULES;
-	assert_int_equal(st_core_init(&k->core, &(struct st_config){ .events = k->events, .needs = needs, .n_rings = 1, .threads_max = threads_max,
-								      .descriptors_max = descriptors_max,
-								      .sink = { .arg = k, .admit = admit, .emit = emit } }), 0);
+	assert_int_equal(
+		st_core_init(&k->core, &(struct st_config){.events = k->events,
+					       .needs = needs,
+					       .n_rings = 1,
+					       .threads_max = threads_max,
+					       .descriptors_max = descriptors_max,
+					       .sink = {.arg = k, .admit = admit, .emit = emit}}),
+		0);
 }
 
 void kit_open_with_shell(struct kit *k, uint64_t needs)
@@ -108,8 +114,11 @@ static int send(struct kit *k, uint16_t type)
 	int n = kev_build_finish(&k->b);
 
 	assert_true(n > 0);
-	*rec = (struct rec_head){ .ring = { .len = (uint32_t)(sizeof(*rec) + (size_t)n), .type = type, .flags = k->rec_flags },
-				  .seq = type == REC_KEV ? ++k->seq : k->seq, .ts_ns = KIT_EPOCH + ts_ns };
+	*rec = (struct rec_head){.ring = {.len = (uint32_t)(sizeof(*rec) + (size_t)n),
+					 .type = type,
+					 .flags = k->rec_flags},
+		.seq = type == REC_KEV ? ++k->seq : k->seq,
+		.ts_ns = KIT_EPOCH + ts_ns};
 	return st_core_apply(&k->core, rec);
 }
 
@@ -123,7 +132,8 @@ int kit_send_state(struct kit *k)
 	return send(k, REC_STATE);
 }
 
-void kit_task(struct kit *k, uint32_t tid, uint32_t pid, uint32_t ppid, const char *comm, const char *cwd, const char *cgroups, size_t n_cgroups)
+void kit_task(struct kit *k, uint32_t tid, uint32_t pid, uint32_t ppid, const char *comm,
+	const char *cwd, const char *cgroups, size_t n_cgroups)
 {
 	struct kev_head *h = kit_start(k, KEV_CODE_ITER_TASK_E, tid, pid);
 
@@ -219,7 +229,8 @@ void kit_exit(struct kit *k, uint32_t tid, uint32_t pid, int64_t reaper)
 	assert_int_equal(kit_send(k), 0);
 }
 
-void kit_openat(struct kit *k, uint32_t pid, int64_t res, int64_t dirfd, const char *path, uint32_t flags)
+void kit_openat(
+	struct kit *k, uint32_t pid, int64_t res, int64_t dirfd, const char *path, uint32_t flags)
 {
 	kit_start(k, KEV_CODE_SYSCALL_OPENAT_2_X, pid, pid);
 	kit_int(k, res);

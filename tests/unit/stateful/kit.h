@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* What the tests of the tracker share: a core whose output is caught and checked at the evaluator's doors, and events made by hand. */
+/* What the tests of the tracker share: a core whose output is caught and checked at the evaluator's
+ * doors, and events made by hand. */
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +18,7 @@
 
 #define KIT_RECORDS_MAX 4096
 #define KIT_EPOCH 1700000000000000000ULL /* when boot time was 0 */
-#define KIT_SHELL 100 /* a process that the kit knows from a snapshot */
+#define KIT_SHELL 100                    /* a process that the kit knows from a snapshot */
 
 struct kit {
 	struct st_core core;
@@ -27,7 +28,7 @@ struct kit {
 		struct rec_head *rec;
 	} out[KIT_RECORDS_MAX];
 	unsigned n_out;
-	bool refuse; /* admit() says no */
+	bool refuse;         /* admit() says no */
 	uint64_t seq, ts_ns; /* boot time; grows with every record */
 	uint16_t rec_type, rec_flags;
 	struct kev_builder b;
@@ -42,7 +43,8 @@ void kit_close(struct kit *k);
 void kit_open_with_shell(struct kit *k, uint64_t needs);
 void kit_forget_output(struct kit *k);
 
-/* A record under construction: by thread `tid` of process `pid`, whose start time is pid * 1000 unless changed. */
+/* A record under construction: by thread `tid` of process `pid`, whose start time is pid * 1000
+ * unless changed. */
 struct kev_head *kit_start(struct kit *k, uint16_t code, uint32_t tid, uint32_t pid);
 void kit_int(struct kit *k, int64_t v);
 void kit_text(struct kit *k, const char *s); /* NULL: absent */
@@ -51,11 +53,13 @@ int kit_send(struct kit *k); /* as an event */
 int kit_send_state(struct kit *k);
 
 /* Whole events. */
-void kit_task(struct kit *k, uint32_t tid, uint32_t pid, uint32_t ppid, const char *comm, const char *cwd, const char *cgroups, size_t n_cgroups);
+void kit_task(struct kit *k, uint32_t tid, uint32_t pid, uint32_t ppid, const char *comm,
+	const char *cwd, const char *cgroups, size_t n_cgroups);
 void kit_fork(struct kit *k, uint32_t parent, uint32_t tid, uint32_t pid, uint32_t flags);
 void kit_exec(struct kit *k, uint32_t pid, const char *comm, const char *exepath, int64_t res);
 void kit_exit(struct kit *k, uint32_t tid, uint32_t pid, int64_t reaper);
-void kit_openat(struct kit *k, uint32_t pid, int64_t res, int64_t dirfd, const char *path, uint32_t flags);
+void kit_openat(
+	struct kit *k, uint32_t pid, int64_t res, int64_t dirfd, const char *path, uint32_t flags);
 void kit_close_fd(struct kit *k, uint32_t pid, int64_t fd);
 
 /* The last event that came out, checked; fails the test if there is none. */

@@ -19,33 +19,33 @@ static void test_st_container_id_of_path__table__found(void **state)
 	static const struct {
 		const char *path, *want;
 	} rows[] = {
-		{ "/docker/" ID, ID },
-		{ "/docker/" ID "/", ID },
-		{ "/system.slice/docker-" ID ".scope", ID },
-		{ "/kubepods/burstable/pod6a2f/" ID, ID },
-		{ "/kubepods.slice/kubepods-pod1.slice/cri-containerd-" ID ".scope", ID },
-		{ "/kubepods.slice/kubepods-pod1.slice/crio-" ID ".scope", ID },
-		{ "/kubepods/pod1/crio-" ID, ID },
-		{ "/system.slice/containerd.service/kubepods-pod1.slice:cri-containerd:" ID, ID },
-		{ "/machine.slice/libpod-" ID ".scope", ID },
-		{ "/machine.slice/libpod-" ID ".scope/container", ID },
-		{ "/libpod_parent/libpod-" ID, ID },
-		{ "/libpod-payload-" ID, ID },
-		{ "/system.slice/nerdctl-" ID ".scope", ID },
-		{ "/default/" ID, ID },
-		{ "/lxc/web1", "web1" },
-		{ "/lxc/web1/system.slice/sshd.service", "web1" },
-		{ "/lxc.payload/web1", "web1" },
-		{ "/lxc.payload.web1/init.scope", "web1" },
-		{ "/", NULL },
-		{ "", NULL },
-		{ "/user.slice/user-1000.slice/session-2.scope", NULL },
-		{ "/docker/0123456789ab", NULL },
-		{ "/docker/z123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", NULL },
-		{ "/docker/" ID "f", NULL },
-		{ "/system.slice/docker-" ID ".service", NULL },
-		{ "/lxc/", NULL },
-		{ ID, NULL },
+		{"/docker/" ID, ID},
+		{"/docker/" ID "/", ID},
+		{"/system.slice/docker-" ID ".scope", ID},
+		{"/kubepods/burstable/pod6a2f/" ID, ID},
+		{"/kubepods.slice/kubepods-pod1.slice/cri-containerd-" ID ".scope", ID},
+		{"/kubepods.slice/kubepods-pod1.slice/crio-" ID ".scope", ID},
+		{"/kubepods/pod1/crio-" ID, ID},
+		{"/system.slice/containerd.service/kubepods-pod1.slice:cri-containerd:" ID, ID},
+		{"/machine.slice/libpod-" ID ".scope", ID},
+		{"/machine.slice/libpod-" ID ".scope/container", ID},
+		{"/libpod_parent/libpod-" ID, ID},
+		{"/libpod-payload-" ID, ID},
+		{"/system.slice/nerdctl-" ID ".scope", ID},
+		{"/default/" ID, ID},
+		{"/lxc/web1", "web1"},
+		{"/lxc/web1/system.slice/sshd.service", "web1"},
+		{"/lxc.payload/web1", "web1"},
+		{"/lxc.payload.web1/init.scope", "web1"},
+		{"/", NULL},
+		{"", NULL},
+		{"/user.slice/user-1000.slice/session-2.scope", NULL},
+		{"/docker/0123456789ab", NULL},
+		{"/docker/z123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", NULL},
+		{"/docker/" ID "f", NULL},
+		{"/system.slice/docker-" ID ".service", NULL},
+		{"/lxc/", NULL},
+		{ID, NULL},
 	};
 
 	(void)state;
@@ -65,9 +65,9 @@ static void test_st_container_id__several_cgroups__first_that_names_one(void **s
 	static const char host[] = "cpuset=/\0cpu=/user.slice";
 
 	(void)state;
-	assert_true(span_eq_str(st_container_id((struct span){ cgroups, sizeof(cgroups) }), ID));
-	assert_null(st_container_id((struct span){ host, sizeof(host) }).p);
-	assert_null(st_container_id((struct span){ 0 }).p);
+	assert_true(span_eq_str(st_container_id((struct span){cgroups, sizeof(cgroups)}), ID));
+	assert_null(st_container_id((struct span){host, sizeof(host)}).p);
+	assert_null(st_container_id((struct span){0}).p);
 }
 
 int main(void)

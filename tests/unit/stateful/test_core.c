@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The door against any bytes, the ledger of the core, and that the output is a function of the input. */
+/* The door against any bytes, the ledger of the core, and that the output is a function of the
+ * input. */
 
 #include "kit.h"
 
@@ -17,11 +18,13 @@ static uint64_t next(void)
 	return rng = hash_u64(rng);
 }
 
-/* An event of a random type by one of a few threads, with plausible integers, short texts and random bytes. */
+/* An event of a random type by one of a few threads, with plausible integers, short texts and
+ * random bytes. */
 static void random_event(struct kit *k)
 {
 	const struct kev_info *info = kev_info_get((uint16_t)(next() % _KEV_IX_MAX));
-	struct kev_head *h = kit_start(k, info->code, (uint32_t)(next() % 200), (uint32_t)(next() % 100));
+	struct kev_head *h =
+		kit_start(k, info->code, (uint32_t)(next() % 200), (uint32_t)(next() % 100));
 	uint8_t bytes[64];
 	char text[24];
 
@@ -38,8 +41,11 @@ static void random_event(struct kit *k)
 		if (next() % 8 == 0) {
 			kev_build_absent(&k->b);
 		} else if (width) {
-			kit_raw(k, next() % 3 ? (const void *)&(uint64_t[2]){ next() % 100 } : bytes, width);
-		} else if (info->params[i].type == KEV_T_STR || info->params[i].type == KEV_T_PATH || info->params[i].type == KEV_T_RELPATH) {
+			kit_raw(k, next() % 3 ? (const void *)&(uint64_t[2]){next() % 100} : bytes,
+				width);
+		} else if (info->params[i].type == KEV_T_STR ||
+			   info->params[i].type == KEV_T_PATH ||
+			   info->params[i].type == KEV_T_RELPATH) {
 			for (size_t j = 0; j < sizeof(text); j++)
 				text[j] = "/.ab"[next() % 4];
 			text[next() % sizeof(text)] = '\0';
@@ -96,7 +102,9 @@ static void test_apply__broken_bytes__refused_or_harmless(void **state)
 
 		random_event(&k);
 		n = kev_build_finish(&k.b);
-		*rec = (struct rec_head){ .ring = { .len = (uint32_t)(sizeof(*rec) + (size_t)n), .type = next() % 2 ? REC_KEV : REC_STATE }, .seq = i };
+		*rec = (struct rec_head){.ring = {.len = (uint32_t)(sizeof(*rec) + (size_t)n),
+						 .type = next() % 2 ? REC_KEV : REC_STATE},
+			.seq = i};
 		for (unsigned j = 0; j < 1 + next() % 4; j++)
 			k.buf[sizeof(*rec) + next() % (size_t)n] = (uint8_t)next();
 		if (next() % 4 == 0)

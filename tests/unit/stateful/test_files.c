@@ -12,7 +12,8 @@ static struct kit k;
 static int setup(void **state)
 {
 	(void)state;
-	kit_open_with_shell(&k, IMG_NEED_PARAM_FDS | IMG_NEED_STDIO | IMG_NEED_FDTYPES | IMG_NEED_FDCOUNT | IMG_NEED_DELTA);
+	kit_open_with_shell(&k, IMG_NEED_PARAM_FDS | IMG_NEED_STDIO | IMG_NEED_FDTYPES |
+					IMG_NEED_FDCOUNT | IMG_NEED_DELTA);
 	return 0;
 }
 
@@ -161,7 +162,8 @@ static void test_open__realpath__only_if_it_differs(void **state)
 {
 	(void)state;
 	for (unsigned differs = 0; differs < 2; differs++) {
-		kev_build_start(&k.b, k.buf + sizeof(struct rec_head), KEV_SIZE_MAX, KEV_CODE_SYSCALL_OPEN_X, 1);
+		kev_build_start(&k.b, k.buf + sizeof(struct rec_head), KEV_SIZE_MAX,
+			KEV_CODE_SYSCALL_OPEN_X, 1);
 		struct kev_head *h = kev_build_head(&k.b);
 
 		h->tid = h->tgid = KIT_SHELL;
@@ -258,7 +260,8 @@ static void test_chdir__relative_and_by_descriptor__next_open_follows(void **sta
 	assert_string_equal(kit_fd_name(&k), "/real/dir/x");
 	send_path(KEV_CODE_SYSCALL_CHROOT_X, "/jail");
 	kit_close_fd(&k, KIT_SHELL, 6);
-	assert_string_equal(kit_proc_text(kit_proc(&k, KIT_SHELL), kit_proc(&k, KIT_SHELL)->root), "/jail/");
+	assert_string_equal(
+		kit_proc_text(kit_proc(&k, KIT_SHELL), kit_proc(&k, KIT_SHELL)->root), "/jail/");
 }
 
 static void test_paths__relative_parameters__resolved(void **state)
@@ -312,20 +315,20 @@ static void test_simple__each_kind__type_and_cloexec(void **state)
 		int flags; /* parameter 1 */
 		bool cloexec;
 	} rows[] = {
-		{ KEV_CODE_SYSCALL_EVENTFD2_X, EV_FD_EVENTFD, CLOEXEC_F, true },
-		{ KEV_CODE_SYSCALL_EVENTFD2_X, EV_FD_EVENTFD, 0, false },
-		{ KEV_CODE_SYSCALL_EVENTFD_X, EV_FD_EVENTFD, 0, false },
-		{ KEV_CODE_SYSCALL_SIGNALFD4_X, EV_FD_SIGNALFD, CLOEXEC_F, true },
-		{ KEV_CODE_SYSCALL_SIGNALFD_X, EV_FD_SIGNALFD, -1, false },
-		{ KEV_CODE_SYSCALL_TIMERFD_CREATE_X, EV_FD_TIMERFD, 0, false },
-		{ KEV_CODE_SYSCALL_INOTIFY_INIT_X, EV_FD_INOTIFY, 0, false },
-		{ KEV_CODE_SYSCALL_INOTIFY_INIT1_X, EV_FD_INOTIFY, CLOEXEC_F, true },
-		{ KEV_CODE_SYSCALL_EPOLL_CREATE_X, EV_FD_EVENTPOLL, 1, false },
-		{ KEV_CODE_SYSCALL_EPOLL_CREATE1_X, EV_FD_EVENTPOLL, 1, true },
-		{ KEV_CODE_SYSCALL_USERFAULTFD_X, EV_FD_USERFAULTFD, CLOEXEC_F, true },
-		{ KEV_CODE_SYSCALL_IO_URING_SETUP_X, EV_FD_IO_URING, 8, true },
-		{ KEV_CODE_SYSCALL_PIDFD_OPEN_X, EV_FD_PIDFD, KIT_SHELL, true },
-		{ KEV_CODE_SYSCALL_BPF_2_X, EV_FD_BPF, 5, true },
+		{KEV_CODE_SYSCALL_EVENTFD2_X, EV_FD_EVENTFD, CLOEXEC_F, true},
+		{KEV_CODE_SYSCALL_EVENTFD2_X, EV_FD_EVENTFD, 0, false},
+		{KEV_CODE_SYSCALL_EVENTFD_X, EV_FD_EVENTFD, 0, false},
+		{KEV_CODE_SYSCALL_SIGNALFD4_X, EV_FD_SIGNALFD, CLOEXEC_F, true},
+		{KEV_CODE_SYSCALL_SIGNALFD_X, EV_FD_SIGNALFD, -1, false},
+		{KEV_CODE_SYSCALL_TIMERFD_CREATE_X, EV_FD_TIMERFD, 0, false},
+		{KEV_CODE_SYSCALL_INOTIFY_INIT_X, EV_FD_INOTIFY, 0, false},
+		{KEV_CODE_SYSCALL_INOTIFY_INIT1_X, EV_FD_INOTIFY, CLOEXEC_F, true},
+		{KEV_CODE_SYSCALL_EPOLL_CREATE_X, EV_FD_EVENTPOLL, 1, false},
+		{KEV_CODE_SYSCALL_EPOLL_CREATE1_X, EV_FD_EVENTPOLL, 1, true},
+		{KEV_CODE_SYSCALL_USERFAULTFD_X, EV_FD_USERFAULTFD, CLOEXEC_F, true},
+		{KEV_CODE_SYSCALL_IO_URING_SETUP_X, EV_FD_IO_URING, 8, true},
+		{KEV_CODE_SYSCALL_PIDFD_OPEN_X, EV_FD_PIDFD, KIT_SHELL, true},
+		{KEV_CODE_SYSCALL_BPF_2_X, EV_FD_BPF, 5, true},
 	};
 
 	(void)state;

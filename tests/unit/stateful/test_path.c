@@ -18,30 +18,30 @@ static void test_st_path_join__table__normalised(void **state)
 	static const struct {
 		const char *dir, *path, *want;
 	} rows[] = {
-		{ "/home/user/", "a", "/home/user/a" },
-		{ "/home/user/", "./a", "/home/user/a" },
-		{ "/home/user/", "../a", "/home/a" },
-		{ "/home/user/", "../../../../etc/passwd", "/etc/passwd" },
-		{ "/home/user/", ".", "/home/user" },
-		{ "/home/user/", "..", "/home" },
-		{ "/home/user/", "/etc/passwd", "/etc/passwd" },
-		{ "", "/etc//passwd", "/etc/passwd" },
-		{ "", "/etc/./ssh/../passwd", "/etc/passwd" },
-		{ "", "/etc/", "/etc" },
-		{ "", "/", "/" },
-		{ "", "//", "/" },
-		{ "", "/..", "/" },
-		{ "", "/../..", "/" },
-		{ "", "/a/b/../..", "/" },
-		{ "", "/a/..b", "/a/..b" },
-		{ "", "/a/.../b", "/a/.../b" },
-		{ "/", "a", "/a" },
-		{ "<UNKNOWN>", "rel/path", "<UNKNOWN>rel/path" },
-		{ "<UNKNOWN>", "rel/../x", "x" },
-		{ "<UNKNOWN>", "../../x", "x" },
-		{ "<UNKNOWN>", "/abs", "/abs" },
-		{ "", "a/b", "a/b" },
-		{ "", "", "" },
+		{"/home/user/", "a", "/home/user/a"},
+		{"/home/user/", "./a", "/home/user/a"},
+		{"/home/user/", "../a", "/home/a"},
+		{"/home/user/", "../../../../etc/passwd", "/etc/passwd"},
+		{"/home/user/", ".", "/home/user"},
+		{"/home/user/", "..", "/home"},
+		{"/home/user/", "/etc/passwd", "/etc/passwd"},
+		{"", "/etc//passwd", "/etc/passwd"},
+		{"", "/etc/./ssh/../passwd", "/etc/passwd"},
+		{"", "/etc/", "/etc"},
+		{"", "/", "/"},
+		{"", "//", "/"},
+		{"", "/..", "/"},
+		{"", "/../..", "/"},
+		{"", "/a/b/../..", "/"},
+		{"", "/a/..b", "/a/..b"},
+		{"", "/a/.../b", "/a/.../b"},
+		{"/", "a", "/a"},
+		{"<UNKNOWN>", "rel/path", "<UNKNOWN>rel/path"},
+		{"<UNKNOWN>", "rel/../x", "x"},
+		{"<UNKNOWN>", "../../x", "x"},
+		{"<UNKNOWN>", "/abs", "/abs"},
+		{"", "a/b", "a/b"},
+		{"", "", ""},
 	};
 	char buf[ST_PATH_BUF];
 
@@ -61,10 +61,16 @@ static void test_st_path_join__longer_than_limit__fixed_text(void **state)
 	(void)state;
 	memset(path, 'a', sizeof(path));
 	path[0] = '/';
-	assert_int_equal(st_path_join((struct span){ 0 }, (struct span){ path, ST_PATH_JOIN_MAX }, buf).n, ST_PATH_JOIN_MAX);
-	assert_string_equal(st_path_join((struct span){ 0 }, (struct span){ path, ST_PATH_JOIN_MAX + 1 }, buf).p, "/DIR_TOO_LONG/FILENAME_TOO_LONG");
+	assert_int_equal(
+		st_path_join((struct span){0}, (struct span){path, ST_PATH_JOIN_MAX}, buf).n,
+		ST_PATH_JOIN_MAX);
+	assert_string_equal(
+		st_path_join((struct span){0}, (struct span){path, ST_PATH_JOIN_MAX + 1}, buf).p,
+		"/DIR_TOO_LONG/FILENAME_TOO_LONG");
 	path[0] = 'a';
-	assert_string_equal(st_path_join(SPAN_LIT("/dir/"), (struct span){ path, ST_PATH_JOIN_MAX - 4 }, buf).p, "/DIR_TOO_LONG/FILENAME_TOO_LONG");
+	assert_string_equal(
+		st_path_join(SPAN_LIT("/dir/"), (struct span){path, ST_PATH_JOIN_MAX - 4}, buf).p,
+		"/DIR_TOO_LONG/FILENAME_TOO_LONG");
 }
 
 static void test_st_path_squeeze__slashes__one_left(void **state)

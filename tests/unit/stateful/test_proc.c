@@ -125,7 +125,8 @@ static void test_fork__child_seen_first__filled_in(void **state)
 	kit_close_fd(&k, 200, 0);
 	assert_int_equal(SLOT_OF(k, 200), slot);
 	assert_false(kit_proc(&k, 200)->flags & PREC_PLACEHOLDER);
-	assert_string_equal(kit_proc_text(kit_proc(&k, 200), kit_proc(&k, 200)->cwd), "/home/user/");
+	assert_string_equal(
+		kit_proc_text(kit_proc(&k, 200), kit_proc(&k, 200)->cwd), "/home/user/");
 }
 
 static void test_fork__program_started_first__kept(void **state)
@@ -139,7 +140,8 @@ static void test_fork__program_started_first__kept(void **state)
 
 static void clone_exit(uint32_t tid, int64_t res, uint32_t ptid, const char *comm)
 {
-	kit_start(&k, KEV_CODE_SYSCALL_CLONE_20_X, tid, tid)->leader_start_ns = 0; /* as in captures */
+	kit_start(&k, KEV_CODE_SYSCALL_CLONE_20_X, tid, tid)->leader_start_ns =
+		0; /* as in captures */
 	kit_int(&k, res);
 	kit_text(&k, "exe-of-clone");
 	kit_raw(&k, "x", 2);
@@ -245,7 +247,8 @@ static void test_exec__other_threads__gone(void **state)
 	kit_start(&k, KEV_CODE_SYSCALL_CLOSE_X, 201, KIT_SHELL);
 	kit_send(&k);
 	slot = SLOT_OF(k, 201);
-	kit_exit(&k, KIT_SHELL, KIT_SHELL, 0); /* the kernel kills the old leader; the caller takes its number */
+	kit_exit(&k, KIT_SHELL, KIT_SHELL,
+		0); /* the kernel kills the old leader; the caller takes its number */
 	assert_true(st_thread_find(&k.core.threads, KIT_SHELL)->dead);
 	kit_exec(&k, KIT_SHELL, "id", "/usr/bin/id", 0);
 	assert_null(st_thread_find(&k.core.threads, 201));
@@ -313,11 +316,13 @@ static void test_ident__reused_pid__old_process_forgotten_first(void **state)
 	(void)state;
 	kit_close_fd(&k, KIT_SHELL, 0);
 	kit_forget_output(&k);
-	kit_start(&k, KEV_CODE_SYSCALL_CLOSE_X, KIT_SHELL, KIT_SHELL)->leader_start_ns = KIT_SHELL * 1000 + 1;
+	kit_start(&k, KEV_CODE_SYSCALL_CLOSE_X, KIT_SHELL, KIT_SHELL)->leader_start_ns =
+		KIT_SHELL * 1000 + 1;
 	kit_send(&k);
 	assert_int_equal(k.out[0].rec->ring.type, REC_FORGET);
 	assert_int_equal(kit_forgotten(&k), slot);
-	assert_string_equal(kit_proc_text(kit_proc(&k, KIT_SHELL), kit_proc(&k, KIT_SHELL)->comm), "headcomm");
+	assert_string_equal(
+		kit_proc_text(kit_proc(&k, KIT_SHELL), kit_proc(&k, KIT_SHELL)->comm), "headcomm");
 	assert_true(kit_event(&k)->ev->flags & EV_DOUBTFUL);
 }
 
@@ -345,7 +350,9 @@ static void test_ident__reused_by_fork__new_process(void **state)
 	kit_int(&k, 200 * 1000 + 5);
 	kit_send(&k);
 	assert_int_equal(st_thread_find(&k.core.threads, 200)->start_ns, 200005);
-	assert_string_equal(st_thread_text(&k.core.threads, st_thread_find(&k.core.threads, 200), ST_COMM).p, "second");
+	assert_string_equal(
+		st_thread_text(&k.core.threads, st_thread_find(&k.core.threads, 200), ST_COMM).p,
+		"second");
 }
 
 static void test_ident__unseen_thread_of_known_process__has_its_facts(void **state)
@@ -374,7 +381,8 @@ static void test_ident__nobody__no_slot_no_doubt(void **state)
 
 static void test_ident__unknown_thread_in_known_cgroup__in_that_container(void **state)
 {
-	static const char cgroups[] = "cpu=/docker/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	static const char cgroups[] =
+		"cpu=/docker/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 	const struct prec *p;
 
 	(void)state;
@@ -401,7 +409,8 @@ static void test_announce__lazily_once_and_after_changes(void **state)
 	kit_close_fd(&k, KIT_SHELL, 0);
 	assert_int_equal(kit_count(&k, REC_PROC), 2); /* init first, then the shell */
 	assert_int_equal(((const struct prec *)k.out[0].rec)->tid, 1);
-	assert_int_equal(((const struct prec *)k.out[1].rec)->parent_slot, ((const struct prec *)k.out[0].rec)->slot);
+	assert_int_equal(((const struct prec *)k.out[1].rec)->parent_slot,
+		((const struct prec *)k.out[0].rec)->slot);
 	kit_close_fd(&k, KIT_SHELL, 0);
 	assert_int_equal(kit_count(&k, REC_PROC), 2);
 	kit_start(&k, KEV_CODE_SYSCALL_CHDIR_X, KIT_SHELL, KIT_SHELL);
@@ -438,7 +447,8 @@ static void test_threads__full__longest_unseen_forgotten(void **state)
 	assert_null(st_thread_find(&small.core.threads, 11));
 	assert_non_null(st_thread_find(&small.core.threads, 10));
 	assert_int_equal(kit_count(&small, REC_FORGET), 1);
-	assert_int_equal(small.out[0].rec->ring.type, REC_FORGET); /* before the slot is used again */
+	assert_int_equal(
+		small.out[0].rec->ring.type, REC_FORGET); /* before the slot is used again */
 	for (uint32_t pid = 1000; pid < 3000; pid++) {
 		kit_fork(&small, pid - 1, pid, pid, 0);
 		kit_forget_output(&small);

@@ -12,7 +12,7 @@ static struct kit k;
 
 static int setup(void **state)
 {
-	static const uint8_t eth0[] = { 10, 0, 0, 1 }, lo[] = { 127, 0, 0, 1 };
+	static const uint8_t eth0[] = {10, 0, 0, 1}, lo[] = {127, 0, 0, 1};
 
 	(void)state;
 	kit_open_with_shell(&k, 0);
@@ -47,7 +47,7 @@ static size_t put4(uint8_t *to, uint32_t ip, uint16_t port)
 
 static void raw_tuple(uint32_t sip, uint16_t sport, uint32_t dip, uint16_t dport)
 {
-	uint8_t t[13] = { AF_INET };
+	uint8_t t[13] = {AF_INET};
 
 	put4(t + 1, sip, sport);
 	put4(t + 7, dip, dport);
@@ -56,7 +56,7 @@ static void raw_tuple(uint32_t sip, uint16_t sport, uint32_t dip, uint16_t dport
 
 static void raw_addr(uint32_t ip, uint16_t port)
 {
-	uint8_t a[7] = { AF_INET };
+	uint8_t a[7] = {AF_INET};
 
 	put4(a + 1, ip, port);
 	kit_raw(&k, a, sizeof(a));
@@ -77,7 +77,8 @@ static void do_socket(int64_t fd, int domain, int type, int proto)
 	assert_int_equal(kit_send(&k), 0);
 }
 
-static void do_connect(int64_t fd, int64_t res, uint32_t sip, uint16_t sport, uint32_t dip, uint16_t dport)
+static void do_connect(
+	int64_t fd, int64_t res, uint32_t sip, uint16_t sport, uint32_t dip, uint16_t dport)
 {
 	kit_start(&k, KEV_CODE_SOCKET_CONNECT_X, KIT_SHELL, KIT_SHELL);
 	kit_int(&k, res);
@@ -122,15 +123,15 @@ static void test_socket__each_domain__type_and_protocol(void **state)
 		int domain, type, proto;
 		uint8_t want_type, want_l4;
 	} rows[] = {
-		{ AF_INET, SOCK_STREAM, 0, EV_FD_IPV4, EV_L4_TCP },
-		{ AF_INET, SOCK_DGRAM, 0, EV_FD_IPV4, EV_L4_UDP },
-		{ AF_INET, SOCK_DGRAM, 17, EV_FD_IPV4, EV_L4_UDP },
-		{ AF_INET, SOCK_RAW, 1, EV_FD_IPV4, EV_L4_RAW },
-		{ AF_INET, SOCK_DGRAM, 1, EV_FD_IPV4, EV_L4_ICMP },
-		{ AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 6, EV_FD_IPV6, EV_L4_TCP },
-		{ AF_UNIX, SOCK_STREAM, 0, EV_FD_UNIX, EV_L4_UNKNOWN },
-		{ AF_NETLINK, SOCK_RAW, 0, EV_FD_NETLINK, EV_L4_UNKNOWN },
-		{ AF_PACKET, SOCK_RAW, 3, EV_FD_UNKNOWN, EV_L4_UNKNOWN },
+		{AF_INET, SOCK_STREAM, 0, EV_FD_IPV4, EV_L4_TCP},
+		{AF_INET, SOCK_DGRAM, 0, EV_FD_IPV4, EV_L4_UDP},
+		{AF_INET, SOCK_DGRAM, 17, EV_FD_IPV4, EV_L4_UDP},
+		{AF_INET, SOCK_RAW, 1, EV_FD_IPV4, EV_L4_RAW},
+		{AF_INET, SOCK_DGRAM, 1, EV_FD_IPV4, EV_L4_ICMP},
+		{AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 6, EV_FD_IPV6, EV_L4_TCP},
+		{AF_UNIX, SOCK_STREAM, 0, EV_FD_UNIX, EV_L4_UNKNOWN},
+		{AF_NETLINK, SOCK_RAW, 0, EV_FD_NETLINK, EV_L4_UNKNOWN},
+		{AF_PACKET, SOCK_RAW, 3, EV_FD_UNKNOWN, EV_L4_UNKNOWN},
 	};
 
 	(void)state;
@@ -155,7 +156,8 @@ static void test_connect__success__client(void **state)
 	fd = kit_event_fd(&k);
 	assert_string_equal(kit_fd_name(&k), "10.0.0.1:40000->8.8.8.8:443");
 	assert_int_equal(fd->role, EV_ROLE_CLIENT);
-	assert_int_equal(fd->flags, EV_FD_KNOWN | EV_FD_CONNECTED | EV_FD_NAME_CHANGED | EV_FD_CLIENT_LOCAL);
+	assert_int_equal(
+		fd->flags, EV_FD_KNOWN | EV_FD_CONNECTED | EV_FD_NAME_CHANGED | EV_FD_CLIENT_LOCAL);
 	assert_int_equal(fd->sport, 40000);
 	assert_int_equal(fd->dport, 443);
 	assert_int_equal(fd->sip[0], 10);
@@ -187,7 +189,8 @@ static void test_connect__unknown_descriptor__name_alone(void **state)
 
 static void test_connect__mapped_v6__ipv4(void **state)
 {
-	uint8_t t[37] = { AF_INET6, [11] = 0xff, 0xff, 127, 0, 0, 1, 0x10, 0x27, [29] = 0xff, 0xff, 127, 0, 0, 2, 80, 0 };
+	uint8_t t[37] = {AF_INET6, [11] = 0xff, 0xff, 127, 0, 0, 1, 0x10, 0x27, [29] = 0xff, 0xff,
+		127, 0, 0, 2, 80, 0};
 
 	(void)state;
 	do_socket(3, AF_INET6, SOCK_STREAM, 0);
@@ -198,12 +201,14 @@ static void test_connect__mapped_v6__ipv4(void **state)
 	kit_send(&k);
 	assert_int_equal(kit_event_fd(&k)->type, EV_FD_IPV4);
 	assert_string_equal(kit_fd_name(&k), "127.0.0.1:10000->127.0.0.2:80");
-	assert_int_equal(kit_event_fd(&k)->flags & (EV_FD_CLIENT_LOCAL | EV_FD_SERVER_LOCAL), EV_FD_CLIENT_LOCAL | EV_FD_SERVER_LOCAL);
+	assert_int_equal(kit_event_fd(&k)->flags & (EV_FD_CLIENT_LOCAL | EV_FD_SERVER_LOCAL),
+		EV_FD_CLIENT_LOCAL | EV_FD_SERVER_LOCAL);
 }
 
 static void test_connect__v6__no_brackets(void **state)
 {
-	uint8_t t[37] = { AF_INET6, [16] = 1, [17] = 0x39, 0xd4, [19] = 0x20, 0x01, 0x0d, 0xb8, [34] = 1, [35] = 0xbb, 0x01 };
+	uint8_t t[37] = {AF_INET6, [16] = 1, [17] = 0x39, 0xd4, [19] = 0x20, 0x01, 0x0d,
+		0xb8, [34] = 1, [35] = 0xbb, 0x01};
 
 	(void)state;
 	do_socket(3, AF_INET6, SOCK_STREAM, 0);
@@ -217,7 +222,7 @@ static void test_connect__v6__no_brackets(void **state)
 
 static void test_connect__unix__pointers_and_path(void **state)
 {
-	uint8_t t[64] = { AF_UNIX, 0xcd, 0xab, [9] = 0x34, 0x12 };
+	uint8_t t[64] = {AF_UNIX, 0xcd, 0xab, [9] = 0x34, 0x12};
 
 	(void)state;
 	memcpy(t + 17, "/run/docker.sock", 17);
@@ -298,7 +303,8 @@ static void test_sendto__udp__client_once(void **state)
 	(void)state;
 	do_socket(3, AF_INET, SOCK_DGRAM, 0);
 	do_sendto(3, 0, 5000, THEM, 53);
-	assert_string_equal(kit_fd_name(&k), "10.0.0.1:5000->8.8.8.8:53"); /* "any" became the interface's address */
+	assert_string_equal(kit_fd_name(&k),
+		"10.0.0.1:5000->8.8.8.8:53"); /* "any" became the interface's address */
 	assert_int_equal(kit_event_fd(&k)->role, EV_ROLE_CLIENT);
 	assert_true(kit_event_fd(&k)->flags & EV_FD_NAME_CHANGED);
 	do_sendto(3, 0, 5000, THEM, 53);
@@ -371,7 +377,7 @@ static void test_dup2__socket__stdin_is_the_socket(void **state)
 
 static void test_tuples__cut_or_strange__no_address(void **state)
 {
-	uint8_t bytes[40] = { 0 };
+	uint8_t bytes[40] = {0};
 
 	(void)state;
 	do_socket(3, AF_INET, SOCK_STREAM, 0);

@@ -80,9 +80,11 @@ static void test_new_user_namespace__every_capability(void **state)
 {
 	(void)state;
 	assert_int_equal(after(KEV_CODE_SYSCALL_UNSHARE_X, 2, 0, 0x10)->cap_effective, 2);
-	assert_int_equal(after(KEV_CODE_SYSCALL_UNSHARE_X, 2, 0, 0x100000)->cap_effective, ALL_CAPS);
+	assert_int_equal(
+		after(KEV_CODE_SYSCALL_UNSHARE_X, 2, 0, 0x100000)->cap_effective, ALL_CAPS);
 	after(KEV_CODE_SYSCALL_CAPSET_X, 4, 0, 0, 0, 0);
-	assert_int_equal(after(KEV_CODE_SYSCALL_SETNS_X, 3, 0, 3, 0x100000)->cap_permitted, ALL_CAPS);
+	assert_int_equal(
+		after(KEV_CODE_SYSCALL_SETNS_X, 3, 0, 3, 0x100000)->cap_permitted, ALL_CAPS);
 }
 
 static void test_task__snapshot__record(void **state)
@@ -91,7 +93,8 @@ static void test_task__snapshot__record(void **state)
 	const struct prec *p;
 
 	(void)state;
-	kit_task(&k, 50, 50, 1, "nginx", "/srv", cgroups, sizeof(cgroups) - 1); /* the last string lost its NUL */
+	kit_task(&k, 50, 50, 1, "nginx", "/srv", cgroups,
+		sizeof(cgroups) - 1); /* the last string lost its NUL */
 	kit_close_fd(&k, 50, 0);
 	p = kit_proc(&k, 50);
 	assert_string_equal(kit_proc_text(p, p->comm), "nginx");
@@ -129,7 +132,8 @@ static void test_task__older_than_an_event__ignored(void **state)
 	k.ts_ns = before;
 	kit_task(&k, KIT_SHELL, KIT_SHELL, 1, "bash", "/", NULL, 0);
 	kit_close_fd(&k, KIT_SHELL, 0);
-	assert_string_equal(kit_proc_text(kit_proc(&k, KIT_SHELL), kit_proc(&k, KIT_SHELL)->comm), "id");
+	assert_string_equal(
+		kit_proc_text(kit_proc(&k, KIT_SHELL), kit_proc(&k, KIT_SHELL)->comm), "id");
 }
 
 static void test_event__older_than_the_snapshot__does_not_undo_it(void **state)
@@ -139,7 +143,8 @@ static void test_event__older_than_the_snapshot__does_not_undo_it(void **state)
 	kit_task(&k, KIT_SHELL, KIT_SHELL, 1, "newer", "/new", NULL, 0);
 	k.ts_ns -= 1000000;
 	kit_exec(&k, KIT_SHELL, "older", "/usr/bin/older", 0);
-	assert_string_equal(kit_proc_text(kit_proc(&k, KIT_SHELL), kit_proc(&k, KIT_SHELL)->comm), "newer");
+	assert_string_equal(
+		kit_proc_text(kit_proc(&k, KIT_SHELL), kit_proc(&k, KIT_SHELL)->comm), "newer");
 }
 
 static void start_file(uint16_t code, int fd)
@@ -150,7 +155,7 @@ static void start_file(uint16_t code, int fd)
 
 static void test_task_file__each_kind__entry(void **state)
 {
-	static const uint8_t any[4], lo[4] = { 127, 0, 0, 1 };
+	static const uint8_t any[4], lo[4] = {127, 0, 0, 1};
 
 	(void)state;
 	start_file(KEV_CODE_ITER_TASK_FILE_REGULAR_E, 3);
@@ -190,9 +195,11 @@ static void test_task_file__each_kind__entry(void **state)
 		kit_raw(&k, lo, 4);
 		kit_int(&k, 5555);
 		assert_int_equal(kit_send_state(&k), 0);
-		assert_int_equal(kit_fd(&k, KIT_SHELL, 7)->role, port == 22 ? EV_ROLE_SERVER : EV_ROLE_CLIENT);
+		assert_int_equal(kit_fd(&k, KIT_SHELL, 7)->role,
+			port == 22 ? EV_ROLE_SERVER : EV_ROLE_CLIENT);
 		kit_close_fd(&k, KIT_SHELL, 7);
-		assert_string_equal(kit_fd_name(&k), port == 22 ? "127.0.0.1:5555->127.0.0.1:22" : "127.0.0.1:23->127.0.0.1:5555");
+		assert_string_equal(kit_fd_name(&k), port == 22 ? "127.0.0.1:5555->127.0.0.1:22"
+								: "127.0.0.1:23->127.0.0.1:5555");
 	}
 
 	start_file(KEV_CODE_ITER_TASK_FILE_ANON_INODE_E, 8);
@@ -251,7 +258,7 @@ static void test_useradded__passed_on_as_it_is(void **state)
 
 static void test_control_records__passed_on(void **state)
 {
-	static const uint16_t types[] = { REC_SNAP_BEGIN, REC_SNAP_END, REC_LOSS, REC_MARK, REC_END };
+	static const uint16_t types[] = {REC_SNAP_BEGIN, REC_SNAP_END, REC_LOSS, REC_MARK, REC_END};
 	union {
 		struct rec_head h;
 		struct rec_snap snap;
@@ -260,12 +267,12 @@ static void test_control_records__passed_on(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-		rec.h = (struct rec_head){ .ring = { .len = 48, .type = types[i] } };
+		rec.h = (struct rec_head){.ring = {.len = 48, .type = types[i]}};
 		assert_int_equal(st_core_apply(&k.core, &rec.h), 0);
 		assert_int_equal(k.out[i].rec->ring.type, types[i]);
 	}
 	assert_true(k.core.counters.ended);
-	rec.h = (struct rec_head){ .ring = { .len = 32, .type = REC_LOSS } };
+	rec.h = (struct rec_head){.ring = {.len = 32, .type = REC_LOSS}};
 	assert_int_equal(st_core_apply(&k.core, &rec.h), -EBADMSG);
 	rec.h.ring.type = 99;
 	assert_int_equal(st_core_apply(&k.core, &rec.h), -EBADMSG);

@@ -20,7 +20,7 @@ static void test_st_text_new__any_length__comes_back(void **state)
 	memset(bytes, 'x', sizeof(bytes));
 	assert_int_equal(st_texts_init(&p, 4u << 20), 0);
 	for (size_t n = 0; n < sizeof(bytes); n += 37) {
-		uint32_t text = st_text_new(&p, (struct span){ bytes, n });
+		uint32_t text = st_text_new(&p, (struct span){bytes, n});
 		struct span got = st_text_get(&p, text);
 
 		assert_int_equal(got.n, n < ST_TEXT_MAX ? n : ST_TEXT_MAX);
@@ -40,7 +40,7 @@ static void test_st_text_new__no_text__no_handle(void **state)
 
 	(void)state;
 	assert_int_equal(st_texts_init(&p, 0), 0);
-	assert_int_equal(st_text_new(&p, (struct span){ 0 }), 0);
+	assert_int_equal(st_text_new(&p, (struct span){0}), 0);
 	assert_null(st_text_get(&p, 0).p);
 	empty = st_text_new(&p, SPAN_LIT(""));
 	assert_true(empty != 0);
@@ -77,10 +77,11 @@ static void test_st_text_set__same_or_other__tells(void **state)
 	assert_int_equal(st_texts_init(&p, 0), 0);
 	assert_true(st_text_set(&p, &a, SPAN_LIT("/dir")));
 	assert_false(st_text_set(&p, &a, SPAN_LIT("/dir")));
-	assert_true(st_text_set(&p, &a, (struct span){ st_text_get(&p, a).p + 1, 3 })); /* from inside the old one */
+	assert_true(st_text_set(
+		&p, &a, (struct span){st_text_get(&p, a).p + 1, 3})); /* from inside the old one */
 	assert_string_equal(st_text_get(&p, a).p, "dir");
-	assert_true(st_text_set(&p, &a, (struct span){ 0 }));
-	assert_false(st_text_set(&p, &a, (struct span){ 0 }));
+	assert_true(st_text_set(&p, &a, (struct span){0}));
+	assert_false(st_text_set(&p, &a, (struct span){0}));
 	assert_int_equal(p.n_live, 0);
 	st_texts_done(&p);
 }
@@ -88,13 +89,13 @@ static void test_st_text_set__same_or_other__tells(void **state)
 static void test_st_text_new__pool_full__refused_counted_and_room_comes_back(void **state)
 {
 	static uint32_t texts[65536];
-	char bytes[5000] = { 'a' };
+	char bytes[5000] = {'a'};
 	struct st_texts p;
 	unsigned n = 0;
 
 	(void)state;
 	assert_int_equal(st_texts_init(&p, 1u << 20), 0);
-	while (n < 65536 && (texts[n] = st_text_new(&p, (struct span){ bytes, sizeof(bytes) })))
+	while (n < 65536 && (texts[n] = st_text_new(&p, (struct span){bytes, sizeof(bytes)})))
 		n++;
 	assert_in_range(n, 64, 65535);
 	assert_int_equal(p.n_refused, 1);

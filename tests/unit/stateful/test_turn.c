@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The stage with real rings in one process: order, waiting, shedding, the ledger, the end, a successor. */
+/* The stage with real rings in one process: order, waiting, shedding, the ledger, the end, a
+ * successor. */
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -41,16 +42,22 @@ struct bench {
 	bool saw_end[RINGS];
 };
 
-static const uint8_t run_id[16] = { 1 };
+static const uint8_t run_id[16] = {1};
 
 static void stage_start(struct bench *b)
 {
-	b->stage = (struct st_stage){ .progress = b->progress, .stats = &b->stats };
-	assert_int_equal(spsc_consumer_attach(&b->stage.in, b->raw_fds.data_ro, b->raw_fds.cursor_rw), 0);
+	b->stage = (struct st_stage){.progress = b->progress, .stats = &b->stats};
+	assert_int_equal(
+		spsc_consumer_attach(&b->stage.in, b->raw_fds.data_ro, b->raw_fds.cursor_rw), 0);
 	for (unsigned i = 0; i < RINGS; i++)
-		assert_int_equal(spsc_producer_attach(&b->stage.out.rings[i], b->event_fds[i].data_rw, b->event_fds[i].cursor_ro, -1), 0);
-	assert_int_equal(st_stage_init(&b->stage, &(struct st_config){ .events = b->events, .n_rings = RINGS, .threads_max = 256,
-									 .descriptors_max = 1024 }), 0);
+		assert_int_equal(spsc_producer_attach(&b->stage.out.rings[i],
+					 b->event_fds[i].data_rw, b->event_fds[i].cursor_ro, -1),
+			0);
+	assert_int_equal(st_stage_init(&b->stage, &(struct st_config){.events = b->events,
+							  .n_rings = RINGS,
+							  .threads_max = 256,
+							  .descriptors_max = 1024}),
+		0);
 }
 
 static int setup(void **state)
@@ -62,13 +69,21 @@ static int setup(void **state)
 		b->events[i].flags = IMG_EV_RULES;
 	b->events[KEV_IX_SYSCALL_CLOSE_X].flags = 0;
 	assert_int_equal(spsc_create("raw", 1u << 20, false, run_id, &b->raw_fds), 0);
-	assert_int_equal(spsc_producer_attach(&b->raw, b->raw_fds.data_rw, b->raw_fds.cursor_ro, -1), 0);
+	assert_int_equal(
+		spsc_producer_attach(&b->raw, b->raw_fds.data_rw, b->raw_fds.cursor_ro, -1), 0);
 	for (unsigned i = 0; i < RINGS; i++) {
-		assert_int_equal(spsc_create("event", RING_BYTES, false, run_id, &b->event_fds[i]), 0);
-		assert_int_equal(spsc_consumer_attach(&b->ev[i], b->event_fds[i].data_ro, b->event_fds[i].cursor_rw), 0);
+		assert_int_equal(
+			spsc_create("event", RING_BYTES, false, run_id, &b->event_fds[i]), 0);
+		assert_int_equal(spsc_consumer_attach(&b->ev[i], b->event_fds[i].data_ro,
+					 b->event_fds[i].cursor_rw),
+			0);
 	}
-	assert_int_equal(seg_create("progress", SEG_PROGRESS, sizeof(struct progress_tracker), run_id, &b->progress_rw, &b->progress_ro), 0);
-	assert_int_equal(seg_map(b->progress_rw, SEG_PROGRESS, PROT_READ | PROT_WRITE, &b->progress, &b->progress_size), 0);
+	assert_int_equal(seg_create("progress", SEG_PROGRESS, sizeof(struct progress_tracker),
+				 run_id, &b->progress_rw, &b->progress_ro),
+		0);
+	assert_int_equal(seg_map(b->progress_rw, SEG_PROGRESS, PROT_READ | PROT_WRITE, &b->progress,
+				 &b->progress_size),
+		0);
 	stage_start(b);
 	*state = b;
 	return 0;
@@ -119,14 +134,20 @@ static void put_event(struct bench *b, uint16_t code, uint32_t pid, uint8_t cls,
 		kev_build_text(&kb, SPAN_LIT("/some/file/that/goes/away"));
 	n = kev_build_finish(&kb);
 	assert_true(n > 0);
-	*rec = (struct rec_head){ .ring = { .len = (uint32_t)(sizeof(*rec) + (size_t)n), .type = REC_KEV, .flags = flags }, .seq = ++b->seq,
-				  .ts_ns = 1000000000000000000ULL + b->seq };
+	*rec = (struct rec_head){.ring = {.len = (uint32_t)(sizeof(*rec) + (size_t)n),
+					 .type = REC_KEV,
+					 .flags = flags},
+		.seq = ++b->seq,
+		.ts_ns = 1000000000000000000ULL + b->seq};
 	put_raw(b, rec);
 }
 
 static void put_end(struct bench *b)
 {
-	put_raw(b, &(struct rec_head){ .ring = { .len = sizeof(struct rec_head), .type = REC_END, .flags = REC_F_NO_SHED }, .seq = b->seq });
+	put_raw(b, &(struct rec_head){.ring = {.len = sizeof(struct rec_head),
+					      .type = REC_END,
+					      .flags = REC_F_NO_SHED},
+			   .seq = b->seq});
 }
 
 /* Read everything of ring i as an evaluator would. */
@@ -160,7 +181,8 @@ static void drain(struct bench *b, unsigned i)
 static void check_ledger(struct bench *b, uint64_t n)
 {
 	const struct progress_tracker *p = b->progress;
-	uint64_t lost = b->stats.loss[LOSS_TRACKER_EVENT_FULL] + b->stats.loss[LOSS_TRACKER_MALFORMED];
+	uint64_t lost =
+		b->stats.loss[LOSS_TRACKER_EVENT_FULL] + b->stats.loss[LOSS_TRACKER_MALFORMED];
 
 	assert_int_equal(p->applied, n);
 	assert_int_equal(p->judged_here + p->forwarded[0] + p->forwarded[1] + lost, n);
@@ -195,7 +217,8 @@ static void test_turn__slow_consumers__nothing_lost_nothing_twice(void **state)
 	int r;
 
 	for (i = 0; i < 20000; i++) {
-		put_event(b, i % 3 ? KEV_CODE_SYSCALL_UNLINK_2_X : KEV_CODE_SYSCALL_CLOSE_X, 10 + i % 50, 3, REC_F_NO_SHED);
+		put_event(b, i % 3 ? KEV_CODE_SYSCALL_UNLINK_2_X : KEV_CODE_SYSCALL_CLOSE_X,
+			10 + i % 50, 3, REC_F_NO_SHED);
 		if (i % 100 == 99) { /* births and deaths as well, so that state has to wait too */
 			put_event(b, KEV_CODE_PROCEXIT_1_E, 10 + i / 100 % 50, 1, REC_F_NO_SHED);
 		}
@@ -227,7 +250,8 @@ static void test_turn__slow_consumers__nothing_lost_nothing_twice(void **state)
 	assert_int_equal(p->ended, 1);
 	assert_int_equal(b->stats.loss[LOSS_TRACKER_EVENT_FULL], 0);
 	assert_int_equal(b->n_state[0], b->n_state[1]);
-	assert_int_equal(b->state_hash[0], b->state_hash[1]); /* the same records with the same order */
+	assert_int_equal(
+		b->state_hash[0], b->state_hash[1]); /* the same records with the same order */
 	assert_int_equal(p->upto, b->last_ord[0] + 1);
 	check_ledger(b, b->seq);
 	assert_int_equal(st_stage_turn(&b->stage), -ENODATA);
@@ -251,7 +275,7 @@ static void test_turn__full_ring__shed_by_class(void **state)
 {
 	struct bench *b = *state;
 	uint32_t pid = pid_of_ring(b);
-	uint64_t used_by_class[4] = { 0 };
+	uint64_t used_by_class[4] = {0};
 
 	for (uint8_t cls = 3; cls >= 1; cls--) {
 		for (unsigned i = 0; i < 2000; i++) {
@@ -272,7 +296,7 @@ static void test_turn__full_ring__shed_by_class(void **state)
 static void test_turn__malformed__named_and_passed_over(void **state)
 {
 	struct bench *b = *state;
-	struct rec_head bad = { .ring = { .len = sizeof(bad), .type = REC_KEV }, .seq = 1 };
+	struct rec_head bad = {.ring = {.len = sizeof(bad), .type = REC_KEV}, .seq = 1};
 
 	put_raw(b, &bad);
 	bad.ring.len = 8;
