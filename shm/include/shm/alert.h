@@ -84,5 +84,5 @@ struct alert *alert_head(struct alert_builder *b);
 void alert_add_tag(struct alert_builder *b, struct span tag);
 void alert_add_field(struct alert_builder *b, struct span key, enum alert_value_type type, uint64_t num, struct span str);
 struct rec_str alert_add_text(struct alert_builder *b, struct span s);
-/* Sorts fields and tags, writes their tables. Returns the length or -EMSGSIZE. */
+/* Writes the tables of fields and tags, which adding kept sorted; a key or tag that was added twice stands once, as at first. Returns the length or -EMSGSIZE. */
 int alert_finish(struct alert_builder *b);

@@ -20,7 +20,7 @@
 
 #define EV_NO_PARAM 0xffff
 
-/* Attachments: what the parameters name. At most one of a (kind, index). */
+/* Attachments: what the parameters name. At most one of a (kind, index). Kinds about the whole event or process (FDTYPES, FDCOUNT, DELTA) have index 0. */
 enum ev_att_kind {
 	EV_ATT_FD = 1, /* struct ev_fd. index EV_NO_PARAM: the fd the event is about (fd.*); else the parameter of that index, when it is another descriptor */
 	EV_ATT_PATH, /* text: absolute normalised path of parameter `index` (relative ones; by cwd or dirfd; `<UNKNOWN>` prefix if the dirfd is unknown) */
