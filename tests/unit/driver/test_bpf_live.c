@@ -3,6 +3,7 @@
 
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -15,6 +16,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -597,6 +599,115 @@ static void test_exec__from_memfd__is_marked(void **state)
 	close(fd);
 }
 
+/* In a child with its own mounts: a file of the lower and one of the upper layer of an overlay, then exec of `name`. */
+static void exec_on_overlay(const char *name)
+{
+	char *argv[] = { (char *)"layered", NULL }, *env[] = { NULL };
+	int fd;
+
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || mount("t", dir, "tmpfs", 0, NULL) < 0 || chdir(dir) < 0 ||
+	    mkdir("l", 0755) < 0 || mkdir("u", 0755) < 0 || mkdir("w", 0755) < 0 || mkdir("m", 0755) < 0)
+		_exit(77);
+	fd = open("l/low", O_CREAT | O_WRONLY | O_CLOEXEC, 0755);
+	copy_program(fd);
+	close(fd);
+	if (mount("o", "m", "overlay", 0, "lowerdir=l,upperdir=u,workdir=w") < 0)
+		_exit(77);
+	fd = open("m/up", O_CREAT | O_WRONLY | O_CLOEXEC, 0755);
+	copy_program(fd);
+	close(fd);
+	execve(name, argv, env);
+	_exit(127);
+}
+
+static void expect_layer(const char *name, uint32_t layer)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		exec_on_overlay(name);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WEXITSTATUS(status) == 77) {
+		print_message("no overlay file system here\n");
+		return;
+	}
+	assert_int_equal(status, 0);
+	assert_true(expect_of(KEV_CODE_SYSCALL_EXECVE_19_X, (uint32_t)pid, NULL));
+	assert_int_equal(uint_of("flags") & 0xa, layer);
+	assert_true(span_ends_with(text_of("trusted_exepath"), span_str(name)));
+	assert_true(span_starts_with(text_of("cwd"), span_str(dir)));
+}
+
+static void test_exec__on_overlay__layers_are_told(void **state)
+{
+	(void)state;
+	expect_layer("m/low", 0x8);
+	expect_layer("m/up", 0x2);
+}
+
+static void test_open__in_chroot__compared_inside_of_it(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0) {
+		if (chroot("/etc") < 0)
+			_exit(1);
+		(void)open("/passwd", O_RDONLY);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(expect_of(KEV_CODE_SYSCALL_CHROOT_X, (uint32_t)pid, NULL));
+	assert_text(text_of("path"), "/etc");
+	assert_true(expect_of(KEV_CODE_SYSCALL_OPENAT_2_X, (uint32_t)pid, NULL));
+	assert_true(int_of("fd") >= 0);
+	assert_text(text_of("name"), "/passwd");
+	assert_null(kev_extra(&kept_kev, KEV_X_REALPATH).p);
+}
+
+/* Two busy processes on two CPUs: what comes is in order of time. */
+static void test_next__events_of_two_cpus__are_in_order(void **state)
+{
+	uint64_t last = 0, late = 0, n = 0, until;
+	struct drv_record rec;
+	pid_t pid[2];
+	int status;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		pid[i] = fork();
+		if (pid[i] == 0) {
+			cpu_set_t set;
+
+			CPU_ZERO(&set);
+			CPU_SET(i % (unsigned)sysconf(_SC_NPROCESSORS_ONLN), &set);
+			(void)sched_setaffinity(0, sizeof(set), &set);
+			for (unsigned k = 0; k < 20000; k++)
+				(void)close(-1);
+			_exit(0);
+		}
+	}
+	until = clock_mono_ns() + NS_PER_S / 2;
+	while (clock_mono_ns() < until) {
+		int r = source->ops->next(source, &rec);
+
+		assert_true(r >= 0);
+		if (r == 0) {
+			source->ops->commit(source);
+			continue;
+		}
+		late += rec.epoch_ns < last;
+		last = MAX(last, rec.epoch_ns);
+		n++;
+	}
+	assert_int_equal(waitpid(pid[0], &status, 0), pid[0]);
+	assert_int_equal(waitpid(pid[1], &status, 0), pid[1]);
+	assert_true(n > 20000);
+	assert_int_equal(late, 0);
+}
+
 static bool is_child_side(const struct kev *k)
 {
 	return kev_param_i64(k, 0) == 0;
@@ -927,6 +1038,9 @@ int main(void)
 		cmocka_unit_test(test_exec__true_with_arguments__has_everything),
 		cmocka_unit_test(test_exec__missing_file__fails_with_arguments),
 		cmocka_unit_test(test_exec__from_memfd__is_marked),
+		cmocka_unit_test(test_exec__on_overlay__layers_are_told),
+		cmocka_unit_test(test_open__in_chroot__compared_inside_of_it),
+		cmocka_unit_test(test_next__events_of_two_cpus__are_in_order),
 		cmocka_unit_test(test_clone__both_sides__are_reported),
 		cmocka_unit_test(test_process__ptrace_kill_setsid_prctl__as_called),
 		cmocka_unit_test(test_io_uring__openat_through_symlink__is_the_call),
