@@ -239,9 +239,9 @@ static void racing_producer(void)
 		n_taken += r == 1;
 		n_refused += r < 0;
 		/* A real consumer reports the fault and ends; here the next case begins. */
-		if (r < 0)
-			c.pos = c.head_seen;
-		if (r <= 0)
+		if (r < 0 && c.pos != c.head_seen)
+			c.pos += 8;
+		else if (r <= 0)
 			(void)sched_yield();
 		spsc_consumer_commit(&c);
 	}
