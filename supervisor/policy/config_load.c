@@ -12,6 +12,8 @@
 #include "config_priv.h"
 #include "config_value.h"
 
+#define CONFIG_FILE_MAX (1u << 20) /* a whole falco.yaml with its comments has 80 KiB */
+
 static int compare_texts(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -70,6 +72,11 @@ static int add_file(struct config_run *c, const char *path, const struct cfg_pla
 		return -EINVAL;
 	}
 	c->has_file = true;
+	if (n > CONFIG_FILE_MAX) {
+		cfg_error(c->diag, at, NULL, "configuration file '%s' is larger than %u bytes",
+			path, CONFIG_FILE_MAX);
+		return -EINVAL;
+	}
 	root = cfg_parse_yaml(c->arena, c->diag, path, text, n, false);
 	if (!root)
 		return -EINVAL;

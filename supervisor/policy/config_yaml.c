@@ -21,23 +21,41 @@ struct yaml_reader {
 	size_t n;
 	bool is_option;
 	bool has_failed;
+	const char *line_start, *line_text; /* of line line_number (from 0); NULL: none yet */
+	size_t line_number;
 };
 
-static const char *source_line(const struct yaml_reader *y, const char *from)
+/* The text of a line of the file. Places come nearly in order and many on one line, so the last one
+ * is remembered: reading stays linear, and a line is kept once however many nodes stand on it. */
+static const char *source_line(struct yaml_reader *y, size_t number)
 {
-	const char *end = memchr(from, '\n', (size_t)(y->text + y->n - from));
-	size_t len = (size_t)((end ? end : y->text + y->n) - from);
+	const char *end, *limit = y->text + y->n;
+	size_t len;
 
-	if (len && from[len - 1] == '\r')
+	if (y->line_text && number == y->line_number)
+		return y->line_text;
+	if (!y->line_start || number < y->line_number) {
+		y->line_start = y->text;
+		y->line_number = 0;
+	}
+	for (; y->line_number < number; y->line_number++) {
+		end = memchr(y->line_start, '\n', (size_t)(limit - y->line_start));
+		if (!end)
+			break; /* the end of the file */
+		y->line_start = end + 1;
+	}
+	end = memchr(y->line_start, '\n', (size_t)(limit - y->line_start));
+	len = (size_t)((end ? end : limit) - y->line_start);
+	if (len && y->line_start[len - 1] == '\r')
 		len--;
-	return arena_strndup(y->arena, from, len);
+	y->line_text = arena_strndup(y->arena, y->line_start, len);
+	return y->line_text;
 }
 
 static struct cfg_place place_at(
 	struct yaml_reader *y, const yaml_mark_t *from, const yaml_mark_t *to)
 {
 	struct cfg_place at = {.pos = {.file = y->file}};
-	const char *line = y->text;
 
 	if (y->is_option)
 		return at;
@@ -45,11 +63,7 @@ static struct cfg_place place_at(
 	at.pos.column = (unsigned)from->column + 1;
 	if (to && to->line == from->line && to->column > from->column)
 		at.pos.length = (unsigned)(to->column - from->column);
-	for (size_t i = 0; i < from->line && line; i++) {
-		line = memchr(line, '\n', (size_t)(y->text + y->n - line));
-		line = line ? line + 1 : NULL;
-	}
-	at.line = line ? source_line(y, line) : NULL;
+	at.line = source_line(y, from->line);
 	return at;
 }
 
