@@ -71,6 +71,7 @@ static int open_source(struct stage *s, struct collector *c, const struct spsc_s
 	const struct settings *set = s->settings;
 	struct drv_synthetic_config syn = {
 		.seed = set->synthetic_seed, .n_events = set->synthetic_events, .n_procs = set->synthetic_procs, .rate = set->synthetic_rate,
+		.n_unthrottled = slot ? slot->cpu_pos[0] : 0,
 	};
 
 	switch (set->engine) {

@@ -45,7 +45,8 @@ struct syn_source {
 	struct syn_proc child;
 	int child_container;
 	uint32_t child_tty;
-	uint64_t started_ns; /* CLOCK_MONOTONIC of the first event; 0: none yet */
+	uint64_t started_ns; /* CLOCK_MONOTONIC of the first throttled event; 0: none yet */
+	uint64_t events_before; /* handed over until then */
 	unsigned n_procs;
 	struct syn_proc *procs; /* n_procs, the lasting ones of syn_base first */
 	uint64_t buf[KEV_SIZE_MAX / sizeof(uint64_t)];
@@ -237,13 +238,15 @@ static int next_event(struct syn_source *s)
 
 static bool is_throttled(struct syn_source *s)
 {
-	if (s->config.rate == 0)
+	if (s->config.rate == 0 || s->n_records < s->config.n_unthrottled)
 		return false;
 	uint64_t now = clock_mono_ns();
-	if (s->started_ns == 0)
+	if (s->started_ns == 0) {
 		s->started_ns = now;
+		s->events_before = s->n_events;
+	}
 	double due = (double)(now - s->started_ns) * s->config.rate / (double)NS_PER_S;
-	return (double)s->n_events > due;
+	return (double)(s->n_events - s->events_before) > due;
 }
 
 static int syn_next(struct drv_source *base, struct drv_record *ret_rec)

@@ -51,6 +51,7 @@ struct drv_synthetic_config {
 	uint64_t n_events;
 	uint32_t n_procs; /* 1..4096 */
 	uint32_t rate;
+	uint64_t n_unthrottled; /* so many records (state included) at once, whatever the rate: a restarted collector passes over them */
 };
 int drv_synthetic_open(const struct drv_synthetic_config *c, struct drv_source **ret_source);
 

@@ -126,6 +126,21 @@ static void test_synthetic__rate__throttles(void **state)
 	drv_source_close(s);
 }
 
+static void test_synthetic__records_of_a_former_run__are_not_throttled(void **state)
+{
+	struct drv_synthetic_config c = { .seed = 1, .n_procs = 1, .rate = 1, .n_unthrottled = 5000 };
+	struct drv_source *s = NULL;
+	struct drv_record rec;
+	unsigned n = 0;
+
+	(void)state;
+	assert_int_equal(drv_synthetic_open(&c, &s), 0);
+	while (s->ops->next(s, &rec) == 1)
+		n++;
+	assert_in_range(n, 5000, 5002);
+	drv_source_close(s);
+}
+
 static void test_synthetic_open__processes_out_of_range__refused(void **state)
 {
 	struct drv_source *s = NULL;
@@ -144,6 +159,7 @@ int main(void)
 		cmocka_unit_test(test_synthetic__attacks__are_about_one_in_two_hundred),
 		cmocka_unit_test(test_synthetic__same_seed__same_bytes),
 		cmocka_unit_test(test_synthetic__rate__throttles),
+		cmocka_unit_test(test_synthetic__records_of_a_former_run__are_not_throttled),
 		cmocka_unit_test(test_synthetic_open__processes_out_of_range__refused),
 	};
 
