@@ -250,7 +250,16 @@ void evl_param_plain(struct evl *e, unsigned i, struct evl_text *t)
 		evl_text_ip(t, 6, (const uint8_t *)s.p);
 		break;
 	case KEV_T_PORT:
-		evl_text_u64(t, evl_param_u64(e, i));
+	case KEV_T_FLAGS8:
+	case KEV_T_FLAGS16:
+	case KEV_T_FLAGS32:
+	case KEV_T_ENUM8:
+	case KEV_T_ENUM16:
+	case KEV_T_ENUM32:
+		evl_text_u64(t, evl_param_u64(e, i)); /* decimal, whatever their base */
+		break;
+	case KEV_T_ERRNO:
+		evl_text_i64(t, evl_param_i64(e, i));
 		break;
 	case KEV_T_UID:
 	case KEV_T_GID:
@@ -283,13 +292,17 @@ static void add_flags(const struct kev_flag *f, uint64_t v, struct evl_text *t)
 	}
 }
 
+/* Every name of the value: some have two (AF_LOCAL|AF_UNIX). */
 static void add_enum(const struct kev_flag *f, uint64_t v, struct evl_text *t)
 {
+	size_t from = t->n;
+
 	for (; f && f->name; f++) {
-		if (f->value == v) {
-			evl_text_str(t, f->name);
-			return;
-		}
+		if (f->value != v)
+			continue;
+		if (t->n > from)
+			evl_text_char(t, '|');
+		evl_text_str(t, f->name);
 	}
 }
 
@@ -361,6 +374,7 @@ static void add_known(struct evl_text *t, const char *name)
 void evl_param_resolved(struct evl *e, unsigned i, struct evl_text *t)
 {
 	const struct kev_param_info *pi = &e->view->info->params[i];
+	struct span async;
 	uint64_t v;
 	int64_t sv;
 
@@ -401,7 +415,7 @@ void evl_param_resolved(struct evl *e, unsigned i, struct evl_text *t)
 		add_enum(pi->flags, v, t);
 		break;
 	case KEV_T_SYSCALLID:
-		add_known(t, kev_syscall_str((unsigned)v));
+		add_known(t, e->view->ev->type == KEV_CODE_GENERIC_X ? evl_event_name(e, &async) : kev_syscall_str((unsigned)v));
 		break;
 	case KEV_T_SIGTYPE:
 		add_known(t, kev_signal_str((unsigned)v));

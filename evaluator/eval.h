@@ -31,6 +31,7 @@ struct evl_value {
 	uint8_t type; /* enum evl_type */
 	uint8_t family; /* 4 or 6 */
 	bool is_net;
+	bool is_hex; /* evt.rawarg: an integer that prints so */
 	uint32_t n;
 	union {
 		int64_t i;

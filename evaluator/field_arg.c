@@ -58,6 +58,7 @@ static void get_rawarg(struct evl *e, const struct evl_field_arg *a, struct evl_
 	case KEV_T_PID32:
 	case KEV_T_ERRNO:
 		evl_set_i64(ret_v, evl_param_i64(e, (unsigned)i));
+		ret_v->is_hex = e->view->info->params[i].base == KEV_HEX;
 		break;
 	case KEV_T_IPV4ADDR:
 	case KEV_T_IPV6ADDR:
@@ -66,11 +67,12 @@ static void get_rawarg(struct evl *e, const struct evl_field_arg *a, struct evl_
 		break;
 	default:
 		evl_set_u64(ret_v, evl_param_u64(e, (unsigned)i));
+		ret_v->is_hex = e->view->info->params[i].base == KEV_HEX;
 		break;
 	}
 }
 
-/* "name=plain(resolved) " for each; nothing for generic system calls. */
+/* "name=plain(resolved)" for each, blanks between; nothing for generic system calls. */
 static void get_args(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
 	unsigned n = MIN(e->view->info->n_params, e->view->ev->n_params);
@@ -80,6 +82,8 @@ static void get_args(struct evl *e, const struct evl_field_arg *a, struct evl_va
 	for (unsigned i = 0; i < n && e->view->ev->type != KEV_CODE_GENERIC_X; i++) {
 		size_t at;
 
+		if (i > 0)
+			evl_text_char(&t, ' ');
 		evl_text_str(&t, e->view->info->params[i].name);
 		evl_text_char(&t, '=');
 		evl_param_plain(e, i, &t);
@@ -90,7 +94,6 @@ static void get_args(struct evl *e, const struct evl_field_arg *a, struct evl_va
 			t.n = at;
 		else
 			evl_text_char(&t, ')');
-		evl_text_char(&t, ' ');
 	}
 	evl_set_str(ret_v, evl_scratch_close(&e->scratch, &t));
 }

@@ -61,10 +61,9 @@ enum { DIR_SYMBOL, DIR_EXIT };
 
 static void get_dir(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
-	(void)e;
 	if (a->variant == DIR_SYMBOL)
 		evl_set_str(ret_v, SPAN_LIT("<"));
-	else
+	else if (e->view->info->dir == KEV_EXIT)
 		evl_set_u64(ret_v, 1);
 }
 
@@ -235,9 +234,10 @@ static void get_buffer(struct evl *e, const struct evl_field_arg *a, struct evl_
 static void get_buflen(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
 	uint16_t want = (uint16_t)(a->variant & (KEV_READS | KEV_WRITES));
+	bool is_io = e->view->info->cat == KEV_CAT_IO_READ || e->view->info->cat == KEV_CAT_IO_WRITE;
 	int64_t res;
 
-	if (!evl_has_res(e, &res) || res < 0 || !(e->view->info->flags & want))
+	if (!evl_has_res(e, &res) || res < 0 || !is_io || !evl_fd_known(e) || !(e->view->info->flags & want))
 		return;
 	if ((a->variant & BUF_FILE) && strcmp(category(e), "file") != 0)
 		return;

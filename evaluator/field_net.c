@@ -61,8 +61,14 @@ static void get_port(struct evl *e, const struct evl_field_arg *a, struct evl_va
 /* The port as text: services are not named, as in Falco. */
 static void get_proto(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
+	const struct ev_fd *fd = evl_fd_known(e);
 	struct evl_text t;
 
+	/* the reference has the empty text for these */
+	if (fd && ((is_bound(fd) && (a->variant == CLIENT || a->variant == SERVER)) || (fd->type == EV_FD_UNIX && a->variant == CLIENT))) {
+		evl_set_str(ret_v, SPAN_LIT(""));
+		return;
+	}
 	get_port(e, a, ret_v);
 	if (ret_v->type != EVL_U64)
 		return;

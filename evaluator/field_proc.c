@@ -84,10 +84,10 @@ static void set_known(struct evl_value *v, int64_t n)
 		evl_set_i64(v, n);
 }
 
-static void set_difference(struct evl_value *v, uint64_t a, uint64_t b)
+static void set_duration(struct evl_value *v, uint64_t now, uint64_t from)
 {
-	if (a && b && a > b)
-		evl_set_u64(v, a - b);
+	if (from && now >= from)
+		evl_set_u64(v, now - from);
 }
 
 static uint64_t len_args(const struct prec *p)
@@ -112,7 +112,7 @@ static void get_number(struct evl *e, const struct evl_field_arg *a, struct evl_
 	case SID: evl_set_i64(ret_v, p->sid); break;
 	case VPGID: evl_set_i64(ret_v, p->vpgid); break;
 	case PGID: evl_set_i64(ret_v, p->pgid); break;
-	case DURATION: set_difference(ret_v, now, p->clone_ts_ns); break;
+	case DURATION: set_duration(ret_v, now, p->clone_ts_ns); break;
 	case PID_TS: set_nonzero(ret_v, p->clone_ts_ns); break;
 	case EXE_INO:
 		if (p->exe_ino)
@@ -120,8 +120,14 @@ static void get_number(struct evl *e, const struct evl_field_arg *a, struct evl_
 		break;
 	case EXE_CTIME: set_nonzero(ret_v, p->exe_ctime_ns); break;
 	case EXE_MTIME: set_nonzero(ret_v, p->exe_mtime_ns); break;
-	case CTIME_PROC: set_difference(ret_v, p->clone_ts_ns, p->exe_ctime_ns); break;
-	case CTIME_PIDNS: set_difference(ret_v, p->exe_ctime_ns, p->pidns_start_ns); break;
+	case CTIME_PROC:
+		if (p->clone_ts_ns && p->exe_ctime_ns) /* a file changed later wraps around, as in the reference */
+			set_nonzero(ret_v, p->clone_ts_ns - p->exe_ctime_ns);
+		break;
+	case CTIME_PIDNS:
+		if (p->pidns_start_ns && p->exe_ctime_ns > p->pidns_start_ns)
+			evl_set_u64(ret_v, p->exe_ctime_ns - p->pidns_start_ns);
+		break;
 	case PIDNS_TS: set_nonzero(ret_v, p->pidns_start_ns); break;
 	case FD_LIMIT: set_known(ret_v, e->leader->fd_limit); break;
 	case VM_SIZE: evl_set_u64(ret_v, p->vm_size_kb); break;
@@ -144,6 +150,14 @@ static void get_tid(struct evl *e, const struct evl_field_arg *a, struct evl_val
 {
 	(void)a;
 	evl_set_i64(ret_v, e->view->ev->tid);
+}
+
+/* Scheduler events are not captured: no slot was ever seen. */
+static void get_exectime(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
+{
+	(void)a;
+	if (e->thread)
+		evl_set_u64(ret_v, 0);
 }
 
 static void get_nametid(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
@@ -340,6 +354,8 @@ const struct evl_field_row evl_fields_proc[] = {
 	{ FIELD_ID_THREAD_ISMAIN, IS_MAIN, get_bool },
 	{ FIELD_ID_THREAD_VTID, VTID, get_number },
 	{ FIELD_ID_THREAD_NAMETID, 0, get_nametid },
+	{ FIELD_ID_THREAD_EXECTIME, 0, get_exectime },
+	{ FIELD_ID_THREAD_TOTEXECTIME, 0, get_exectime },
 	{ FIELD_ID_THREAD_CGROUPS, 0, get_cgroups },
 	{ FIELD_ID_THREAD_CGROUP, 0, get_cgroup },
 	{ FIELD_ID_PROC_NTHREADS, N_THREADS, get_number },

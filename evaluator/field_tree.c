@@ -234,7 +234,7 @@ static void get_parent(struct evl *e, const struct evl_field_arg *a, struct evl_
 		evl_set_i64(ret_v, p->pid);
 	else if (a->variant == PARENT_VPID && p->vpid != -1)
 		evl_set_i64(ret_v, p->vpid);
-	else if (a->variant == PARENT_TS && p->clone_ts_ns)
+	else if (a->variant == PARENT_TS)
 		evl_set_u64(ret_v, p->clone_ts_ns);
 	else if (a->variant == PARENT_DURATION && p->clone_ts_ns && now >= p->clone_ts_ns)
 		evl_set_u64(ret_v, now - p->clone_ts_ns);

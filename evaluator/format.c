@@ -6,7 +6,7 @@
 
 static void add_u64(const struct evl_value *v, enum field_print print, struct evl_text *t)
 {
-	if (print == FP_HEX)
+	if (print == FP_HEX || v->is_hex)
 		evl_textf(t, "%" PRIX64, v->u);
 	else if (print == FP_PAD9)
 		evl_textf(t, "%09" PRIu64, v->u);

@@ -95,7 +95,7 @@ static void add_value(struct raise *r, struct span key, const struct evl_value *
 		return;
 	case EVL_I64:
 	case EVL_U64:
-		if (!prints_as_text(x)) {
+		if (!prints_as_text(x) && !v->is_hex) {
 			alert_add_field(&r->b, key, v->type == EVL_I64 ? ALERT_I64 : ALERT_U64, v->u, (struct span){ 0 });
 			return;
 		}

@@ -34,7 +34,7 @@ static void test_arg__integers__plain_and_resolved(void **state)
 		{ KEV_CODE_SYSCALL_OPENAT_2_X, "flags", 0, "O_NONE" },
 		{ KEV_CODE_SYSCALL_OPENAT_2_X, "flags", 3, "O_RDWR" },
 		{ KEV_CODE_SYSCALL_OPENAT_2_X, "flags", 0x100 | 4 | 2, "O_TRUNC|O_CREAT|O_WRONLY" },
-		{ KEV_CODE_SYSCALL_OPENAT_2_X, "flags", 0x40000000, "40000000" },
+		{ KEV_CODE_SYSCALL_OPENAT_2_X, "flags", 0x40000000, "1073741824" },
 		{ KEV_CODE_SYSCALL_OPENAT_2_X, "mode", 0644, "0644" },
 		{ KEV_CODE_SYSCALL_OPENAT_2_X, "dirfd", -100, "AT_FDCWD" },
 		{ KEV_CODE_SYSCALL_OPENAT_2_X, "dirfd", 77, "77" },
@@ -49,6 +49,8 @@ static void test_arg__integers__plain_and_resolved(void **state)
 		{ KEV_CODE_SYSCALL_KILL_X, "pid", 4, "4" },
 		{ KEV_CODE_SOCKET_SOCKET_X, "domain", 2, "AF_INET" },
 		{ KEV_CODE_SOCKET_SOCKET_X, "domain", 99, "99" },
+		{ KEV_CODE_SOCKET_SOCKET_X, "domain", 1, "AF_LOCAL|AF_UNIX" },
+		{ KEV_CODE_SYSCALL_MMAP_X, "res", 139926412484608, "139926412484608" },
 		{ KEV_CODE_SYSCALL_PTRACE_X, "request", 11, "PTRACE_ATTACH" },
 		{ KEV_CODE_SYSCALL_SETUID_X, "uid", 1000, "alice" },
 		{ KEV_CODE_SYSCALL_SETUID_X, "uid", 0, "root" },
@@ -106,8 +108,13 @@ static void test_arg__descriptors__type_and_name(void **state)
 	assert_field(b, "evt.arg.res", "<f>/x");
 	assert_field(b, "evt.arg.newfd", "<f>/x");
 	assert_field(b, "evt.arg.oldfd", "<4u>1.1.1.1:1->2.2.2.2:2");
-	assert_field(b, "evt.args", "res=4(<f>/x) oldfd=5(<4u>1.1.1.1:1->2.2.2.2:2) newfd=4(<f>/x) ");
+	assert_field(b, "evt.args", "res=4(<f>/x) oldfd=5(<4u>1.1.1.1:1->2.2.2.2:2) newfd=4(<f>/x)");
 	assert_field(b, "evt.rawarg.oldfd", "5");
+	bench_event(b, KEV_CODE_SYSCALL_OPENAT_2_X, 3);
+	bench_param_int(b, "flags", 0x1001);
+	bench_event_end(b);
+	assert_field(b, "evt.rawarg.flags", "1001");
+	assert_field(b, "evt.args", "fd=<NA> dirfd=<NA> name=<NA> flags=4097(O_RDONLY|O_CLOEXEC) mode=<NA> dev=<NA> ino=<NA>");
 }
 
 static void test_arg__absent__by_type(void **state)
@@ -116,7 +123,7 @@ static void test_arg__absent__by_type(void **state)
 
 	bench_event(b, KEV_CODE_SOCKET_CONNECT_X, 3);
 	bench_event_end(b);
-	assert_field(b, "evt.args", "res=<NA> tuple=NULL fd=<NA> addr=NULL ");
+	assert_field(b, "evt.args", "res=<NA> tuple=NULL fd=<NA> addr=NULL");
 	assert_field(b, "evt.rawarg.res", "<NA>");
 }
 
@@ -147,11 +154,13 @@ static void test_arg__addresses__text(void **state)
 
 static void test_arg__bytes__printable(void **state)
 {
+	struct ev_fd fd = { .num = 4, .type = EV_FD_FILE, .flags = EV_FD_KNOWN };
 	struct bench *b = *state;
 
 	bench_event(b, KEV_CODE_SYSCALL_WRITE_X, 3);
 	bench_res(b, 5);
 	bench_param_raw(b, "data", "a\0b\n\xff", 5);
+	bench_att_fd(b, EV_ATT_FD, -1, &fd, "/x");
 	bench_event_end(b);
 	assert_field(b, "evt.arg.data", "a.b..");
 	assert_field(b, "evt.buffer", "a.b..");

@@ -278,6 +278,7 @@ static void test_net__bound_socket__server_end_alone(void **state)
 	assert_field(b, "fd.sport", "80");
 	assert_field(b, "fd.cip", "<NA>");
 	assert_field(b, "fd.lip", "<NA>");
+	assert_field(b, "fd.sproto", "");
 	assert_field(b, "fd.is_server", "true");
 	assert_field(b, "fd.type", "ipv6");
 }
