@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Falco's command line as far as this version has it, and saker's verbs. Input: the person who starts us, trusted.
- * Unknown words get one line with the nearest known one; Falco's removed options say what replaced them. */
+/* Falco's command line as far as this version has it, and saker's verbs. Input: the person who
+ * starts us, trusted. Unknown words get one line with the nearest known one; Falco's removed
+ * options say what replaced them. */
 #include "args.h"
 
 #include <errno.h>
@@ -15,26 +16,47 @@
 #define VERB_BIT(v) (1U << (v))
 #define ALL_VERBS (VERB_BIT(VERB_RUN) | VERB_BIT(VERB_STATUS) | VERB_BIT(VERB_TEST_ALERT))
 
-enum option_id { OPT_CONFIG, OPT_RULES, OPT_OPTION, OPT_SECONDS, OPT_UNBUFFERED, OPT_VERBOSE, OPT_PLAN, OPT_VERSION, OPT_HELP, OPT_JSON, OPT_WATCH };
+enum option_id {
+	OPT_CONFIG,
+	OPT_RULES,
+	OPT_OPTION,
+	OPT_SECONDS,
+	OPT_UNBUFFERED,
+	OPT_VERBOSE,
+	OPT_PLAN,
+	OPT_VERSION,
+	OPT_HELP,
+	OPT_JSON,
+	OPT_WATCH
+};
 
 static const struct option_row {
 	enum option_id id;
 	const char *brief, *full; /* either may be NULL */
-	const char *arg; /* NULL: takes none */
+	const char *arg;          /* NULL: takes none */
 	unsigned verbs;
 	const char *help;
 } options[] = {
-	{ OPT_CONFIG, "-c", "--config", "CONFIG", ALL_VERBS, "configuration file (default /etc/saker/saker.yaml, if there is one); a falco.yaml works as it is" },
-	{ OPT_RULES, "-r", "--rules", "RULES", VERB_BIT(VERB_RUN), "rules file or directory, instead of the configured ones; may be repeated" },
-	{ OPT_OPTION, "-o", "--option", "KEY=VALUE", ALL_VERBS, "set a configuration key: -o json_output=true; may be repeated" },
-	{ OPT_SECONDS, "-M", NULL, "SECONDS", VERB_BIT(VERB_RUN), "stop after that much time" },
-	{ OPT_UNBUFFERED, "-U", "--unbuffered", NULL, VERB_BIT(VERB_RUN), "write each alert at once" },
-	{ OPT_VERBOSE, "-v", "--verbose", NULL, ALL_VERBS, "saker's own log in full" },
-	{ OPT_PLAN, NULL, "--show-plan", NULL, VERB_BIT(VERB_RUN), "print processes, rings, descriptors and seals, and exit" },
-	{ OPT_VERSION, NULL, "--version", NULL, VERB_BIT(VERB_RUN), "print versions and exit (JSON with -o json_output=true)" },
-	{ OPT_JSON, NULL, "--json", NULL, VERB_BIT(VERB_STATUS) | VERB_BIT(VERB_TEST_ALERT), "JSON instead of text" },
-	{ OPT_WATCH, NULL, "--watch", NULL, VERB_BIT(VERB_STATUS), "again every second, until Ctrl-C" },
-	{ OPT_HELP, "-h", "--help", NULL, ALL_VERBS, "this text" },
+	{OPT_CONFIG, "-c", "--config", "CONFIG", ALL_VERBS,
+		"configuration file (default /etc/saker/saker.yaml, if there is one); a falco.yaml "
+		"works as it is"},
+	{OPT_RULES, "-r", "--rules", "RULES", VERB_BIT(VERB_RUN),
+		"rules file or directory, instead of the configured ones; may be repeated"},
+	{OPT_OPTION, "-o", "--option", "KEY=VALUE", ALL_VERBS,
+		"set a configuration key: -o json_output=true; may be repeated"},
+	{OPT_SECONDS, "-M", NULL, "SECONDS", VERB_BIT(VERB_RUN), "stop after that much time"},
+	{OPT_UNBUFFERED, "-U", "--unbuffered", NULL, VERB_BIT(VERB_RUN),
+		"write each alert at once"},
+	{OPT_VERBOSE, "-v", "--verbose", NULL, ALL_VERBS, "saker's own log in full"},
+	{OPT_PLAN, NULL, "--show-plan", NULL, VERB_BIT(VERB_RUN),
+		"print processes, rings, descriptors and seals, and exit"},
+	{OPT_VERSION, NULL, "--version", NULL, VERB_BIT(VERB_RUN),
+		"print versions and exit (JSON with -o json_output=true)"},
+	{OPT_JSON, NULL, "--json", NULL, VERB_BIT(VERB_STATUS) | VERB_BIT(VERB_TEST_ALERT),
+		"JSON instead of text"},
+	{OPT_WATCH, NULL, "--watch", NULL, VERB_BIT(VERB_STATUS),
+		"again every second, until Ctrl-C"},
+	{OPT_HELP, "-h", "--help", NULL, ALL_VERBS, "this text"},
 };
 
 static const struct {
@@ -42,19 +64,40 @@ static const struct {
 	enum args_verb verb;
 	const char *help, *example;
 } verbs[] = {
-	{ "status", VERB_STATUS, "stages, rates, ring fill, outputs and the loss ledger of a running saker; exit 0 detecting, 3 degraded, 4 not running", "saker status --json" },
-	{ "test-alert", VERB_TEST_ALERT, "perform a harmless detection and wait for it at every output", "saker test-alert" },
+	{"status", VERB_STATUS,
+		"stages, rates, ring fill, outputs and the loss ledger of a running saker; exit 0 "
+		"detecting, 3 degraded, 4 not running",
+		"saker status --json"},
+	{"test-alert", VERB_TEST_ALERT,
+		"perform a harmless detection and wait for it at every output", "saker test-alert"},
 };
 
 /* Options that Falco had once. */
 static const struct {
 	const char *name, *instead;
 } removed[] = {
-	{ "-A", "-o base_syscalls.all=true" }, { "-b", "-o buffer_format_base64=true" }, { "-d", NULL }, { "-D", "-o rules[]={\"disable\":{\"rule\":\"NAME\"}}" },
-	{ "-e", NULL }, { "-F", NULL }, { "-g", NULL }, { "-G", NULL }, { "-S", "-o falco_libs.snaplen=N" }, { "-s", NULL },
-	{ "-t", "-o rules[]={\"enable\":{\"tag\":\"NAME\"}}" }, { "-T", "-o rules[]={\"disable\":{\"tag\":\"NAME\"}}" }, { "-k", NULL }, { "-K", NULL },
-	{ "-m", NULL }, { "--cri", NULL }, { "--disable-cri-async", NULL }, { "--modern-bpf", "-o engine.kind=modern_ebpf" }, { "--nodriver", NULL },
-	{ "--gvisor-config", NULL }, { "--gvisor-root", NULL }, { "--gvisor-generate-config", NULL },
+	{"-A", "-o base_syscalls.all=true"},
+	{"-b", "-o buffer_format_base64=true"},
+	{"-d", NULL},
+	{"-D", "-o rules[]={\"disable\":{\"rule\":\"NAME\"}}"},
+	{"-e", NULL},
+	{"-F", NULL},
+	{"-g", NULL},
+	{"-G", NULL},
+	{"-S", "-o falco_libs.snaplen=N"},
+	{"-s", NULL},
+	{"-t", "-o rules[]={\"enable\":{\"tag\":\"NAME\"}}"},
+	{"-T", "-o rules[]={\"disable\":{\"tag\":\"NAME\"}}"},
+	{"-k", NULL},
+	{"-K", NULL},
+	{"-m", NULL},
+	{"--cri", NULL},
+	{"--disable-cri-async", NULL},
+	{"--modern-bpf", "-o engine.kind=modern_ebpf"},
+	{"--nodriver", NULL},
+	{"--gvisor-config", NULL},
+	{"--gvisor-root", NULL},
+	{"--gvisor-generate-config", NULL},
 };
 
 /* Edit distance, for suggestions; long words are not looked at. */
@@ -103,9 +146,11 @@ static int refuse_unknown(const char *kind, const char *word, bool is_verb, enum
 		if (options[i].verbs & VERB_BIT(verb))
 			consider(word, options[i].full, &best, &near);
 	if (near)
-		(void)fprintf(stderr, "saker: error: unknown %s '%s'; did you mean '%s'?\n", kind, word, near);
+		(void)fprintf(stderr, "saker: error: unknown %s '%s'; did you mean '%s'?\n", kind,
+			word, near);
 	else
-		(void)fprintf(stderr, "saker: error: unknown %s '%s'; see 'saker --help'\n", kind, word);
+		(void)fprintf(
+			stderr, "saker: error: unknown %s '%s'; see 'saker --help'\n", kind, word);
 	return -EINVAL;
 }
 
@@ -115,9 +160,14 @@ static int refuse_option(const char *word, enum args_verb verb)
 		if (strcmp(word, removed[i].name) != 0)
 			continue;
 		if (removed[i].instead)
-			(void)fprintf(stderr, "saker: error: Falco's option '%s' was removed; use %s\n", word, removed[i].instead);
+			(void)fprintf(stderr,
+				"saker: error: Falco's option '%s' was removed; use %s\n", word,
+				removed[i].instead);
 		else
-			(void)fprintf(stderr, "saker: error: Falco's option '%s' was removed and has no meaning here\n", word);
+			(void)fprintf(stderr,
+				"saker: error: Falco's option '%s' was removed and has no meaning "
+				"here\n",
+				word);
 		return -EINVAL;
 	}
 	return refuse_unknown("option", word, false, verb);
@@ -126,7 +176,8 @@ static int refuse_option(const char *word, enum args_verb verb)
 static const struct option_row *find_option(const char *word)
 {
 	for (size_t i = 0; i < ARRAY_LEN(options); i++)
-		if ((options[i].brief && strcmp(word, options[i].brief) == 0) || (options[i].full && strcmp(word, options[i].full) == 0))
+		if ((options[i].brief && strcmp(word, options[i].brief) == 0) ||
+			(options[i].full && strcmp(word, options[i].full) == 0))
 			return &options[i];
 	return NULL;
 }
@@ -137,7 +188,8 @@ static int parse_seconds(const char *text, double *ret)
 	double v = strtod(text, &end);
 
 	if (end == text || *end != 0 || !isfinite(v) || v <= 0 || v > 1e9) {
-		(void)fprintf(stderr, "saker: error: -M '%s': a number of seconds above 0 is wanted\n", text);
+		(void)fprintf(stderr,
+			"saker: error: -M '%s': a number of seconds above 0 is wanted\n", text);
 		return -EINVAL;
 	}
 	*ret = v;
@@ -198,7 +250,8 @@ static const struct option_row *match(char *word, char *name, size_t cap, char *
 	char *eq = strncmp(word, "--", 2) == 0 ? strchr(word, '=') : NULL;
 
 	*ret_value = eq ? eq + 1 : NULL;
-	(void)snprintf(name, cap, "%.*s", eq ? (int)(eq - word) : (int)strlen(word), word); /* only for messages when cut */
+	(void)snprintf(name, cap, "%.*s", eq ? (int)(eq - word) : (int)strlen(word),
+		word); /* only for messages when cut */
 	o = find_option(name);
 	if (o || word[1] == '-' || word[1] == 0 || word[2] == 0)
 		return o;
@@ -225,7 +278,8 @@ static int parse_option(struct args *a, int argc, char **argv, int *i)
 	}
 	if (o->arg && !value) {
 		if (*i + 1 >= argc) {
-			(void)fprintf(stderr, "saker: error: option '%s' needs a value: %s %s\n", name, name, o->arg);
+			(void)fprintf(stderr, "saker: error: option '%s' needs a value: %s %s\n",
+				name, name, o->arg);
 			return -EINVAL;
 		}
 		value = argv[++*i];
@@ -235,7 +289,7 @@ static int parse_option(struct args *a, int argc, char **argv, int *i)
 
 int args_parse(int argc, char **argv, struct args *ret_args)
 {
-	struct args a = { .verb = VERB_RUN };
+	struct args a = {.verb = VERB_RUN};
 	bool has_verb = false;
 
 	for (int i = 1; i < argc && !has_verb; i++) {
@@ -253,7 +307,9 @@ int args_parse(int argc, char **argv, struct args *ret_args)
 		int r;
 
 		if (argv[i][0] != '-' || argv[i][1] == 0) {
-			(void)fprintf(stderr, "saker: error: unexpected word '%s'; see 'saker --help'\n", argv[i]);
+			(void)fprintf(stderr,
+				"saker: error: unexpected word '%s'; see 'saker --help'\n",
+				argv[i]);
 			return -EINVAL;
 		}
 		r = parse_option(&a, argc, argv, &i);
@@ -271,8 +327,11 @@ static void print_options(unsigned verb)
 
 		if (!(options[i].verbs & VERB_BIT(verb)))
 			continue;
-		(void)snprintf(left, sizeof(left), "%s%s%s%s%s", options[i].brief ? options[i].brief : "", options[i].brief && options[i].full ? ", " : "",
-			options[i].full ? options[i].full : "", options[i].arg ? " " : "", options[i].arg ? options[i].arg : "");
+		(void)snprintf(left, sizeof(left), "%s%s%s%s%s",
+			options[i].brief ? options[i].brief : "",
+			options[i].brief && options[i].full ? ", " : "",
+			options[i].full ? options[i].full : "", options[i].arg ? " " : "",
+			options[i].arg ? options[i].arg : "");
 		(void)printf("  %-26s %s\n", left, options[i].help);
 	}
 }
@@ -288,7 +347,8 @@ void args_print_help(const struct args *a)
 		return;
 	}
 	(void)printf("saker: runtime security from the kernel's system calls\n\n"
-		     "Usage: saker [options]            run: alerts on standard output, everything else on standard error\n"
+		     "Usage: saker [options]            run: alerts on standard output, everything "
+		     "else on standard error\n"
 		     "       saker COMMAND [options]\n\nCommands:\n");
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
 		(void)printf("  %-26s %s\n", verbs[i].name, verbs[i].help);
@@ -306,10 +366,13 @@ void args_print_help(const struct args *a)
 void args_print_version(const struct args *a)
 {
 	if (a->json_output)
-		(void)printf("{\"saker_version\":\"%s\",\"engine_version\":\"%s\",\"engine_version_semver\":\"%s\",\"driver_api_version\":\"%s\","
+		(void)printf("{\"saker_version\":\"%s\",\"engine_version\":\"%s\",\"engine_version_"
+			     "semver\":\"%s\",\"driver_api_version\":\"%s\","
 			     "\"driver_schema_version\":\"%s\",\"plugin_versions\":{}}\n",
-			SAKER_VERSION, FALCO_ENGINE_MINOR, FALCO_ENGINE, FALCO_DRIVER_API, FALCO_DRIVER_SCHEMA);
+			SAKER_VERSION, FALCO_ENGINE_MINOR, FALCO_ENGINE, FALCO_DRIVER_API,
+			FALCO_DRIVER_SCHEMA);
 	else
-		(void)printf("saker version: %s\nEngine:        %s\nDriver:\n  API version:    %s\n  Schema version: %s\n", SAKER_VERSION, FALCO_ENGINE,
-			FALCO_DRIVER_API, FALCO_DRIVER_SCHEMA);
+		(void)printf("saker version: %s\nEngine:        %s\nDriver:\n  API version:    "
+			     "%s\n  Schema version: %s\n",
+			SAKER_VERSION, FALCO_ENGINE, FALCO_DRIVER_API, FALCO_DRIVER_SCHEMA);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kernel's side as the supervisor holds it: links (while they are open the programs stay attached), counters and interest (mapped by us alone), ring buffers
- * and iterator links, kept so that a collector can be replaced without loss. Raw bpf(2) calls: two of them do not need a library. */
+/* The kernel's side as the supervisor holds it: links (while they are open the programs stay
+ * attached), counters and interest (mapped by us alone), ring buffers and iterator links, kept so
+ * that a collector can be replaced without loss. Raw bpf(2) calls: two of them do not need a
+ * library. */
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <linux/bpf.h>
@@ -22,7 +24,11 @@
 
 void sup_bpf_init(struct sup_bpf *b)
 {
-	*b = (struct sup_bpf){ .wake = -1, .interest_fd = -1, .counters_fd = -1, .args = -1, .iter_links = { -1, -1 } };
+	*b = (struct sup_bpf){.wake = -1,
+		.interest_fd = -1,
+		.counters_fd = -1,
+		.args = -1,
+		.iter_links = {-1, -1}};
 	for (unsigned i = 0; i < KSHM_CPUS_MAX; i++)
 		b->ring[i] = -1;
 }
@@ -112,7 +118,8 @@ int sup_bpf_take(struct sup *s, const struct ctl_msg *m, int fd)
 		r = put(&none, fd);
 		if (r < 0)
 			return r;
-		(void)snprintf(b->prog_names[b->n_progs], sizeof(b->prog_names[0]), "%.63s", m->text);
+		(void)snprintf(
+			b->prog_names[b->n_progs], sizeof(b->prog_names[0]), "%.63s", m->text);
 		b->progs[b->n_progs++] = none;
 		return 0;
 	default:
@@ -146,8 +153,10 @@ int sup_bpf_map(struct sup *s)
 
 	for (unsigned i = 0; i < s->plan.n_cpus; i++)
 		if (b->ring[i] < 0)
-			return log_err_errno(-EPROTO, "the loader handed no buffer over for CPU %u", i);
-	if (b->wake < 0 || b->interest_fd < 0 || b->counters_fd < 0 || b->iter_links[0] < 0 || b->n_links == 0)
+			return log_err_errno(
+				-EPROTO, "the loader handed no buffer over for CPU %u", i);
+	if (b->wake < 0 || b->interest_fd < 0 || b->counters_fd < 0 || b->iter_links[0] < 0 ||
+		b->n_links == 0)
 		return log_err_errno(-EPROTO, "the loader did not hand everything over");
 	b->interest_size = ALIGN_UP(sizeof(*b->interest), page);
 	p = mmap(NULL, b->interest_size, PROT_READ | PROT_WRITE, MAP_SHARED, b->interest_fd, 0);
@@ -166,7 +175,9 @@ int sup_bpf_map(struct sup *s)
 void sup_bpf_enable(struct sup *s, bool enabled)
 {
 	if (s->bpf.interest)
-		atomic_store_release(&s->bpf.interest->enabled, enabled ? 1 : 0); /* release: the table is whole before the programs look at it */
+		atomic_store_release(&s->bpf.interest->enabled,
+			enabled ? 1 : 0); /* release: the table is whole before the programs look at
+					     it */
 }
 
 void sup_bpf_exclude(struct sup *s)
@@ -177,7 +188,8 @@ void sup_bpf_exclude(struct sup *s)
 	if (!s->bpf.interest)
 		return;
 	list = s->bpf.interest->self_tgids;
-	/* a program that reads meanwhile may see one entry too few: an event of our own more, judged like any other */
+	/* a program that reads meanwhile may see one entry too few: an event of our own more,
+	 * judged like any other */
 	atomic_store_relaxed(&list[n++], (uint32_t)getpid());
 	for (size_t i = 1; i < s->n_children && n < ARRAY_LEN(s->bpf.interest->self_tgids); i++)
 		if (s->children[i].pid > 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The children at run time: their messages, their ends, and what the table in lifecycle.c says to do then.
- * Messages are hostile input: fixed size, checked by ctl_recv(), and each type is accepted only from who may send it. */
+/* The children at run time: their messages, their ends, and what the table in lifecycle.c says to
+ * do then. Messages are hostile input: fixed size, checked by ctl_recv(), and each type is accepted
+ * only from who may send it. */
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -24,14 +25,22 @@
 #define WATCHDOG_FACTOR 1
 #endif
 #define WATCHDOG_BUSY_NS (WATCHDOG_FACTOR * 2 * NS_PER_S)
-#define WATCHDOG_WAITING_NS (WATCHDOG_FACTOR * 4 * NS_PER_S) /* the skeleton wakes up each second even when idle */
+#define WATCHDOG_WAITING_NS                                                                        \
+	(WATCHDOG_FACTOR * 4 * NS_PER_S) /* the skeleton wakes up each second even when idle */
 #define MESSAGES_A_ROUND 128
-
 
 void sup_child_init(struct sup_child *c, const struct plan_proc *proc)
 {
 	*c = (struct sup_child){
-		.proc = proc, .ctl.fd = -1, .log.fd = -1, .stats_rw = -1, .stats_ro = -1, .progress_rw = -1, .progress_ro = -1, .wake = -1, .sink = -1,
+		.proc = proc,
+		.ctl.fd = -1,
+		.log.fd = -1,
+		.stats_rw = -1,
+		.stats_ro = -1,
+		.progress_rw = -1,
+		.progress_ro = -1,
+		.wake = -1,
+		.sink = -1,
 	};
 	c->log_tokens = 60;
 }
@@ -43,7 +52,9 @@ void sup_child_done(struct sup *s, struct sup_child *c)
 	if (c->stats)
 		seg_unmap((void *)c->stats, sizeof(*c->stats));
 	if (c->progress)
-		seg_unmap((void *)c->progress, c->proc->type == PLAN_TRACKER ? sizeof(struct progress_tracker) : sizeof(struct progress_evaluator));
+		seg_unmap((void *)c->progress, c->proc->type == PLAN_TRACKER
+						       ? sizeof(struct progress_tracker)
+						       : sizeof(struct progress_evaluator));
 	(void)fd_close(c->stats_rw);
 	(void)fd_close(c->stats_ro);
 	(void)fd_close(c->progress_rw);
@@ -68,7 +79,7 @@ static void kill_child(struct sup_child *c)
 
 static int start_stage(struct sup *s, struct sup_child *c)
 {
-	char *argv[] = { (char *)c->proc->row->program, NULL };
+	char *argv[] = {(char *)c->proc->row->program, NULL};
 	int r;
 
 	r = sup_spawn(s, c, argv);
@@ -78,7 +89,8 @@ static int start_stage(struct sup *s, struct sup_child *c)
 	if (r == 0)
 		r = sup_give(s, c);
 	if (r == 0 && c->proc->type == PLAN_COLLECTOR && s->phase < SUP_STOPPING)
-		sup_bpf_enable(s, true); /* before the collector reads the iterators: what happens meanwhile waits in the buffers */
+		sup_bpf_enable(s, true); /* before the collector reads the iterators: what happens
+					    meanwhile waits in the buffers */
 	sup_bpf_exclude(s);
 	if (r == 0)
 		r = sup_send(c, CTL_START, FD_NONE, 0, NULL, -1);
@@ -105,7 +117,8 @@ static void schedule(struct sup *s, struct sup_child *c)
 
 	c->fails++;
 	if (s->phase == SUP_STARTING && !c->was_ready) {
-		c->state = LC_FAILED; /* a start error ends everything; its line was logged by the stage or by who saw it end */
+		c->state = LC_FAILED; /* a start error ends everything; its line was logged by the
+					 stage or by who saw it end */
 		s->has_failed = true;
 		return;
 	}
@@ -118,11 +131,15 @@ static void schedule(struct sup *s, struct sup_child *c)
 	c->deadline_ns = clock_mono_ns() + wait_ns;
 	log_warning("%s is started again in %u ms", c->proc->name, (unsigned)(wait_ns / NS_PER_MS));
 	/* A new tracker needs the world from the beginning, and the collector is who reads it. */
-	if (c->proc->type == PLAN_TRACKER && s->phase != SUP_STOPPING && s->config->engine == ENGINE_BPF) {
+	if (c->proc->type == PLAN_TRACKER && s->phase != SUP_STOPPING &&
+		s->config->engine == ENGINE_BPF) {
 		struct sup_child *col = sup_find_child(s, PLAN_COLLECTOR, 0);
 
-		if (col)
+		if (col && col->pid > 0) {
+			log_notice("collector is replaced as well, to read the system's state for "
+				   "the new tracker");
 			kill_child(col);
+		}
 	}
 }
 
@@ -170,7 +187,8 @@ void sup_child_start(struct sup *s, struct sup_child *c)
 
 static void answer_sink(struct sup *s, struct sup_child *c, const struct ctl_msg *m)
 {
-	struct ctl_msg a = { .magic = CTL_MAGIC, .type = CTL_SINK, .role = FD_SINK, .index = m->index };
+	struct ctl_msg a = {
+		.magic = CTL_MAGIC, .type = CTL_SINK, .role = FD_SINK, .index = m->index};
 	_cleanup_close_ int fd = -1;
 	int r;
 
@@ -213,7 +231,8 @@ static bool handle_message(struct sup *s, struct sup_child *c, const struct ctl_
 		sup_child_event(s, c, LC_EV_DONE);
 		return !is_short;
 	case CTL_FAULT:
-		log_err("%s: a neighbour broke the protocol (role %u, number %u): %.200s", c->proc->name, m->role, m->index, m->text);
+		log_err("%s: a neighbour broke the protocol (role %u, number %u): %.200s",
+			c->proc->name, m->role, m->index, m->text);
 		return !is_short;
 	case CTL_NEED_SINK:
 		if (c->proc->type != PLAN_EMITTER && c->proc->type != PLAN_METADATA)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The verbs that ask a running saker: one request over the control socket, and its JSON as it is or as text. They change nothing but for test-alert,
- * which executes this very program under a name that saker's own test rule knows.
- * Input: the answer of the process that owns the socket, bounded in size; texts in it are shown without control characters. */
+/* The verbs that ask a running saker: one request over the control socket, and its JSON as it is or
+ * as text. They change nothing but for test-alert, which executes this very program under a name
+ * that saker's own test rule knows. Input: the answer of the process that owns the socket, bounded
+ * in size; texts in it are shown without control characters. */
 #include "control.h"
 
 #include <sys/socket.h>
@@ -38,15 +39,16 @@ extern char **environ;
 
 static int ask(const char *path, uint32_t type, int *ret_fd)
 {
-	struct control_request q = { .magic = CONTROL_MAGIC, .type = type };
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	struct timeval tv = { .tv_sec = CLIENT_TIMEOUT_S };
+	struct control_request q = {.magic = CONTROL_MAGIC, .type = type};
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct timeval tv = {.tv_sec = CLIENT_TIMEOUT_S};
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -errno;
 	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) < 0)
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) < 0 ||
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) < 0)
 		return -errno;
 	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return -errno;
@@ -68,7 +70,8 @@ static int fetch(const char *path, char **ret_text)
 	r = ask(path, CONTROL_STATUS, &fd);
 	if (r < 0)
 		return r;
-	if (recv(fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head) || head.magic != CONTROL_MAGIC || head.size > CONTROL_REPLY_MAX)
+	if (recv(fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head) ||
+		head.magic != CONTROL_MAGIC || head.size > CONTROL_REPLY_MAX)
 		return -EBADMSG;
 	text = malloc(head.size + 1);
 	if (!text)
@@ -152,13 +155,14 @@ static unsigned read_outputs(const json_t *status, uint64_t delivered[TEST_OUTPU
 	size_t n = MIN(json_array_size(outputs), (size_t)TEST_OUTPUTS_MAX);
 
 	for (size_t i = 0; i < n; i++)
-		delivered[i] = (uint64_t)json_integer_value(json_object_get(json_array_get(outputs, i), "test_delivered"));
+		delivered[i] = (uint64_t)json_integer_value(
+			json_object_get(json_array_get(outputs, i), "test_delivered"));
 	return (unsigned)n;
 }
 
 static int run_test_program(void)
 {
-	char *argv[] = { "saker-test-alert", NULL };
+	char *argv[] = {"saker-test-alert", NULL};
 	posix_spawnattr_t attr;
 	int status, r;
 	pid_t pid;
@@ -173,7 +177,9 @@ static int run_test_program(void)
 	(void)posix_spawnattr_destroy(&attr);
 	if (r != 0)
 		return -r;
-	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -ECHILD;
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0
+		       ? 0
+		       : -ECHILD;
 }
 
 static int print_test(const json_t *status, const uint64_t *before, unsigned n, bool as_json)
@@ -184,7 +190,8 @@ static int print_test(const json_t *status, const uint64_t *before, unsigned n, 
 
 	for (size_t i = 0; i < n; i++) {
 		const json_t *o = json_array_get(outputs, i);
-		bool arrived = (uint64_t)json_integer_value(json_object_get(o, "test_delivered")) > before[i];
+		bool arrived = (uint64_t)json_integer_value(json_object_get(o, "test_delivered")) >
+			       before[i];
 		const char *name = json_string_value(json_object_get(o, "name"));
 		double ms = json_real_value(json_object_get(o, "test_latency_ms"));
 		json_t *row = json_object();
@@ -209,7 +216,7 @@ static int print_test(const json_t *status, const uint64_t *before, unsigned n, 
 
 static bool all_arrived(const json_t *status, const uint64_t *before, unsigned n)
 {
-	uint64_t now[TEST_OUTPUTS_MAX] = { 0 };
+	uint64_t now[TEST_OUTPUTS_MAX] = {0};
 
 	if (read_outputs(status, now) != n)
 		return false;
@@ -221,8 +228,8 @@ static bool all_arrived(const json_t *status, const uint64_t *before, unsigned n
 
 int client_test_alert(const struct args *a, const char *socket_path)
 {
-	static const struct timespec look = { .tv_nsec = (long)TEST_LOOK_NS };
-	uint64_t before[TEST_OUTPUTS_MAX] = { 0 }, deadline;
+	static const struct timespec look = {.tv_nsec = (long)TEST_LOOK_NS};
+	uint64_t before[TEST_OUTPUTS_MAX] = {0}, deadline;
 	json_t *o = NULL;
 	const char *engine;
 	int result, r;
@@ -234,7 +241,10 @@ int client_test_alert(const struct args *a, const char *socket_path)
 	engine = json_string_value(json_object_get(o, "engine"));
 	n = read_outputs(o, before);
 	if (!engine || strcmp(engine, "modern_ebpf") != 0 || n == 0) {
-		(void)fprintf(stderr, "saker: error: %s\n", n == 0 ? "no output is configured" : "a test alert needs live capture, this saker reads another source");
+		(void)fprintf(stderr, "saker: error: %s\n",
+			n == 0 ? "no output is configured"
+			       : "a test alert needs live capture, this saker reads another "
+				 "source");
 		json_decref(o);
 		return EXIT_FAILURE;
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The same facts as the JSON, aligned, losses in words. Missing members show as 0 or "-": an older saker may answer. */
+/* The same facts as the JSON, aligned, losses in words. Missing members show as 0 or "-": an older
+ * saker may answer. */
 #include "client_text.h"
 
 #include <stdio.h>
@@ -33,7 +34,7 @@ static const char *in_colour(bool colour, bool is_good)
 
 static void print_bytes(double n, char *buf, size_t cap)
 {
-	static const char *const units[] = { "B", "KiB", "MiB", "GiB" };
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB"};
 	unsigned u = 0;
 
 	for (; n >= 1024 && u < 3; u++)
@@ -46,14 +47,18 @@ static void print_stages(const json_t *status, bool colour)
 	const json_t *row;
 	size_t i;
 
-	(void)printf("\n%-24s %8s %6s %-9s %8s %-9s %8s %10s\n", "stage", "pid", "uid", "state", "restarts", "seal", "cpu", "memory");
-	json_array_foreach(json_object_get(status, "stages"), i, row) {
+	(void)printf("\n%-24s %8s %6s %-9s %8s %-9s %8s %10s\n", "stage", "pid", "uid", "state",
+		"restarts", "seal", "cpu", "memory");
+	json_array_foreach(json_object_get(status, "stages"), i, row)
+	{
 		const char *state = str(row, "state");
 		char mem[32];
 
 		print_bytes((double)num(row, "pss_bytes"), mem, sizeof(mem));
-		(void)printf("%-24s %8lld %6lld %s%-9s%s %8lld %-9s %7.2fs %10s\n", str(row, "name"), num(row, "pid"), num(row, "uid"),
-			in_colour(colour, strcmp(state, "running") == 0), state, colour ? "\033[0m" : "", num(row, "restarts"), str(row, "seal"),
+		(void)printf("%-24s %8lld %6lld %s%-9s%s %8lld %-9s %7.2fs %10s\n",
+			str(row, "name"), num(row, "pid"), num(row, "uid"),
+			in_colour(colour, strcmp(state, "running") == 0), state,
+			colour ? "\033[0m" : "", num(row, "restarts"), str(row, "seal"),
 			real(row, "cpu_s"), mem);
 	}
 }
@@ -64,12 +69,14 @@ static void print_rings(const json_t *status)
 	size_t i;
 
 	(void)printf("\n%-32s %10s %8s %8s\n", "ring", "size", "used", "high");
-	json_array_foreach(json_object_get(status, "rings"), i, row) {
+	json_array_foreach(json_object_get(status, "rings"), i, row)
+	{
 		double size = (double)num(row, "size");
 		char text[32];
 
 		print_bytes(size, text, sizeof(text));
-		(void)printf("%-32s %10s %7.1f%% %7.1f%%\n", str(row, "name"), text, size > 0 ? 100.0 * (double)num(row, "used") / size : 0.0,
+		(void)printf("%-32s %10s %7.1f%% %7.1f%%\n", str(row, "name"), text,
+			size > 0 ? 100.0 * (double)num(row, "used") / size : 0.0,
 			size > 0 ? 100.0 * (double)num(row, "high_water") / size : 0.0);
 	}
 }
@@ -87,8 +94,8 @@ static void print_losses(const json_t *losses, const char *indent)
 	const json_t *v;
 	const char *name;
 
-	json_object_foreach((json_t *)losses, name, v)
-		(void)printf("%slost %-24s %10lld  %s\n", indent, name, (long long)json_integer_value(v), loss_in_words(name));
+	json_object_foreach((json_t *)losses, name, v)(void) printf("%slost %-24s %10lld  %s\n",
+		indent, name, (long long)json_integer_value(v), loss_in_words(name));
 }
 
 static void print_ledger(const json_t *status, bool colour)
@@ -96,8 +103,9 @@ static void print_ledger(const json_t *status, bool colour)
 	const json_t *l = json_object_get(status, "ledger");
 	bool is_balanced = json_is_true(json_object_get(l, "balanced"));
 
-	(void)printf("\nledger: seen %lld, judged %lld, in flight %lld: %s%s%s\n", num(l, "seen"), num(l, "judged"), num(l, "in_flight"),
-		in_colour(colour, is_balanced), is_balanced ? "balanced" : "not balanced", colour ? "\033[0m" : "");
+	(void)printf("\nledger: seen %lld, judged %lld, in flight %lld: %s%s%s\n", num(l, "seen"),
+		num(l, "judged"), num(l, "in_flight"), in_colour(colour, is_balanced),
+		is_balanced ? "balanced" : "not balanced", colour ? "\033[0m" : "");
 	print_losses(json_object_get(l, "losses"), "  ");
 }
 
@@ -106,11 +114,14 @@ static void print_outputs(const json_t *status)
 	const json_t *row;
 	size_t i;
 
-	(void)printf("\n%-24s %-8s %10s %10s %9s %9s  %s\n", "output", "kind", "accepted", "delivered", "p50", "p99", "last error");
-	json_array_foreach(json_object_get(status, "outputs"), i, row) {
+	(void)printf("\n%-24s %-8s %10s %10s %9s %9s  %s\n", "output", "kind", "accepted",
+		"delivered", "p50", "p99", "last error");
+	json_array_foreach(json_object_get(status, "outputs"), i, row)
+	{
 		const json_t *latency = json_object_get(row, "latency_ms");
 
-		(void)printf("%-24s %-8s %10lld %10lld %6.1f ms %6.1f ms  %s\n", str(row, "name"), str(row, "kind"), num(row, "accepted"), num(row, "delivered"),
+		(void)printf("%-24s %-8s %10lld %10lld %6.1f ms %6.1f ms  %s\n", str(row, "name"),
+			str(row, "kind"), num(row, "accepted"), num(row, "delivered"),
 			real(latency, "p50"), real(latency, "p99"), str(row, "last_error"));
 		print_losses(json_object_get(row, "losses"), "    ");
 	}
@@ -118,11 +129,14 @@ static void print_outputs(const json_t *status)
 
 void client_print_status(const json_t *status, bool colour)
 {
-	const json_t *policy = json_object_get(status, "policy"), *events = json_object_get(status, "events");
+	const json_t *policy = json_object_get(status, "policy"),
+		     *events = json_object_get(status, "events");
 	const char *state = str(status, "state");
 
-	(void)printf("saker %s: %s%s%s, up %.0f s, %lld rules (%s), %.0f events/s\n", str(status, "version"), in_colour(colour, strcmp(state, "detecting") == 0),
-		state, colour ? "\033[0m" : "", real(status, "uptime_s"), num(policy, "rules"), str(policy, "checksum"), real(events, "per_second"));
+	(void)printf("saker %s: %s%s%s, up %.0f s, %lld rules (%s), %.0f events/s\n",
+		str(status, "version"), in_colour(colour, strcmp(state, "detecting") == 0), state,
+		colour ? "\033[0m" : "", real(status, "uptime_s"), num(policy, "rules"),
+		str(policy, "checksum"), real(events, "per_second"));
 	print_stages(status, colour);
 	print_rings(status);
 	print_ledger(status, colour);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The control socket's server side: a few clients at once, each with one request and a deadline.
- * Input: whoever may open the socket (mode 0600: our own user). A request is one packet of fixed size; anything else ends the client. Nothing here waits. */
+ * Input: whoever may open the socket (mode 0600: our own user). A request is one packet of fixed
+ * size; anything else ends the client. Nothing here waits. */
 #include "control.h"
 
 #include <sys/epoll.h>
@@ -28,14 +29,16 @@ static void client_close(struct sup *s, struct sup_client *c)
 {
 	sup_watch_close(s, &c->watch);
 	free(c->reply);
-	*c = (struct sup_client){ .watch.fd = -1 };
+	*c = (struct sup_client){.watch.fd = -1};
 }
 
 /* Sends what the socket takes now; closes when all is sent. */
 static void client_send(struct sup *s, struct sup_client *c)
 {
 	while (c->sent < c->reply_n) {
-		size_t n = c->sent < sizeof(struct control_reply) ? sizeof(struct control_reply) : MIN(c->reply_n - c->sent, (size_t)CONTROL_PACKET_MAX);
+		size_t n = c->sent < sizeof(struct control_reply)
+				   ? sizeof(struct control_reply)
+				   : MIN(c->reply_n - c->sent, (size_t)CONTROL_PACKET_MAX);
 		ssize_t k = send(c->watch.fd, c->reply + c->sent, n, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (k < 0 && errno == EINTR)
@@ -51,7 +54,7 @@ static void client_send(struct sup *s, struct sup_client *c)
 
 static void client_answer(struct sup *s, struct sup_client *c, const struct control_request *q)
 {
-	struct control_reply head = { .magic = CONTROL_MAGIC, .result = -EINVAL };
+	struct control_reply head = {.magic = CONTROL_MAGIC, .result = -EINVAL};
 	_cleanup_free_ char *text = NULL;
 	int status = 0;
 
@@ -102,7 +105,10 @@ static void on_connect(struct sup *s, struct sup_watch *w, uint32_t events)
 
 		if (c->watch.fd >= 0)
 			continue;
-		c->watch = (struct sup_watch){ .fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), .ready = on_client, .owner = c };
+		c->watch = (struct sup_watch){
+			.fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK),
+			.ready = on_client,
+			.owner = c};
 		if (c->watch.fd < 0)
 			return;
 		c->deadline_ns = clock_mono_ns() + CLIENT_NS;
@@ -123,7 +129,7 @@ void sup_control_tick(struct sup *s, uint64_t now_ns)
 static int clear_path(const struct sockaddr_un *addr)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct ucred peer = { 0 };
+	struct ucred peer = {0};
 	socklen_t len = sizeof(peer);
 	struct stat st;
 
@@ -134,7 +140,8 @@ static int clear_path(const struct sockaddr_un *addr)
 	if (fd < 0)
 		return -errno;
 	if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 || errno == EAGAIN) {
-		(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len); /* the pid is for the message */
+		(void)getsockopt(
+			fd, SOL_SOCKET, SO_PEERCRED, &peer, &len); /* the pid is for the message */
 		log_err("another saker is running on '%s' (pid %d)", addr->sun_path, (int)peer.pid);
 		return -EADDRINUSE;
 	}
@@ -162,7 +169,9 @@ static int listen_at(struct sup *s, const struct sockaddr_un *addr)
 	mode_t old;
 	int r;
 
-	s->control = (struct sup_watch){ .fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), .ready = on_connect };
+	s->control = (struct sup_watch){
+		.fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
+		.ready = on_connect};
 	if (s->control.fd < 0)
 		return -errno;
 	old = umask(0177);
@@ -178,10 +187,11 @@ static int listen_at(struct sup *s, const struct sockaddr_un *addr)
 
 int sup_control_open(struct sup *s)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	int r;
 
-	_Static_assert(sizeof(s->config->control_socket) == sizeof(addr.sun_path), "the plan's path fits");
+	_Static_assert(
+		sizeof(s->config->control_socket) == sizeof(addr.sun_path), "the plan's path fits");
 	memcpy(addr.sun_path, s->config->control_socket, sizeof(addr.sun_path));
 	r = clear_path(&addr);
 	if (r == 0) {
@@ -191,7 +201,10 @@ int sup_control_open(struct sup *s)
 	if (r >= 0 || r == -EADDRINUSE)
 		return r;
 	if (s->mode == PLAN_MODE_USER) {
-		log_warning_errno(r, "make the control socket '%s', going on without: 'saker status' will not find this one", addr.sun_path);
+		log_warning_errno(r,
+			"make the control socket '%s', going on without: 'saker status' will not "
+			"find this one",
+			addr.sun_path);
 		sup_watch_close(s, &s->control);
 		return 0;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The control socket (SOCK_SEQPACKET): one fixed-size request, one answer: a head, then JSON text in packets, then the end of file. */
+/* The control socket (SOCK_SEQPACKET): one fixed-size request, one answer: a head, then JSON text
+ * in packets, then the end of file. */
 
 #include <stdint.h>
 
@@ -11,7 +12,7 @@
 
 struct control_request {
 	uint32_t magic;
-	uint32_t type; /* CONTROL_* */
+	uint32_t type;        /* CONTROL_* */
 	uint64_t reserved[7]; /* 0 */
 };
 _Static_assert(sizeof(struct control_request) == 64, "layout");
@@ -19,7 +20,7 @@ _Static_assert(sizeof(struct control_request) == 64, "layout");
 struct control_reply {
 	uint32_t magic;
 	int32_t result; /* of the request: 0, 3 degraded, negative errno */
-	uint64_t size; /* bytes of text that follow */
+	uint64_t size;  /* bytes of text that follow */
 	uint64_t reserved[6];
 };
 _Static_assert(sizeof(struct control_reply) == 64, "layout");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Segments, rings and eventfds, made once; and handing each stage its part of them, at its start and at every restart, by the table in plan.c. */
+/* Segments, rings and eventfds, made once; and handing each stage its part of them, at its start
+ * and at every restart, by the table in plan.c. */
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -21,7 +22,8 @@
 
 #include "sup.h"
 
-/* Another description of the same file, read-only, that the taker cannot turn into a writable one: its mode is 0600 and the owner is us. */
+/* Another description of the same file, read-only, that the taker cannot turn into a writable one:
+ * its mode is 0600 and the owner is us. */
 int sup_reopen_ro(int fd)
 {
 	char path[40];
@@ -36,13 +38,18 @@ int sup_reopen_ro(int fd)
 	return ro < 0 ? -errno : ro;
 }
 
-/* Live: random, kept over stage restarts. From an input that repeats: a hash of it, so that its alerts have the same ids each time. */
+/* Live: random, kept over stage restarts. From an input that repeats: a hash of it, so that its
+ * alerts have the same ids each time. */
 static int make_run_id(struct sup *s)
 {
 	if (s->config->engine == ENGINE_BPF)
-		return getrandom(s->run_id, sizeof(s->run_id), 0) == (ssize_t)sizeof(s->run_id) ? 0 : -EIO;
-	const uint64_t input[4] = { s->config->engine, s->config->synthetic_seed, s->config->synthetic_events, s->config->synthetic_procs };
-	const uint64_t id[2] = { hash_bytes(input, sizeof(input), 0), hash_bytes(input, sizeof(input), 1) };
+		return getrandom(s->run_id, sizeof(s->run_id), 0) == (ssize_t)sizeof(s->run_id)
+			       ? 0
+			       : -EIO;
+	const uint64_t input[4] = {s->config->engine, s->config->synthetic_seed,
+		s->config->synthetic_events, s->config->synthetic_procs};
+	const uint64_t id[2] = {
+		hash_bytes(input, sizeof(input), 0), hash_bytes(input, sizeof(input), 1)};
 
 	memcpy(s->run_id, id, sizeof(s->run_id));
 	return 0;
@@ -54,11 +61,22 @@ static void fill_settings(struct sup *s)
 	const char *host = getenv("FALCO_HOSTNAME");
 
 	s->settings = (struct settings){
-		.engine = c->engine, .n_evaluators = c->n_evaluators, .n_outputs = c->n_outputs, .n_cpus = s->plan.n_cpus,
-		.bpf_ring_bytes = s->plan.bpf_ring_bytes, .threads_max = c->threads_max, .descriptors_max = c->descriptors_max, .snaplen = c->snaplen,
-		.rule_matching_all = c->rule_matching_all, .synthetic_seed = c->synthetic_seed, .synthetic_events = c->synthetic_events,
-		.synthetic_procs = c->synthetic_procs, .synthetic_rate = c->synthetic_rate, .started_ns = s->started_epoch_ns,
-		.metadata_wait_ns = c->metadata_wait_ns, .verbose = s->args->verbose,
+		.engine = c->engine,
+		.n_evaluators = c->n_evaluators,
+		.n_outputs = c->n_outputs,
+		.n_cpus = s->plan.n_cpus,
+		.bpf_ring_bytes = s->plan.bpf_ring_bytes,
+		.threads_max = c->threads_max,
+		.descriptors_max = c->descriptors_max,
+		.snaplen = c->snaplen,
+		.rule_matching_all = c->rule_matching_all,
+		.synthetic_seed = c->synthetic_seed,
+		.synthetic_events = c->synthetic_events,
+		.synthetic_procs = c->synthetic_procs,
+		.synthetic_rate = c->synthetic_rate,
+		.started_ns = s->started_epoch_ns,
+		.metadata_wait_ns = c->metadata_wait_ns,
+		.verbose = s->args->verbose,
 	};
 	s->settings.max_event_ns = (uint64_t)(s->args->max_seconds * (double)NS_PER_S);
 	memcpy(s->settings.run_id, s->run_id, sizeof(s->run_id));
@@ -71,7 +89,8 @@ static void fill_settings(struct sup *s)
 static int make_child_pages(struct sup *s, struct sup_child *c)
 {
 	char name[SEG_NAME_LEN];
-	size_t size = c->proc->type == PLAN_TRACKER ? sizeof(struct progress_tracker) : sizeof(struct progress_evaluator);
+	size_t size = c->proc->type == PLAN_TRACKER ? sizeof(struct progress_tracker)
+						    : sizeof(struct progress_evaluator);
 	void *p;
 	size_t n;
 	int r;
@@ -79,7 +98,8 @@ static int make_child_pages(struct sup *s, struct sup_child *c)
 	if (c->proc->type == PLAN_SUPERVISOR || c->proc->row->flags & PLAN_SHORT)
 		return 0;
 	(void)snprintf(name, sizeof(name), "stats.%.40s", c->proc->name);
-	r = seg_create(name, SEG_STATS, sizeof(struct stats_page), s->run_id, &c->stats_rw, &c->stats_ro);
+	r = seg_create(
+		name, SEG_STATS, sizeof(struct stats_page), s->run_id, &c->stats_rw, &c->stats_ro);
 	if (r == 0)
 		r = seg_map(c->stats_ro, SEG_STATS, PROT_READ, &p, &n);
 	if (r < 0)
@@ -105,13 +125,15 @@ static int make_rings(struct sup *s)
 	if (!s->rings)
 		return log_err_errno(-ENOMEM, "make the rings");
 	for (size_t i = 0; i < s->plan.n_rings; i++)
-		s->rings[i] = (struct spsc_fds){ -1, -1, -1, -1 };
+		s->rings[i] = (struct spsc_fds){-1, -1, -1, -1};
 	for (size_t i = 0; i < s->plan.n_rings; i++) {
 		const struct plan_ring *r = &s->plan.rings[i];
-		int k = spsc_create(r->name, r->size, r->row->flags & PLAN_SLOTS, s->run_id, &s->rings[i]);
+		int k = spsc_create(
+			r->name, r->size, r->row->flags & PLAN_SLOTS, s->run_id, &s->rings[i]);
 
 		if (k < 0)
-			return log_err_errno(k, "make the ring '%s' of %zu bytes", r->name, r->size);
+			return log_err_errno(
+				k, "make the ring '%s' of %zu bytes", r->name, r->size);
 	}
 	return 0;
 }
@@ -124,7 +146,8 @@ int sup_make_segments(struct sup *s)
 	if (r < 0)
 		return log_err_errno(r, "make a run id");
 	fill_settings(s);
-	r = seg_create_sealed("settings", SEG_SETTINGS, &s->settings, sizeof(s->settings), s->run_id, &s->settings_fd);
+	r = seg_create_sealed("settings", SEG_SETTINGS, &s->settings, sizeof(s->settings),
+		s->run_id, &s->settings_fd);
 	if (r < 0)
 		return log_err_errno(r, "make the settings' segment");
 	s->children = calloc(s->plan.n_procs, sizeof(*s->children));
@@ -148,7 +171,8 @@ static int give_progress_all(struct sup *s, struct sup_child *c)
 	int r = 0;
 
 	for (unsigned i = 0; i < s->config->n_evaluators && r == 0; i++)
-		r = sup_send(c, CTL_FD, FD_PROGRESS_EVALUATOR, i, "progress", sup_find_child(s, PLAN_EVALUATOR, i)->progress_ro);
+		r = sup_send(c, CTL_FD, FD_PROGRESS_EVALUATOR, i, "progress",
+			sup_find_child(s, PLAN_EVALUATOR, i)->progress_ro);
 	return r;
 }
 
@@ -163,7 +187,7 @@ static int give_bpf_rings(struct sup *s, struct sup_child *c)
 
 static int give_iterators(struct sup *s, struct sup_child *c)
 {
-	static const char *const names[] = { "task", "task_file" };
+	static const char *const names[] = {"task", "task_file"};
 
 	for (unsigned i = 0; i < 2; i++) {
 		_cleanup_close_ int fd = -1;
@@ -189,7 +213,9 @@ static int give_files(struct sup *s, struct sup_child *c)
 		int r;
 
 		if (fd < 0) {
-			log_warning_errno(fd, "open the host's '%s' file, going on without its names", sup_meta_file_name(i));
+			log_warning_errno(fd,
+				"open the host's '%s' file, going on without its names",
+				sup_meta_file_name(i));
 			continue;
 		}
 		r = sup_send(c, CTL_FD, FD_FILE, i, sup_meta_file_name(i), fd);
@@ -220,7 +246,8 @@ static int give_sink(struct sup *s, struct sup_child *c)
 		return sup_send(c, CTL_FD, FD_SINK, 0, o->path, fd);
 	if (o->kind != PLAN_OUT_SYSLOG)
 		return log_err_errno(fd, "open '%s' of output '%s'", o->path, o->name);
-	log_warning_errno(fd, "output '%s': '%s' does not answer yet", o->name, o->path[0] ? o->path : "/dev/log");
+	log_warning_errno(fd, "output '%s': '%s' does not answer yet", o->name,
+		o->path[0] ? o->path : "/dev/log");
 	return 0; /* the emitter asks again */
 }
 
@@ -236,7 +263,8 @@ static int give_one(struct sup *s, struct sup_child *c, enum ctl_role role)
 	case FD_PROGRESS_OWN:
 		return sup_send(c, CTL_FD, role, 0, "progress", c->progress_rw);
 	case FD_PROGRESS_TRACKER:
-		return sup_send(c, CTL_FD, role, 0, "progress", sup_find_child(s, PLAN_TRACKER, 0)->progress_ro);
+		return sup_send(c, CTL_FD, role, 0, "progress",
+			sup_find_child(s, PLAN_TRACKER, 0)->progress_ro);
 	case FD_PROGRESS_EVALUATOR:
 		return give_progress_all(s, c);
 	case FD_BPF_RING:
@@ -254,7 +282,8 @@ static int give_one(struct sup *s, struct sup_child *c, enum ctl_role role)
 	case FD_SINK:
 		return give_sink(s, c);
 	case FD_OUTPUT:
-		return sup_send(c, CTL_FD, role, 0, s->config->outputs[c->proc->index].name, s->outputs[c->proc->index]);
+		return sup_send(c, CTL_FD, role, 0, s->config->outputs[c->proc->index].name,
+			s->outputs[c->proc->index]);
 	default:
 		return -EINVAL;
 	}
@@ -270,13 +299,16 @@ static int give_ring(struct sup *s, struct sup_child *c, size_t n)
 	if (p->to == self) {
 		r = sup_send(c, CTL_FD, FD_RING_IN_DATA, p->in_index, p->name, f->data_ro);
 		if (r == 0)
-			r = sup_send(c, CTL_FD, FD_RING_IN_CURSOR, p->in_index, p->name, f->cursor_rw);
+			r = sup_send(
+				c, CTL_FD, FD_RING_IN_CURSOR, p->in_index, p->name, f->cursor_rw);
 	} else if (p->from == self) {
 		r = sup_send(c, CTL_FD, FD_RING_OUT_DATA, p->out_index, p->name, f->data_rw);
 		if (r == 0)
-			r = sup_send(c, CTL_FD, FD_RING_OUT_CURSOR, p->out_index, p->name, f->cursor_ro);
+			r = sup_send(
+				c, CTL_FD, FD_RING_OUT_CURSOR, p->out_index, p->name, f->cursor_ro);
 		if (r == 0)
-			r = sup_send(c, CTL_FD, FD_WAKE_PEER, p->out_index, p->name, s->children[p->to].wake);
+			r = sup_send(c, CTL_FD, FD_WAKE_PEER, p->out_index, p->name,
+				s->children[p->to].wake);
 	}
 	return r;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ledger: seen = judged + in flight + losses. Every figure has a source of its own: counters in the kernel, progress and statistics pages of the
- * stages, positions in the rings. None is the difference of the others, or it could not show that something is missing.
- * Input: pages that stages write. A stage that lies makes the ledger not balance; it cannot do more. */
+/* The ledger: seen = judged + in flight + losses. Every figure has a source of its own: counters in
+ * the kernel, progress and statistics pages of the stages, positions in the rings. None is the
+ * difference of the others, or it could not show that something is missing. Input: pages that
+ * stages write. A stage that lies makes the ledger not balance; it cannot do more. */
 #include <stdio.h>
 #include <string.h>
 
@@ -16,7 +17,8 @@ struct kernel_sums {
 
 static void add_kernel(const struct sup *s, struct sup_ledger *l, struct kernel_sums *sums)
 {
-	static const enum loss_id full[KEV_CLASSES + 1] = { _LOSS_MAX, LOSS_KERNEL_FULL_HIGH, LOSS_KERNEL_FULL_MEDIUM, LOSS_KERNEL_FULL_LOW };
+	static const enum loss_id full[KEV_CLASSES + 1] = {
+		_LOSS_MAX, LOSS_KERNEL_FULL_HIGH, LOSS_KERNEL_FULL_MEDIUM, LOSS_KERNEL_FULL_LOW};
 
 	for (unsigned cpu = 0; s->bpf.counters && cpu < s->plan.n_cpus; cpu++) {
 		const struct kshm_counters *k = &s->bpf.counters[cpu];
@@ -24,20 +26,25 @@ static void add_kernel(const struct sup *s, struct sup_ledger *l, struct kernel_
 		for (unsigned i = 1; i <= KEV_CLASSES; i++) {
 			sums->submitted += stats_get((const uint64_t *)&k->submitted[i]);
 			l->loss[full[i]] += stats_get((const uint64_t *)&k->lost_full[i]);
-			l->loss[LOSS_KERNEL_SHED_FLOOD] += stats_get((const uint64_t *)&k->lost_flood[i]);
-			l->loss[LOSS_KERNEL_SCRATCH] += stats_get((const uint64_t *)&k->lost_scratch[i]);
-			l->loss[LOSS_KERNEL_TOO_BIG] += stats_get((const uint64_t *)&k->lost_size[i]);
-			/* last: what is counted between the two reads shows as in flight nowhere, so seen must not be ahead of its parts */
+			l->loss[LOSS_KERNEL_SHED_FLOOD] +=
+				stats_get((const uint64_t *)&k->lost_flood[i]);
+			l->loss[LOSS_KERNEL_SCRATCH] +=
+				stats_get((const uint64_t *)&k->lost_scratch[i]);
+			l->loss[LOSS_KERNEL_TOO_BIG] +=
+				stats_get((const uint64_t *)&k->lost_size[i]);
+			/* last: what is counted between the two reads shows as in flight nowhere,
+			 * so seen must not be ahead of its parts */
 			sums->seen += stats_get((const uint64_t *)&k->seen[i]);
 		}
 	}
 }
 
-/* In which order pages are read matters while events flow: downstream first, so that nothing is counted twice. */
+/* In which order pages are read matters while events flow: downstream first, so that nothing is
+ * counted twice. */
 struct stage_sums {
-	uint64_t judged; /* by evaluators */
+	uint64_t judged;                          /* by evaluators */
 	uint64_t judged_here, applied, forwarded; /* tracker */
-	uint64_t taken, raw; /* collector */
+	uint64_t taken, raw;                      /* collector */
 };
 
 static void add_stages(const struct sup *s, struct sup_ledger *l, struct stage_sums *sums)
@@ -51,7 +58,8 @@ static void add_stages(const struct sup *s, struct sup_ledger *l, struct stage_s
 			if (!loss_is_output(n))
 				l->loss[n] += stats_get(&c->stats->loss[n]);
 		if (c->proc->type == PLAN_EVALUATOR)
-			sums->judged += stats_get(&((const struct progress_evaluator *)c->progress)->judged);
+			sums->judged += stats_get(
+				&((const struct progress_evaluator *)c->progress)->judged);
 	}
 }
 
@@ -82,9 +90,9 @@ static uint64_t ahead(uint64_t a, uint64_t b)
 
 void sup_ledger_read(const struct sup *s, struct sup_ledger *ret)
 {
-	struct sup_ledger l = { 0 };
-	struct kernel_sums kernel = { 0 };
-	struct stage_sums st = { 0 };
+	struct sup_ledger l = {0};
+	struct kernel_sums kernel = {0};
+	struct stage_sums st = {0};
 
 	add_stages(s, &l, &st);
 	add_upstream(s, &st);
@@ -92,14 +100,17 @@ void sup_ledger_read(const struct sup *s, struct sup_ledger *ret)
 	if (s->config->engine == ENGINE_BPF) {
 		l.seen = kernel.seen;
 		l.in_flight = ahead(kernel.submitted, st.taken);
-		/* a program that was skipped had selected nothing yet: both sides of the sum get it */
+		/* a program that was skipped had selected nothing yet: both sides of the sum get it
+		 */
 		l.loss[LOSS_KERNEL_RECURSION] = sup_bpf_recursion(s);
 		l.seen += l.loss[LOSS_KERNEL_RECURSION];
 	} else {
 		l.seen = st.taken;
 	}
 	l.judged = st.judged_here + st.judged;
-	l.in_flight += ahead(st.raw, st.applied) + ahead(st.forwarded, st.judged + l.loss[LOSS_EVALUATOR_MALFORMED] + l.loss[LOSS_EVALUATOR_POISON]);
+	l.in_flight += ahead(st.raw, st.applied) +
+		       ahead(st.forwarded, st.judged + l.loss[LOSS_EVALUATOR_MALFORMED] +
+						   l.loss[LOSS_EVALUATOR_POISON]);
 	if (s->undrained) {
 		l.loss[LOSS_STOP_UNDRAINED] += s->undrained;
 		l.in_flight = ahead(l.in_flight, s->undrained);
@@ -114,12 +125,14 @@ static void print_outputs(const struct sup *s)
 {
 	for (size_t i = 1; i < s->n_children; i++) {
 		const struct sup_child *c = &s->children[i];
-		_cleanup_strbuf_ struct strbuf b = { 0 };
+		_cleanup_strbuf_ struct strbuf b = {0};
 
 		if (c->proc->type != PLAN_EMITTER)
 			continue;
-		strbuf_addf(&b, "output %s: accepted %llu, delivered %llu", s->config->outputs[c->proc->index].name,
-			(unsigned long long)stats_get(&c->stats->alerts), (unsigned long long)stats_get(&c->stats->delivered));
+		strbuf_addf(&b, "output %s: accepted %llu, delivered %llu",
+			s->config->outputs[c->proc->index].name,
+			(unsigned long long)stats_get(&c->stats->alerts),
+			(unsigned long long)stats_get(&c->stats->delivered));
 		for (unsigned n = 0; n < _LOSS_MAX; n++) {
 			uint64_t lost = stats_get(&c->stats->loss[n]);
 
@@ -134,10 +147,11 @@ static void print_outputs(const struct sup *s)
 void sup_ledger_print(const struct sup *s)
 {
 	struct sup_ledger l;
-	_cleanup_strbuf_ struct strbuf b = { 0 };
+	_cleanup_strbuf_ struct strbuf b = {0};
 
 	sup_ledger_read(s, &l);
-	strbuf_addf(&b, "ledger: seen %llu = judged %llu + in flight %llu", (unsigned long long)l.seen, (unsigned long long)l.judged,
+	strbuf_addf(&b, "ledger: seen %llu = judged %llu + in flight %llu",
+		(unsigned long long)l.seen, (unsigned long long)l.judged,
 		(unsigned long long)l.in_flight);
 	for (unsigned i = 0; i < _LOSS_MAX; i++)
 		if (l.loss[i])

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The children's log lines: read from one pipe a child, cut into lines, given the stage's name and passed on.
- * Input: hostile (a stage that was taken over writes what it likes). It is bounded in length and rate; control characters do not reach the terminal. Lines of
- * level 0 are a policy run's diagnostics and pass as they are, from the short-lived programs only. */
+/* The children's log lines: read from one pipe a child, cut into lines, given the stage's name and
+ * passed on. Input: hostile (a stage that was taken over writes what it likes). It is bounded in
+ * length and rate; control characters do not reach the terminal. Lines of level 0 are a policy
+ * run's diagnostics and pass as they are, from the short-lived programs only. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,7 +32,8 @@ static bool may_log(struct sup_child *c)
 
 	if (fresh > 0) {
 		c->log_refill_ns = now;
-		c->log_tokens = c->log_tokens + fresh > LOG_BURST ? LOG_BURST : c->log_tokens + (unsigned)fresh;
+		c->log_tokens = c->log_tokens + fresh > LOG_BURST ? LOG_BURST
+								  : c->log_tokens + (unsigned)fresh;
 	}
 	if (c->log_tokens == 0) {
 		c->log_dropped++;
@@ -41,7 +43,8 @@ static bool may_log(struct sup_child *c)
 	if (c->log_dropped) {
 		char text[64];
 
-		(void)snprintf(text, sizeof(text), "%u lines were left out: too many", c->log_dropped);
+		(void)snprintf(
+			text, sizeof(text), "%u lines were left out: too many", c->log_dropped);
 		log_relay(LOG_LVL_WARNING, c->proc->name, text);
 		c->log_dropped = 0;
 	}
@@ -51,7 +54,8 @@ static bool may_log(struct sup_child *c)
 static void relay(struct sup_child *c, char *line)
 {
 	bool is_short = c->proc->row->flags & PLAN_SHORT;
-	enum log_level level = LOG_LVL_ERR; /* without a level: a library's or sanitizer's last words */
+	enum log_level level =
+		LOG_LVL_ERR; /* without a level: a library's or sanitizer's last words */
 
 	make_printable(line);
 	if (line[0] == '0' && is_short) {

@@ -3,20 +3,23 @@
  *   saker - runtime security from the kernel's system calls
  *
  * SYNOPSIS
- *   saker [-c CONFIG] [-r RULES]... [-o KEY=VALUE]... [-M SECONDS] [-U] [-v] [--show-plan] [--version] [--help]
- *   saker status [--json] [--watch] [-c CONFIG] [-o KEY=VALUE]...
- *   saker test-alert [--json] [-c CONFIG] [-o KEY=VALUE]...
+ *   saker [-c CONFIG] [-r RULES]... [-o KEY=VALUE]... [-M SECONDS] [-U] [-v] [--show-plan]
+ * [--version] [--help] saker status [--json] [--watch] [-c CONFIG] [-o KEY=VALUE]... saker
+ * test-alert [--json] [-c CONFIG] [-o KEY=VALUE]...
  *
  * DESCRIPTION
- *   Starts, wires, seals and watches the stages that capture, follow, judge and deliver (ARCHITECTURE.md). Alerts go to standard output and to the
- *   configured outputs, everything else to standard error. The verbs ask a running saker over its control socket.
+ *   Starts, wires, seals and watches the stages that capture, follow, judge and deliver
+ * (ARCHITECTURE.md). Alerts go to standard output and to the configured outputs, everything else to
+ * standard error. The verbs ask a running saker over its control socket.
  *
  * SECURITY
- *   The trusted base: it stays root-equivalent, and therefore parses nothing but fixed-size messages of its children and of control-socket clients. Config
- *   and rules are read by a sealed program that asks for files by name. Children get descriptors, never names.
+ *   The trusted base: it stays root-equivalent, and therefore parses nothing but fixed-size
+ * messages of its children and of control-socket clients. Config and rules are read by a sealed
+ * program that asks for files by name. Children get descriptors, never names.
  *
  * DIAGNOSTICS
- *   0 fine; 1 any error, wrong usage included; status: 3 degraded, 4 not running. SIGINT and SIGTERM drain and stop within 5 s, SIGUSR1 reopens files. */
+ *   0 fine; 1 any error, wrong usage included; status: 3 degraded, 4 not running. SIGINT and
+ * SIGTERM drain and stop within 5 s, SIGUSR1 reopens files. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +35,8 @@
 
 static void apply_log_config(const struct sup *s)
 {
-	enum log_level level = s->args->verbose ? LOG_LVL_DEBUG : (enum log_level)s->config->log_level;
+	enum log_level level =
+		s->args->verbose ? LOG_LVL_DEBUG : (enum log_level)s->config->log_level;
 
 	log_open(STDERR_FILENO, s->config->log_json ? LOG_JSON : LOG_TEXT, level, "saker");
 }

@@ -15,28 +15,38 @@
 
 static const struct plan_proc_row proc_rows[] = {
 	/*                     name          program            count               uid  flags */
-	[PLAN_SUPERVISOR] = { "supervisor", NULL, PLAN_ONE, 0, 0, "starts, wires, seals, watches" },
-	[PLAN_POLICY] = { "policy", "saker-policy", PLAN_ONE, 0, PLAN_SHORT, "configuration and rules -> image" },
-	[PLAN_COLLECTOR] = { "collector", "saker-collector", PLAN_ONE, 1, 0, "kernel -> raw ring, numbers events" },
-	[PLAN_TRACKER] = { "tracker", "saker-tracker", PLAN_ONE, 2, 0, "threads, descriptors; order; shards" },
-	[PLAN_METADATA] = { "metadata", "saker-metadata", PLAN_ONE, 3, PLAN_LIVE_ONLY, "users, groups, interfaces" },
-	[PLAN_LOADER] = { "loader", "saker-loader", PLAN_ONE, 4, PLAN_SHORT | PLAN_LIVE_ONLY, "loads and attaches BPF, exits" },
-	[PLAN_GATE] = { "gate", "saker-gate", PLAN_ONE, 5, PLAN_LATER, "container runtimes' sockets" },
-	[PLAN_DIALER] = { "dialer", "saker-dialer", PLAN_ONE, 6, PLAN_LATER, "names and connections" },
-	[PLAN_RECORDER] = { "recorder", "saker-recorder", PLAN_ONE, 7, PLAN_LATER, "one capture file" },
-	[PLAN_EVALUATOR] = { "evaluator", "saker-evaluator", PLAN_PER_EVALUATOR, 8, 0, "judges events" },
-	[PLAN_EMITTER] = { "emitter", "saker-emitter", PLAN_PER_OUTPUT, 8, 0, "delivers one output's alerts" }, /* after the evaluators */
+	[PLAN_SUPERVISOR] = {"supervisor", NULL, PLAN_ONE, 0, 0, "starts, wires, seals, watches"},
+	[PLAN_POLICY] = {"policy", "saker-policy", PLAN_ONE, 0, PLAN_SHORT,
+		"configuration and rules -> image"},
+	[PLAN_COLLECTOR] = {"collector", "saker-collector", PLAN_ONE, 1, 0,
+		"kernel -> raw ring, numbers events"},
+	[PLAN_TRACKER] = {"tracker", "saker-tracker", PLAN_ONE, 2, 0,
+		"threads, descriptors; order; shards"},
+	[PLAN_METADATA] = {"metadata", "saker-metadata", PLAN_ONE, 3, PLAN_LIVE_ONLY,
+		"users, groups, interfaces"},
+	[PLAN_LOADER] = {"loader", "saker-loader", PLAN_ONE, 4, PLAN_SHORT | PLAN_LIVE_ONLY,
+		"loads and attaches BPF, exits"},
+	[PLAN_GATE] = {"gate", "saker-gate", PLAN_ONE, 5, PLAN_LATER,
+		"container runtimes' sockets"},
+	[PLAN_DIALER] = {"dialer", "saker-dialer", PLAN_ONE, 6, PLAN_LATER,
+		"names and connections"},
+	[PLAN_RECORDER] = {"recorder", "saker-recorder", PLAN_ONE, 7, PLAN_LATER,
+		"one capture file"},
+	[PLAN_EVALUATOR] = {"evaluator", "saker-evaluator", PLAN_PER_EVALUATOR, 8, 0,
+		"judges events"},
+	[PLAN_EMITTER] = {"emitter", "saker-emitter", PLAN_PER_OUTPUT, 8, 0,
+		"delivers one output's alerts"}, /* after the evaluators */
 };
 _Static_assert(ARRAY_LEN(proc_rows) == _PLAN_TYPE_MAX, "a row for every process");
 
 static const struct plan_ring_row ring_rows[] = {
-	{ "meta", PLAN_METADATA, PLAN_COLLECTOR, 0, 256 * KIB, PLAN_LIVE_ONLY },
-	{ "raw", PLAN_COLLECTOR, PLAN_TRACKER, 8, 0, PLAN_SLOTS },
-	{ "event", PLAN_TRACKER, PLAN_EVALUATOR, 16, 0, 0 },
-	{ "alert", PLAN_EVALUATOR, PLAN_EMITTER, 0, 256 * KIB, 0 },
-	{ "request", PLAN_TRACKER, PLAN_METADATA, 0, 128 * KIB, PLAN_LATER },
-	{ "names", PLAN_DIALER, PLAN_COLLECTOR, 0, 128 * KIB, PLAN_LATER },
-	{ "record", PLAN_TRACKER, PLAN_RECORDER, 0, 1024 * KIB, PLAN_LATER },
+	{"meta", PLAN_METADATA, PLAN_COLLECTOR, 0, 256 * KIB, PLAN_LIVE_ONLY},
+	{"raw", PLAN_COLLECTOR, PLAN_TRACKER, 8, 0, PLAN_SLOTS},
+	{"event", PLAN_TRACKER, PLAN_EVALUATOR, 16, 0, 0},
+	{"alert", PLAN_EVALUATOR, PLAN_EMITTER, 0, 256 * KIB, 0},
+	{"request", PLAN_TRACKER, PLAN_METADATA, 0, 128 * KIB, PLAN_LATER},
+	{"names", PLAN_DIALER, PLAN_COLLECTOR, 0, 128 * KIB, PLAN_LATER},
+	{"record", PLAN_TRACKER, PLAN_RECORDER, 0, 1024 * KIB, PLAN_LATER},
 };
 #define PLAN_BPF_SHARE 32 /* of 64: the kernel's buffers, divided by CPUs */
 #define PLAN_EVENT_MAX (8U * 1024 * KIB)
@@ -45,34 +55,35 @@ static const struct plan_ring_row ring_rows[] = {
 #define PLAN_BPF_MAX (64U * 1024 * KIB)
 
 static const struct plan_fd_row fd_rows[] = {
-	{ PLAN_POLICY, FD_FILE, 0, "rule files (rules run)" },
-	{ PLAN_POLICY, FD_RULES_OPTIONS, 0, "options of the rules (rules run)" },
-	{ PLAN_LOADER, FD_SETTINGS, 0, "settings" },
-	{ PLAN_METADATA, FD_SETTINGS, 0, "settings" },
-	{ PLAN_METADATA, FD_STATS, 0, "own statistics" },
-	{ PLAN_METADATA, FD_FILE, 0, "passwd, group" },
-	{ PLAN_METADATA, FD_NETLINK, 0, "route socket" },
-	{ PLAN_COLLECTOR, FD_SETTINGS, 0, "settings" },
-	{ PLAN_COLLECTOR, FD_STATS, 0, "own statistics" },
-	{ PLAN_COLLECTOR, FD_BPF_RING, PLAN_LIVE_ONLY, "one BPF ring buffer a CPU" },
-	{ PLAN_COLLECTOR, FD_BPF_WAKE, PLAN_LIVE_ONLY, "wake flags" },
-	{ PLAN_COLLECTOR, FD_ITER, PLAN_LIVE_ONLY, "task and task_file iterators, one-shot" },
-	{ PLAN_COLLECTOR, FD_ARGS, PLAN_LIVE_ONLY, "arguments by pid, on kernels whose iterators cannot read them" },
-	{ PLAN_TRACKER, FD_SETTINGS, 0, "settings" },
-	{ PLAN_TRACKER, FD_STATS, 0, "own statistics" },
-	{ PLAN_TRACKER, FD_IMAGE, 0, "policy image" },
-	{ PLAN_TRACKER, FD_PROGRESS_OWN, 0, "own progress" },
-	{ PLAN_TRACKER, FD_PROGRESS_EVALUATOR, 0, "progress of each evaluator, read-only" },
-	{ PLAN_EVALUATOR, FD_SETTINGS, 0, "settings" },
-	{ PLAN_EVALUATOR, FD_STATS, 0, "own statistics" },
-	{ PLAN_EVALUATOR, FD_IMAGE, 0, "policy image" },
-	{ PLAN_EVALUATOR, FD_PROGRESS_OWN, 0, "own progress" },
-	{ PLAN_EMITTER, FD_SETTINGS, 0, "settings" },
-	{ PLAN_EMITTER, FD_STATS, 0, "own statistics" },
-	{ PLAN_EMITTER, FD_PROGRESS_TRACKER, 0, "progress of the tracker, read-only" },
-	{ PLAN_EMITTER, FD_PROGRESS_EVALUATOR, 0, "progress of each evaluator, read-only" },
-	{ PLAN_EMITTER, FD_OUTPUT, 0, "its block of configuration" },
-	{ PLAN_EMITTER, FD_SINK, 0, "what it writes to" },
+	{PLAN_POLICY, FD_FILE, 0, "rule files (rules run)"},
+	{PLAN_POLICY, FD_RULES_OPTIONS, 0, "options of the rules (rules run)"},
+	{PLAN_LOADER, FD_SETTINGS, 0, "settings"},
+	{PLAN_METADATA, FD_SETTINGS, 0, "settings"},
+	{PLAN_METADATA, FD_STATS, 0, "own statistics"},
+	{PLAN_METADATA, FD_FILE, 0, "passwd, group"},
+	{PLAN_METADATA, FD_NETLINK, 0, "route socket"},
+	{PLAN_COLLECTOR, FD_SETTINGS, 0, "settings"},
+	{PLAN_COLLECTOR, FD_STATS, 0, "own statistics"},
+	{PLAN_COLLECTOR, FD_BPF_RING, PLAN_LIVE_ONLY, "one BPF ring buffer a CPU"},
+	{PLAN_COLLECTOR, FD_BPF_WAKE, PLAN_LIVE_ONLY, "wake flags"},
+	{PLAN_COLLECTOR, FD_ITER, PLAN_LIVE_ONLY, "task and task_file iterators, one-shot"},
+	{PLAN_COLLECTOR, FD_ARGS, PLAN_LIVE_ONLY,
+		"arguments by pid, on kernels whose iterators cannot read them"},
+	{PLAN_TRACKER, FD_SETTINGS, 0, "settings"},
+	{PLAN_TRACKER, FD_STATS, 0, "own statistics"},
+	{PLAN_TRACKER, FD_IMAGE, 0, "policy image"},
+	{PLAN_TRACKER, FD_PROGRESS_OWN, 0, "own progress"},
+	{PLAN_TRACKER, FD_PROGRESS_EVALUATOR, 0, "progress of each evaluator, read-only"},
+	{PLAN_EVALUATOR, FD_SETTINGS, 0, "settings"},
+	{PLAN_EVALUATOR, FD_STATS, 0, "own statistics"},
+	{PLAN_EVALUATOR, FD_IMAGE, 0, "policy image"},
+	{PLAN_EVALUATOR, FD_PROGRESS_OWN, 0, "own progress"},
+	{PLAN_EMITTER, FD_SETTINGS, 0, "settings"},
+	{PLAN_EMITTER, FD_STATS, 0, "own statistics"},
+	{PLAN_EMITTER, FD_PROGRESS_TRACKER, 0, "progress of the tracker, read-only"},
+	{PLAN_EMITTER, FD_PROGRESS_EVALUATOR, 0, "progress of each evaluator, read-only"},
+	{PLAN_EMITTER, FD_OUTPUT, 0, "its block of configuration"},
+	{PLAN_EMITTER, FD_SINK, 0, "what it writes to"},
 };
 
 const struct plan_proc_row *plan_row(enum plan_type type)
@@ -88,7 +99,9 @@ const struct plan_fd_row *plan_fds(size_t *ret_n)
 
 const char *plan_mode_str(enum plan_mode mode)
 {
-	static const char *const names[] = { [PLAN_MODE_FULL] = "full", [PLAN_MODE_CONTAINER] = "container", [PLAN_MODE_USER] = "user" };
+	static const char *const names[] = {[PLAN_MODE_FULL] = "full",
+		[PLAN_MODE_CONTAINER] = "container",
+		[PLAN_MODE_USER] = "user"};
 
 	return names[mode];
 }
@@ -129,12 +142,14 @@ static void name_proc(struct plan_proc *p, const struct plan_config *c)
 	if (p->row->count == PLAN_PER_EVALUATOR)
 		(void)snprintf(p->name, sizeof(p->name), "%s-%u", p->row->name, p->index);
 	else if (p->row->count == PLAN_PER_OUTPUT)
-		(void)snprintf(p->name, sizeof(p->name), "%s-%.32s", p->row->name, c->outputs[p->index].name);
+		(void)snprintf(p->name, sizeof(p->name), "%s-%.32s", p->row->name,
+			c->outputs[p->index].name);
 	else
 		(void)snprintf(p->name, sizeof(p->name), "%s", p->row->name);
 }
 
-static int build_procs(const struct plan_config *c, enum plan_mode mode, struct plan *p, const char **reterr_why)
+static int build_procs(
+	const struct plan_config *c, enum plan_mode mode, struct plan *p, const char **reterr_why)
 {
 	p->procs = calloc(_PLAN_TYPE_MAX + c->n_evaluators + c->n_outputs, sizeof(*p->procs));
 	if (!p->procs)
@@ -144,14 +159,16 @@ static int build_procs(const struct plan_config *c, enum plan_mode mode, struct 
 
 		for (unsigned i = 0; row_runs(row->flags, c) && i < row_count(row->count, c); i++) {
 			struct plan_proc *q = &p->procs[p->n_procs++];
-			uint32_t slot = row->uid_slot + i + (t == PLAN_EMITTER ? c->n_evaluators : 0);
+			uint32_t slot =
+				row->uid_slot + i + (t == PLAN_EMITTER ? c->n_evaluators : 0);
 
-			*q = (struct plan_proc){ .row = row, .type = t, .index = i };
+			*q = (struct plan_proc){.row = row, .type = t, .index = i};
 			name_proc(q, c);
 			if (t == PLAN_SUPERVISOR || mode == PLAN_MODE_USER)
 				continue;
 			if (slot >= c->uids_count) {
-				*reterr_why = "the block of uids is too small for this many evaluators and outputs (uids.count)";
+				*reterr_why = "the block of uids is too small for this many "
+					      "evaluators and outputs (uids.count)";
 				return -EINVAL;
 			}
 			q->uid = c->uids_first + slot;
@@ -171,7 +188,8 @@ static size_t ring_bytes(const struct plan_ring_row *row, const struct plan_conf
 
 	if (row->share) {
 		size = pow2_floor(c->rings_bytes / 64 * row->share / n);
-		size = MIN(size, (size_t)(row->to == PLAN_EVALUATOR ? PLAN_EVENT_MAX : PLAN_RAW_MAX));
+		size = MIN(
+			size, (size_t)(row->to == PLAN_EVALUATOR ? PLAN_EVENT_MAX : PLAN_RAW_MAX));
 	}
 	return MAX(size, (size_t)SPSC_SIZE_MIN);
 }
@@ -179,17 +197,21 @@ static size_t ring_bytes(const struct plan_ring_row *row, const struct plan_conf
 static void name_ring(struct plan_ring *r, const struct plan_config *c)
 {
 	if (r->row->from == PLAN_EVALUATOR)
-		(void)snprintf(r->name, sizeof(r->name), "%s.%u.%.32s", r->row->name, r->in_index, c->outputs[r->out_index].name);
+		(void)snprintf(r->name, sizeof(r->name), "%s.%u.%.32s", r->row->name, r->in_index,
+			c->outputs[r->out_index].name);
 	else if (r->row->to == PLAN_EVALUATOR)
 		(void)snprintf(r->name, sizeof(r->name), "%s.%u", r->row->name, r->out_index);
 	else
 		(void)snprintf(r->name, sizeof(r->name), "%s", r->row->name);
 }
 
-/* Every pair of producer and consumer of this row. The producer sees the consumer's number and the other way round. */
-static void build_row_rings(const struct plan_ring_row *row, const struct plan_config *c, struct plan *p)
+/* Every pair of producer and consumer of this row. The producer sees the consumer's number and the
+ * other way round. */
+static void build_row_rings(
+	const struct plan_ring_row *row, const struct plan_config *c, struct plan *p)
 {
-	unsigned n = row_count(proc_rows[row->from].count, c) * row_count(proc_rows[row->to].count, c);
+	unsigned n =
+		row_count(proc_rows[row->from].count, c) * row_count(proc_rows[row->to].count, c);
 
 	for (unsigned i = 0; i < p->n_procs; i++) {
 		for (unsigned j = 0; p->procs[i].type == row->from && j < p->n_procs; j++) {
@@ -197,7 +219,7 @@ static void build_row_rings(const struct plan_ring_row *row, const struct plan_c
 
 			if (p->procs[j].type != row->to)
 				continue;
-			*r = (struct plan_ring){ .row = row, .from = i, .to = j };
+			*r = (struct plan_ring){.row = row, .from = i, .to = j};
 			r->out_index = p->procs[j].index;
 			r->in_index = p->procs[i].index;
 			r->size = ring_bytes(row, c, n);
@@ -211,7 +233,9 @@ static int build_rings(const struct plan_config *c, struct plan *p, const char *
 {
 	uint64_t total = 0;
 
-	p->rings = calloc(ARRAY_LEN(ring_rows) + c->n_evaluators + (size_t)c->n_evaluators * c->n_outputs, sizeof(*p->rings));
+	p->rings = calloc(
+		ARRAY_LEN(ring_rows) + c->n_evaluators + (size_t)c->n_evaluators * c->n_outputs,
+		sizeof(*p->rings));
 	if (!p->rings)
 		return -ENOMEM;
 	for (size_t i = 0; i < ARRAY_LEN(ring_rows); i++)
@@ -220,20 +244,24 @@ static int build_rings(const struct plan_config *c, struct plan *p, const char *
 	for (size_t i = 0; i < p->n_rings; i++)
 		total += p->rings[i].size;
 	if (c->engine == ENGINE_BPF) {
-		p->bpf_ring_bytes = MIN(pow2_floor(c->rings_bytes / 64 * PLAN_BPF_SHARE / p->n_cpus), (size_t)PLAN_BPF_MAX);
+		p->bpf_ring_bytes =
+			MIN(pow2_floor(c->rings_bytes / 64 * PLAN_BPF_SHARE / p->n_cpus),
+				(size_t)PLAN_BPF_MAX);
 		p->bpf_ring_bytes = MAX(p->bpf_ring_bytes, (size_t)PLAN_BPF_MIN);
 		total += (uint64_t)p->bpf_ring_bytes * p->n_cpus;
 	}
 	if (total > c->rings_bytes) {
-		*reterr_why = "memory.rings is too small for this many CPUs, evaluators and outputs";
+		*reterr_why =
+			"memory.rings is too small for this many CPUs, evaluators and outputs";
 		return -EINVAL;
 	}
 	return 0;
 }
 
-int plan_build(const struct plan_config *c, enum plan_mode mode, uint32_t n_cpus, struct plan *ret_plan, const char **reterr_why)
+int plan_build(const struct plan_config *c, enum plan_mode mode, uint32_t n_cpus,
+	struct plan *ret_plan, const char **reterr_why)
 {
-	struct plan p = { .n_cpus = n_cpus };
+	struct plan p = {.n_cpus = n_cpus};
 	int r;
 
 	*reterr_why = "out of memory";
@@ -252,7 +280,7 @@ void plan_done(struct plan *p)
 {
 	free(p->procs);
 	free(p->rings);
-	*p = (struct plan){ 0 };
+	*p = (struct plan){0};
 }
 
 static bool has_end(const char *s, size_t cap)
@@ -277,9 +305,11 @@ static bool output_is_valid(const struct plan_output *o)
 int plan_check(const struct plan_config *c, const char **reterr_why)
 {
 	*reterr_why = "a number is out of range";
-	if (c->engine < ENGINE_BPF || c->engine > ENGINE_REPLAY || c->n_evaluators < 1 || c->n_evaluators > 64 || c->snaplen > 4096)
+	if (c->engine < ENGINE_BPF || c->engine > ENGINE_REPLAY || c->n_evaluators < 1 ||
+		c->n_evaluators > 64 || c->snaplen > 4096)
 		return -EBADMSG;
-	if (c->rings_bytes < (1U << 20) || c->rings_bytes > (16ULL << 30) || c->threads_max < 1 || c->descriptors_max < 1)
+	if (c->rings_bytes < (1U << 20) || c->rings_bytes > (16ULL << 30) || c->threads_max < 1 ||
+		c->descriptors_max < 1)
 		return -EBADMSG;
 	if (c->synthetic_procs > 4096 || c->log_level < 3 || c->log_level > 7)
 		return -EBADMSG;
@@ -288,7 +318,8 @@ int plan_check(const struct plan_config *c, const char **reterr_why)
 	if (c->n_outputs > PLAN_OUTPUTS_MAX || c->n_rules > PLAN_RULES_MAX)
 		return -EBADMSG;
 	*reterr_why = "a text has no end";
-	if (!has_end(c->control_socket, sizeof(c->control_socket)) || !has_end(c->spool_directory, sizeof(c->spool_directory)) ||
+	if (!has_end(c->control_socket, sizeof(c->control_socket)) ||
+		!has_end(c->spool_directory, sizeof(c->spool_directory)) ||
 		!has_end(c->metadata_file, sizeof(c->metadata_file)))
 		return -EBADMSG;
 	for (unsigned i = 0; i < c->n_rules; i++)
@@ -319,14 +350,17 @@ static void print_seal(FILE *out, uint32_t steps)
 {
 	for (uint32_t bit = 1; bit <= SEAL_STEPS_ALL; bit <<= 1)
 		if (steps & bit)
-			(void)fprintf(out, " %s%s", seal_step_str(bit), (steps & ~(bit | (bit - 1))) ? "," : "");
+			(void)fprintf(out, " %s%s", seal_step_str(bit),
+				(steps & ~(bit | (bit - 1))) ? "," : "");
 }
 
-static void print_proc(const struct plan *p, unsigned n, enum plan_mode mode, bool landlock, bool live, FILE *out)
+static void print_proc(
+	const struct plan *p, unsigned n, enum plan_mode mode, bool landlock, bool live, FILE *out)
 {
 	const struct plan_proc *q = &p->procs[n];
 
-	(void)fprintf(out, "%-20s %-16s uid %-6u %s%s\n", q->name, q->row->program ? q->row->program : "saker", q->uid, q->row->what,
+	(void)fprintf(out, "%-20s %-16s uid %-6u %s%s\n", q->name,
+		q->row->program ? q->row->program : "saker", q->uid, q->row->what,
 		q->row->flags & PLAN_SHORT ? " (ends by itself)" : "");
 	for (size_t i = 0; i < p->n_rings; i++) {
 		if (p->rings[i].to == n) {
@@ -350,7 +384,8 @@ static void print_proc(const struct plan *p, unsigned n, enum plan_mode mode, bo
 	(void)fprintf(out, "\n");
 }
 
-void plan_print(const struct plan *p, const struct plan_config *c, enum plan_mode mode, bool landlock, FILE *out)
+void plan_print(const struct plan *p, const struct plan_config *c, enum plan_mode mode,
+	bool landlock, FILE *out)
 {
 	bool live = c->engine == ENGINE_BPF;
 
@@ -364,8 +399,10 @@ void plan_print(const struct plan *p, const struct plan_config *c, enum plan_mod
 		print_proc(p, i, mode, landlock, live, out);
 	for (unsigned t = 0; t < _PLAN_TYPE_MAX; t++)
 		if (proc_rows[t].flags & PLAN_LATER)
-			(void)fprintf(out, "%-20s %-16s later      %s\n", proc_rows[t].name, proc_rows[t].program, proc_rows[t].what);
+			(void)fprintf(out, "%-20s %-16s later      %s\n", proc_rows[t].name,
+				proc_rows[t].program, proc_rows[t].what);
 	for (size_t i = 0; i < ARRAY_LEN(ring_rows); i++)
 		if (ring_rows[i].flags & PLAN_LATER)
-			(void)fprintf(out, "ring %-15s later: %s to %s\n", ring_rows[i].name, proc_rows[ring_rows[i].from].name, proc_rows[ring_rows[i].to].name);
+			(void)fprintf(out, "ring %-15s later: %s to %s\n", ring_rows[i].name,
+				proc_rows[ring_rows[i].from].name, proc_rows[ring_rows[i].to].name);
 }

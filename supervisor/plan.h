@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The graph: which processes there are, what runs in them, as whom, which rings join them and which descriptors each holds.
- * One table (plan.c); everything else in this folder follows it. */
+/* The graph: which processes there are, what runs in them, as whom, which rings join them and which
+ * descriptors each holds. One table (plan.c); everything else in this folder follows it. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,24 +29,25 @@ enum plan_type {
 
 enum plan_count { PLAN_ONE, PLAN_PER_EVALUATOR, PLAN_PER_OUTPUT };
 
-#define PLAN_LATER 1 /* foreseen: shown, not started */
+#define PLAN_LATER 1     /* foreseen: shown, not started */
 #define PLAN_LIVE_ONLY 2 /* only when the kernel is the source */
-#define PLAN_SHORT 4 /* ends by itself at start */
-#define PLAN_SLOTS 8 /* ring: with the restart slots of its producer */
+#define PLAN_SHORT 4     /* ends by itself at start */
+#define PLAN_SLOTS 8     /* ring: with the restart slots of its producer */
 
 struct plan_proc_row {
-	const char *name; /* of the stage; "-N" or "-NAME" is added where there are several */
+	const char *name;    /* of the stage; "-N" or "-NAME" is added where there are several */
 	const char *program; /* in libexec; NULL: the supervisor itself */
 	enum plan_count count;
 	uint32_t uid_slot; /* number in the block of uids; several: the first of them */
-	uint32_t flags; /* PLAN_* */
+	uint32_t flags;    /* PLAN_* */
 	const char *what;
 };
 
 struct plan_ring_row {
 	const char *name;
 	enum plan_type from, to;
-	uint32_t share; /* its part of the memory for rings, in 1/64 of all; divided where there are several; 0: fixed */
+	uint32_t share; /* its part of the memory for rings, in 1/64 of all; divided where there are
+			   several; 0: fixed */
 	uint32_t fixed_bytes;
 	uint32_t flags; /* PLAN_* */
 };
@@ -69,7 +70,7 @@ struct plan_proc {
 struct plan_ring {
 	const struct plan_ring_row *row;
 	char name[48];
-	unsigned from, to; /* index into procs */
+	unsigned from, to;            /* index into procs */
 	unsigned out_index, in_index; /* as the producer and the consumer see it */
 	size_t size;
 };
@@ -86,16 +87,20 @@ struct plan {
 enum plan_mode { PLAN_MODE_FULL, PLAN_MODE_CONTAINER, PLAN_MODE_USER };
 const char *plan_mode_str(enum plan_mode mode);
 
-/* Checks what came from the config run: every range, every text's end. 0 or -EBADMSG with *reterr_why. */
+/* Checks what came from the config run: every range, every text's end. 0 or -EBADMSG with
+ * *reterr_why. */
 int plan_check(const struct plan_config *c, const char **reterr_why);
-/* The graph for this configuration. @mode: without CAP_SETUID all uids are 0. 0, -ENOMEM, or -EINVAL with *reterr_why. */
-int plan_build(const struct plan_config *c, enum plan_mode mode, uint32_t n_cpus, struct plan *ret_plan, const char **reterr_why);
+/* The graph for this configuration. @mode: without CAP_SETUID all uids are 0. 0, -ENOMEM, or
+ * -EINVAL with *reterr_why. */
+int plan_build(const struct plan_config *c, enum plan_mode mode, uint32_t n_cpus,
+	struct plan *ret_plan, const char **reterr_why);
 void plan_done(struct plan *p);
 const struct plan_proc_row *plan_row(enum plan_type type);
 const struct plan_fd_row *plan_fds(size_t *ret_n);
 /* Seal steps that must succeed. @landlock: the kernel has it. */
 uint32_t plan_required_seal(enum plan_type type, enum plan_mode mode, bool landlock);
-void plan_print(const struct plan *p, const struct plan_config *c, enum plan_mode mode, bool landlock, FILE *out);
+void plan_print(const struct plan *p, const struct plan_config *c, enum plan_mode mode,
+	bool landlock, FILE *out);
 
 /* The config run happens before any block of uids is known. */
 #define PLAN_UID_CONFIG 60999

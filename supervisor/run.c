@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One run from start to end: configuration, rules, kernel, stages; then the loop; then the ordered stop and the ledger.
- * Any error on the way in ends with one line, status 1 and nothing left behind. */
+/* One run from start to end: configuration, rules, kernel, stages; then the loop; then the ordered
+ * stop and the ledger. Any error on the way in ends with one line, status 1 and nothing left
+ * behind. */
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -22,7 +23,8 @@ static int check_permission(const struct sup *s)
 {
 	if (s->config->engine != ENGINE_BPF || s->mode != PLAN_MODE_USER)
 		return 0;
-	log_err("no permission to watch the system: CAP_BPF and CAP_PERFMON are missing, and CAP_SETUID for the stages; run saker as root "
+	log_err("no permission to watch the system: CAP_BPF and CAP_PERFMON are missing, and "
+		"CAP_SETUID for the stages; run saker as root "
 		"(the synthetic source, -o engine.kind=synthetic, needs none)");
 	return -EPERM;
 }
@@ -36,7 +38,9 @@ static int check_uids(const struct sup *s)
 		return 0;
 	r = sup_uids_check(s->config->uids_first, s->config->uids_count, &uid, &pid);
 	if (r == -EADDRINUSE)
-		log_err("uid %u of the block %u-%u is in use by process %d: choose another block with uids.first", uid, s->config->uids_first,
+		log_err("uid %u of the block %u-%u is in use by process %d: choose another block "
+			"with uids.first",
+			uid, s->config->uids_first,
 			s->config->uids_first + s->config->uids_count - 1, pid);
 	else if (r < 0)
 		log_err_errno(r, "look for processes that use the block of uids");
@@ -73,15 +77,18 @@ static int prepare(struct sup *s)
 	return r;
 }
 
-/* Downstream first, so that whoever is started has somebody to write to; the collector last: with it the kernel's interest is switched on. */
-static const enum plan_type start_order[] = { PLAN_EMITTER, PLAN_EVALUATOR, PLAN_TRACKER, PLAN_METADATA, PLAN_COLLECTOR };
+/* Downstream first, so that whoever is started has somebody to write to; the collector last: with
+ * it the kernel's interest is switched on. */
+static const enum plan_type start_order[] = {
+	PLAN_EMITTER, PLAN_EVALUATOR, PLAN_TRACKER, PLAN_METADATA, PLAN_COLLECTOR};
 
 static bool all_ready(const struct sup *s, enum plan_type up_to)
 {
 	for (size_t i = 1; i < s->n_children; i++) {
 		const struct sup_child *c = &s->children[i];
 
-		if (c->proc->row->flags & PLAN_SHORT || (up_to != _PLAN_TYPE_MAX && c->proc->type == up_to))
+		if (c->proc->row->flags & PLAN_SHORT ||
+			(up_to != _PLAN_TYPE_MAX && c->proc->type == up_to))
 			continue;
 		if (!c->was_ready)
 			return false;
@@ -132,7 +139,8 @@ static void begin_stop(struct sup *s)
 
 		if (c->proc->type == PLAN_COLLECTOR || c->proc->type == PLAN_METADATA)
 			if (c->ctl.fd >= 0)
-				(void)sup_send(c, CTL_STOP, FD_NONE, 0, NULL, -1); /* one that is gone already needs no telling */
+				(void)sup_send(c, CTL_STOP, FD_NONE, 0, NULL,
+					-1); /* one that is gone already needs no telling */
 		sup_child_event(s, c, LC_EV_STOP);
 	}
 }
@@ -196,7 +204,8 @@ static void take_sample(struct sup *s, uint64_t now_ns)
 		return;
 	s->second_ns = now_ns;
 	sup_ledger_read(s, &l);
-	s->samples[s->n_samples++ % SUP_SAMPLES] = (struct sup_sample){ .seen = l.seen, .lost = l.lost };
+	s->samples[s->n_samples++ % SUP_SAMPLES] =
+		(struct sup_sample){.seen = l.seen, .lost = l.lost};
 }
 
 /* The source ended by itself: its collector is done. */
@@ -217,13 +226,16 @@ static void detect(struct sup *s)
 		take_sample(s, now);
 		if (s->phase != SUP_STOPPING && s->stop_asked)
 			sup_stop(s, "stop asked for");
-		else if (s->phase != SUP_STOPPING && s->run_deadline_ns && now >= s->run_deadline_ns)
+		else if (s->phase != SUP_STOPPING && s->run_deadline_ns &&
+			 now >= s->run_deadline_ns)
 			sup_stop(s, "time is over");
 		else if (s->phase != SUP_STOPPING && source_ended(s))
-			begin_stop(s); /* without a deadline: nothing new comes, and what is there is judged */
+			begin_stop(s); /* without a deadline: nothing new comes, and what is there
+					  is judged */
 		if (s->phase == SUP_STOPPING && s->stop_asked && !s->stop_deadline_ns)
 			s->stop_deadline_ns = now + RUN_STOP_NS;
-		if (s->phase == SUP_STOPPING && ((s->stop_deadline_ns && now >= s->stop_deadline_ns) || has_given_up(s))) {
+		if (s->phase == SUP_STOPPING &&
+			((s->stop_deadline_ns && now >= s->stop_deadline_ns) || has_given_up(s))) {
 			end_by_force(s);
 			return;
 		}
@@ -243,9 +255,12 @@ int sup_run(struct sup *s)
 	}
 	s->phase = SUP_DETECTING;
 	if (s->args->max_seconds > 0 && s->config->engine == ENGINE_BPF)
-		s->run_deadline_ns = clock_mono_ns() + (uint64_t)(s->args->max_seconds * (double)NS_PER_S);
-	log_notice("detecting with %llu rules, %u evaluators, %u outputs, started in %llu ms", (unsigned long long)s->n_rules_enabled, s->config->n_evaluators,
-		s->config->n_outputs, (unsigned long long)((clock_mono_ns() - s->started_ns) / NS_PER_MS));
+		s->run_deadline_ns =
+			clock_mono_ns() + (uint64_t)(s->args->max_seconds * (double)NS_PER_S);
+	log_notice("detecting with %llu rules, %u evaluators, %u outputs, started in %llu ms",
+		(unsigned long long)s->n_rules_enabled, s->config->n_evaluators,
+		s->config->n_outputs,
+		(unsigned long long)((clock_mono_ns() - s->started_ns) / NS_PER_MS));
 	detect(s);
 	sup_ledger_print(s);
 	return 0;

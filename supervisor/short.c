@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The programs that end by themselves: the two runs of saker-policy, and the loader. They are sealed like stages and may ask for little:
- * the config run for files by name (opened here, as what they are: regular, bounded in size, or a folder to list), all of them to hand descriptors over.
- * What they hand over is checked before use: kind and seals of a segment, ranges and ends of what the plan is built from. */
+/* The programs that end by themselves: the two runs of saker-policy, and the loader. They are
+ * sealed like stages and may ask for little: the config run for files by name (opened here, as what
+ * they are: regular, bounded in size, or a folder to list), all of them to hand descriptors over.
+ * What they hand over is checked before use: kind and seals of a segment, ranges and ends of what
+ * the plan is built from. */
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -28,7 +30,8 @@
 
 static int open_named(const char *path, bool is_folder)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY | (is_folder ? O_DIRECTORY : 0));
+	_cleanup_close_ int fd = open(
+		path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY | (is_folder ? O_DIRECTORY : 0));
 	struct stat st;
 
 	if (fd < 0)
@@ -46,7 +49,7 @@ static int open_named(const char *path, bool is_folder)
 
 static void answer_open(struct sup_child *c, const struct ctl_msg *m)
 {
-	struct ctl_msg a = { .magic = CTL_MAGIC, .type = CTL_OPENED, .index = m->index };
+	struct ctl_msg a = {.magic = CTL_MAGIC, .type = CTL_OPENED, .index = m->index};
 	_cleanup_close_ int fd = -1;
 
 	a.result = -EMFILE;
@@ -112,7 +115,9 @@ static int take_given(struct sup *s, const struct sup_child *c, const struct ctl
 	case FD_PLAN:
 		return take_plan(s, fd);
 	case FD_OUTPUT:
-		return m->index < PLAN_OUTPUTS_MAX ? take_sealed(fd, SEG_OUTPUT, &s->outputs[m->index]) : -EBADMSG;
+		return m->index < PLAN_OUTPUTS_MAX
+			       ? take_sealed(fd, SEG_OUTPUT, &s->outputs[m->index])
+			       : -EBADMSG;
 	case FD_RULES_OPTIONS:
 		return take_sealed(fd, SEG_OUTPUT, &s->rules_options);
 	case FD_IMAGE:
@@ -139,7 +144,8 @@ void sup_short_message(struct sup *s, struct sup_child *c, const struct ctl_msg 
 		r = take_given(s, c, m, own);
 		if (r == 0)
 			return;
-		log_err_errno(r, "take what %s hands over (role %u, number %u)", c->proc->name, m->role, m->index);
+		log_err_errno(r, "take what %s hands over (role %u, number %u)", c->proc->name,
+			m->role, m->index);
 		(void)kill(c->pid, SIGKILL);
 		return;
 	}
@@ -151,11 +157,13 @@ struct short_run {
 };
 
 /* Starts it; the caller hands over what it needs, then calls short_finish(). */
-static int short_start(struct sup *s, struct short_run *run, enum plan_type type, uint32_t uid, char *const *argv)
+static int short_start(
+	struct sup *s, struct short_run *run, enum plan_type type, uint32_t uid, char *const *argv)
 {
 	int r;
 
-	run->proc = (struct plan_proc){ .row = plan_row(type), .type = type, .uid = s->mode == PLAN_MODE_USER ? 0 : uid };
+	run->proc = (struct plan_proc){
+		.row = plan_row(type), .type = type, .uid = s->mode == PLAN_MODE_USER ? 0 : uid};
 	(void)snprintf(run->proc.name, sizeof(run->proc.name), "%s", run->proc.row->name);
 	sup_child_init(&run->child, &run->proc);
 	s->current_short = &run->child;
@@ -268,12 +276,13 @@ static int map_image(struct sup *s)
 
 int sup_run_rules(struct sup *s)
 {
-	char *argv[] = { "saker-policy", "rules", NULL };
+	char *argv[] = {"saker-policy", "rules", NULL};
 	struct short_run *run;
 	int r;
 
 	if (s->config->n_rules == 0)
-		log_warning("no rules file is configured: nothing but saker's own test rule can match");
+		log_warning(
+			"no rules file is configured: nothing but saker's own test rule can match");
 	run = calloc(1, sizeof(*run));
 	if (!run)
 		return log_err_errno(-ENOMEM, "start");
@@ -284,7 +293,7 @@ int sup_run_rules(struct sup *s)
 			/* it was logged: no second line */
 			(void)kill(run->child.pid, SIGKILL);
 			run->child.has_result = true;
-			run->child.result = (struct ctl_msg){ .result = r };
+			run->child.result = (struct ctl_msg){.result = r};
 			(void)short_finish(s, run, 0);
 			free(run);
 			return r;
@@ -301,13 +310,14 @@ int sup_run_rules(struct sup *s)
 
 int sup_run_loader(struct sup *s)
 {
-	char *argv[] = { "saker-loader", NULL };
+	char *argv[] = {"saker-loader", NULL};
 	struct short_run *run = calloc(1, sizeof(*run));
 	int r;
 
 	if (!run)
 		return log_err_errno(-ENOMEM, "start");
-	r = short_start(s, run, PLAN_LOADER, s->config->uids_first + plan_row(PLAN_LOADER)->uid_slot, argv);
+	r = short_start(
+		s, run, PLAN_LOADER, s->config->uids_first + plan_row(PLAN_LOADER)->uid_slot, argv);
 	if (r == 0) {
 		r = sup_send(&run->child, CTL_FD, FD_SETTINGS, 0, "settings", s->settings_fd);
 		if (r < 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What sealed stages cannot open themselves: sinks, the host's user tables, a route socket. Opened by name from the plan and from here, never by a stage's word:
- * a stage says only which of its own it wants again. */
+/* What sealed stages cannot open themselves: sinks, the host's user tables, a route socket. Opened
+ * by name from the plan and from here, never by a stage's word: a stage says only which of its own
+ * it wants again. */
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <linux/netlink.h>
@@ -26,21 +27,23 @@ static int open_stdout(void)
 static int open_file(const char *path)
 {
 	/* O_NONBLOCK: a named pipe without a reader must not hold the supervisor */
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	int fd =
+		open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
 
 	return fd < 0 ? -errno : fd;
 }
 
 static int open_syslog(const char *path)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int types[] = { SOCK_DGRAM, SOCK_STREAM }, r = -EPROTOTYPE;
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int types[] = {SOCK_DGRAM, SOCK_STREAM}, r = -EPROTOTYPE;
 
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return -ENAMETOOLONG;
 	memcpy(addr.sun_path, path, strlen(path));
 	for (size_t i = 0; i < ARRAY_LEN(types) && r == -EPROTOTYPE; i++) {
-		_cleanup_close_ int fd = socket(AF_UNIX, types[i] | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		_cleanup_close_ int fd =
+			socket(AF_UNIX, types[i] | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 		if (fd < 0)
 			return -errno;
@@ -70,8 +73,8 @@ int sup_sink_open(struct sup *s, unsigned output)
 static const struct {
 	const char *name, *path;
 } meta_files[] = {
-	{ "passwd", "/etc/passwd" },
-	{ "group", "/etc/group" },
+	{"passwd", "/etc/passwd"},
+	{"group", "/etc/group"},
 };
 
 const char *sup_meta_file_name(unsigned index)
@@ -91,8 +94,10 @@ int sup_meta_file_open(unsigned index)
 
 int sup_netlink_open(void)
 {
-	struct sockaddr_nl addr = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR };
-	_cleanup_close_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+	struct sockaddr_nl addr = {
+		.nl_family = AF_NETLINK, .nl_groups = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR};
+	_cleanup_close_ int fd =
+		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 
 	if (fd < 0)
 		return -errno;

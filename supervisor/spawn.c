@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Starting a program: by descriptor, in a session of its own, with an empty environment and no descriptor but its control socket and its log.
- * Between fork and exec only calls that are safe there; the program gives up its rights itself, after the dynamic loader's work (stage/seal.c). */
+/* Starting a program: by descriptor, in a session of its own, with an empty environment and no
+ * descriptor but its control socket and its log. Between fork and exec only calls that are safe
+ * there; the program gives up its rights itself, after the dynamic loader's work (stage/seal.c). */
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -27,7 +28,8 @@
 
 extern char **environ;
 
-/* What a program may know of our environment. The policy's runs expand ${VAR} in configuration texts, so they get it all but what steers the dynamic loader. */
+/* What a program may know of our environment. The policy's runs expand ${VAR} in configuration
+ * texts, so they get it all but what steers the dynamic loader. */
 static bool env_passes(const char *e, enum plan_type type)
 {
 	static const char *const kept[] = {
@@ -53,10 +55,12 @@ static int open_program(struct sup *s, enum plan_type type)
 
 	if (s->programs[type] >= 0)
 		return s->programs[type];
-	if (snprintf(path, sizeof(path), "%s/%s", s->libexec, plan_row(type)->program) >= (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/%s", s->libexec, plan_row(type)->program) >=
+		(int)sizeof(path))
 		return -ENAMETOOLONG;
 	s->programs[type] = open(path, O_PATH | O_CLOEXEC);
-	return s->programs[type] < 0 ? log_err_errno(-errno, "open the program '%s'", path) : s->programs[type];
+	return s->programs[type] < 0 ? log_err_errno(-errno, "open the program '%s'", path)
+				     : s->programs[type];
 }
 
 /* In the child: never returns. */
@@ -72,7 +76,8 @@ static void _noreturn_ become(int program, int sock, int log, char *const *argv,
 	null = fcntl(null, F_DUPFD_CLOEXEC, SPAWN_FD_FREE);
 	if (program < 0 || sock < 0 || log < 0 || null < 0)
 		_exit(127);
-	if (dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 || dup2(log, STDERR_FILENO) < 0 || dup2(sock, CTL_FD_SOCKET) < 0 ||
+	if (dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
+		dup2(log, STDERR_FILENO) < 0 || dup2(sock, CTL_FD_SOCKET) < 0 ||
 		dup2(log, CTL_FD_LOG) < 0)
 		_exit(127);
 	(void)setsid(); /* Ctrl-C reaches the supervisor alone */
@@ -90,11 +95,11 @@ static int open_pair(struct sup *s, struct sup_child *c, int *ret_sock, int *ret
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
-	c->ctl = (struct sup_watch){ .fd = pair[0], .ready = sup_child_ready, .owner = c };
+	c->ctl = (struct sup_watch){.fd = pair[0], .ready = sup_child_ready, .owner = c};
 	*ret_sock = pair[1];
 	if (pipe2(log, O_CLOEXEC) < 0)
 		return -errno;
-	c->log = (struct sup_watch){ .fd = log[0], .ready = sup_log_ready, .owner = c };
+	c->log = (struct sup_watch){.fd = log[0], .ready = sup_log_ready, .owner = c};
 	*ret_log = log[1];
 	if (fcntl(c->ctl.fd, F_SETFL, O_NONBLOCK) < 0 || fcntl(c->log.fd, F_SETFL, O_NONBLOCK) < 0)
 		return -errno;
@@ -104,7 +109,7 @@ static int open_pair(struct sup *s, struct sup_child *c, int *ret_sock, int *ret
 
 int sup_spawn(struct sup *s, struct sup_child *c, char *const *argv)
 {
-	char *env[SPAWN_ENV_MAX + 1] = { NULL };
+	char *env[SPAWN_ENV_MAX + 1] = {NULL};
 	_cleanup_close_ int sock = -1, log = -1;
 	unsigned n_env = 0;
 	int program, r;
@@ -132,9 +137,10 @@ int sup_spawn(struct sup *s, struct sup_child *c, char *const *argv)
 	return 0;
 }
 
-int sup_send(struct sup_child *c, enum ctl_type type, enum ctl_role role, unsigned index, const char *text, int fd)
+int sup_send(struct sup_child *c, enum ctl_type type, enum ctl_role role, unsigned index,
+	const char *text, int fd)
 {
-	struct ctl_msg m = { .magic = CTL_MAGIC, .type = type, .role = role, .index = index };
+	struct ctl_msg m = {.magic = CTL_MAGIC, .type = type, .role = role, .index = index};
 
 	if (text)
 		(void)snprintf(m.text, sizeof(m.text), "%s", text); /* names: cut */
@@ -143,7 +149,7 @@ int sup_send(struct sup_child *c, enum ctl_type type, enum ctl_role role, unsign
 
 int sup_send_hello(struct sup *s, struct sup_child *c)
 {
-	struct ctl_msg m = { .magic = CTL_MAGIC, .type = CTL_HELLO, .index = c->proc->index };
+	struct ctl_msg m = {.magic = CTL_MAGIC, .type = CTL_HELLO, .index = c->proc->index};
 
 	m.value[0] = seg_abi_hash();
 	m.value[1] = c->proc->uid;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What `saker status` shows, as JSON. The client makes text of it. Every figure comes from pages and positions that we only read. */
+/* What `saker status` shows, as JSON. The client makes text of it. Every figure comes from pages
+ * and positions that we only read. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +42,8 @@ const char *sup_child_seal_str(const struct sup *s, const struct sup_child *c)
 
 	if (c->proc->type == PLAN_SUPERVISOR)
 		return plan_mode_str(s->mode);
-	return c->pid > 0 && (c->seal_done & required) == required ? plan_mode_str(s->mode) : "none";
+	return c->pid > 0 && (c->seal_done & required) == required ? plan_mode_str(s->mode)
+								   : "none";
 }
 
 static uint64_t own_pss(void)
@@ -63,19 +65,29 @@ static json_t *stage_row(const struct sup *s, const struct sup_child *c)
 {
 	json_t *o = json_object();
 	bool is_us = c->proc->type == PLAN_SUPERVISOR;
-	uint64_t cpu_ns = is_us ? clock_ns(CLOCK_PROCESS_CPUTIME_ID) : c->stats ? stats_get(&c->stats->cpu_ns) : 0;
+	uint64_t cpu_ns = is_us      ? clock_ns(CLOCK_PROCESS_CPUTIME_ID)
+			  : c->stats ? stats_get(&c->stats->cpu_ns)
+				     : 0;
 
 	json_object_set_new(o, "name", json_string(c->proc->name));
 	json_object_set_new(o, "pid", json_integer(is_us ? getpid() : c->pid));
-	json_object_set_new(o, "uid", json_integer(is_us || !c->proc->uid ? (json_int_t)getuid() : (json_int_t)c->proc->uid));
+	json_object_set_new(o, "uid",
+		json_integer(
+			is_us || !c->proc->uid ? (json_int_t)getuid() : (json_int_t)c->proc->uid));
 	json_object_set_new(o, "state", json_string(is_us ? "running" : lc_state_str(c->state)));
 	json_object_set_new(o, "restarts", json_integer(c->restarts));
 	json_object_set_new(o, "seal", json_string(sup_child_seal_str(s, c)));
 	json_object_set_new(o, "seccomp", json_boolean(c->seal_done & SEAL_SECCOMP));
 	json_object_set_new(o, "landlock", json_integer(c->landlock));
-	json_object_set_new(o, "capabilities", json_string(is_us ? "supervisor" : c->seal_done & SEAL_CAPS ? "none" : "unknown"));
+	json_object_set_new(o, "capabilities",
+		json_string(is_us                      ? "supervisor"
+			    : c->seal_done & SEAL_CAPS ? "none"
+						       : "unknown"));
 	json_object_set_new(o, "cpu_s", json_real((double)(cpu_ns / NS_PER_MS) / 1000.0));
-	json_object_set_new(o, "pss_bytes", j_int(is_us ? own_pss() : c->stats ? stats_get(&c->stats->pss_bytes) : 0));
+	json_object_set_new(o, "pss_bytes",
+		j_int(is_us        ? own_pss()
+			: c->stats ? stats_get(&c->stats->pss_bytes)
+				   : 0));
 	return o;
 }
 
@@ -119,15 +131,20 @@ static const struct sup_sample *sample_before(const struct sup *s, uint64_t seco
 
 static json_t *events_row(const struct sup *s, const struct sup_ledger *l)
 {
-	static const char *const classes[] = { NULL, "high", "medium", "low" };
+	static const char *const classes[] = {NULL, "high", "medium", "low"};
 	const struct sup_sample *old = sample_before(s, STATUS_RATE_WINDOW);
 	uint64_t span = MIN((uint64_t)STATUS_RATE_WINDOW, s->n_samples ? s->n_samples - 1 : 0);
 	json_t *o = json_object(), *by = json_object();
 
-	json_object_set_new(o, "per_second", json_real(old && span && l->seen > old->seen ? (double)(l->seen - old->seen) / (double)span : 0.0));
+	json_object_set_new(o, "per_second",
+		json_real(old && span && l->seen > old->seen
+				  ? (double)(l->seen - old->seen) / (double)span
+				  : 0.0));
 	for (size_t i = 1; i < s->n_children; i++)
-		for (unsigned n = 1; s->children[i].proc->type == PLAN_COLLECTOR && n < ARRAY_LEN(classes); n++)
-			json_object_set_new(by, classes[n], j_int(stats_get(&s->children[i].stats->by_class[n])));
+		for (unsigned n = 1;
+			s->children[i].proc->type == PLAN_COLLECTOR && n < ARRAY_LEN(classes); n++)
+			json_object_set_new(by, classes[n],
+				j_int(stats_get(&s->children[i].stats->by_class[n])));
 	json_object_set_new(o, "by_class", by);
 	return o;
 }
@@ -177,25 +194,30 @@ static json_t *output_losses(const struct sup *s, const struct sup_child *c)
 
 static json_t *output_row(const struct sup *s, const struct sup_child *c)
 {
-	static const char *const kinds[] = { "?", "stdout", "file", "syslog", "http", "kafka", "program" };
+	static const char *const kinds[] = {
+		"?", "stdout", "file", "syslog", "http", "kafka", "program"};
 	const struct plan_output *p = &s->config->outputs[c->proc->index];
 	uint64_t error = stats_get(&c->stats->last_error);
 	json_t *o = json_object(), *latency = json_object();
 
 	json_object_set_new(o, "name", json_string(p->name));
-	json_object_set_new(o, "kind", json_string(kinds[MIN(p->kind, (uint32_t)ARRAY_LEN(kinds) - 1)]));
+	json_object_set_new(
+		o, "kind", json_string(kinds[MIN(p->kind, (uint32_t)ARRAY_LEN(kinds) - 1)]));
 	json_object_set_new(o, "accepted", j_int(stats_get(&c->stats->alerts)));
 	json_object_set_new(o, "delivered", j_int(stats_get(&c->stats->delivered)));
 	json_object_set_new(o, "in_spool", json_integer(0));
 	json_object_set_new(o, "spool_bytes", json_integer(0));
 	json_object_set_new(o, "losses", output_losses(s, c));
-	json_object_set_new(o, "last_error", error && error < 4096 ? json_string(strerror((int)error)) : json_null());
-	json_object_set_new(o, "last_error_at", error ? j_time(stats_get(&c->stats->last_error_ns)) : json_null());
+	json_object_set_new(o, "last_error",
+		error && error < 4096 ? json_string(strerror((int)error)) : json_null());
+	json_object_set_new(o, "last_error_at",
+		error ? j_time(stats_get(&c->stats->last_error_ns)) : json_null());
 	json_object_set_new(latency, "p50", json_real(percentile_ms(c->stats, 50)));
 	json_object_set_new(latency, "p99", json_real(percentile_ms(c->stats, 99)));
 	json_object_set_new(o, "latency_ms", latency);
 	json_object_set_new(o, "test_delivered", j_int(stats_get(&c->stats->test_delivered)));
-	json_object_set_new(o, "test_latency_ms", json_real((double)stats_get(&c->stats->test_latency_ns) / 1e6));
+	json_object_set_new(o, "test_latency_ms",
+		json_real((double)stats_get(&c->stats->test_latency_ns) / 1e6));
 	return o;
 }
 
@@ -220,7 +242,9 @@ static bool has_stuck_output(const struct sup *s)
 		if (c->proc->type != PLAN_EMITTER || !stats_get(&c->stats->last_error))
 			continue;
 		at = stats_get(&c->stats->last_error_ns);
-		if (clock_epoch_ns() - at < STATUS_STUCK_NS && spsc_view_read(s->rings[i].data_ro, s->rings[i].cursor_ro, &v) == 0 && v.used > 0)
+		if (clock_epoch_ns() - at < STATUS_STUCK_NS &&
+			spsc_view_read(s->rings[i].data_ro, s->rings[i].cursor_ro, &v) == 0 &&
+			v.used > 0)
 			return true;
 	}
 	return false;
@@ -231,7 +255,8 @@ static bool is_degraded(const struct sup *s, const struct sup_ledger *l)
 	const struct sup_sample *old = sample_before(s, STATUS_LOSS_WINDOW);
 
 	for (size_t i = 1; i < s->n_children; i++)
-		if (!(s->children[i].proc->row->flags & PLAN_SHORT) && s->children[i].state != LC_RUNNING)
+		if (!(s->children[i].proc->row->flags & PLAN_SHORT) &&
+			s->children[i].state != LC_RUNNING)
 			return true;
 	return (old ? l->lost > old->lost : l->lost > 0) || has_stuck_output(s);
 }
@@ -252,7 +277,7 @@ static const char *state_str(const struct sup *s, const struct sup_ledger *l)
 char *sup_status_json(struct sup *s, int *ret_exit)
 {
 	json_t *o = json_object(), *policy = json_object();
-	struct sup_ledger l = { 0 };
+	struct sup_ledger l = {0};
 	const char *state;
 	char checksum[24], *text;
 
@@ -262,12 +287,16 @@ char *sup_status_json(struct sup *s, int *ret_exit)
 	(void)snprintf(checksum, sizeof(checksum), "%016llx", (unsigned long long)s->checksum);
 	json_object_set_new(o, "version", json_string(SAKER_VERSION));
 	json_object_set_new(o, "state", json_string(state));
-	json_object_set_new(o, "uptime_s", json_real((double)((clock_mono_ns() - s->started_ns) / NS_PER_MS) / 1000.0));
+	json_object_set_new(o, "uptime_s",
+		json_real((double)((clock_mono_ns() - s->started_ns) / NS_PER_MS) / 1000.0));
 	json_object_set_new(policy, "rules", j_int(s->n_rules_enabled));
 	json_object_set_new(policy, "loaded_at", j_time(s->loaded_epoch_ns));
 	json_object_set_new(policy, "checksum", json_string(checksum));
 	json_object_set_new(o, "policy", policy);
-	json_object_set_new(o, "engine", json_string(s->config->engine == ENGINE_BPF ? "modern_ebpf" : s->config->engine == ENGINE_SYNTHETIC ? "synthetic" : "replay"));
+	json_object_set_new(o, "engine",
+		json_string(s->config->engine == ENGINE_BPF         ? "modern_ebpf"
+			    : s->config->engine == ENGINE_SYNTHETIC ? "synthetic"
+								    : "replay"));
 	json_object_set_new(o, "stages", stage_rows(s));
 	json_object_set_new(o, "rings", ring_rows(s));
 	json_object_set_new(o, "events", events_row(s, &l));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The supervisor's set-up and event loop: signals, children's sockets and logs, control clients, all in one epoll.
- * Nothing here looks into what comes; it only says where it goes. */
+/* The supervisor's set-up and event loop: signals, children's sockets and logs, control clients,
+ * all in one epoll. Nothing here looks into what comes; it only says where it goes. */
 #include "sup.h"
 
 #include <sys/epoll.h>
@@ -28,14 +28,14 @@
 
 int sup_watch_add(struct sup *s, struct sup_watch *w, uint32_t events)
 {
-	struct epoll_event e = { .events = events, .data.ptr = w };
+	struct epoll_event e = {.events = events, .data.ptr = w};
 
 	return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, w->fd, &e) < 0 ? -errno : 0;
 }
 
 int sup_watch_mod(struct sup *s, struct sup_watch *w, uint32_t events)
 {
-	struct epoll_event e = { .events = events, .data.ptr = w };
+	struct epoll_event e = {.events = events, .data.ptr = w};
 
 	return epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, w->fd, &e) < 0 ? -errno : 0;
 }
@@ -44,7 +44,8 @@ void sup_watch_close(struct sup *s, struct sup_watch *w)
 {
 	if (w->fd < 0)
 		return;
-	(void)epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL); /* closing would do it too, unless a copy is open in a child being started */
+	(void)epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, w->fd,
+		NULL); /* closing would do it too, unless a copy is open in a child being started */
 	w->fd = fd_close(w->fd);
 }
 
@@ -67,11 +68,13 @@ static void on_signal(struct sup *s, struct sup_watch *w, uint32_t events)
 				struct sup_child *c = &s->children[i];
 				int fd;
 
-				if (c->proc->type != PLAN_EMITTER || c->state != LC_RUNNING || s->config->outputs[c->proc->index].kind != PLAN_OUT_FILE)
+				if (c->proc->type != PLAN_EMITTER || c->state != LC_RUNNING ||
+					s->config->outputs[c->proc->index].kind != PLAN_OUT_FILE)
 					continue;
 				fd = sup_sink_open(s, c->proc->index);
 				if (fd >= 0 && sup_send(c, CTL_SINK, FD_SINK, 0, NULL, fd) == 0)
-					log_notice("file of output '%s' reopened", s->config->outputs[c->proc->index].name);
+					log_notice("file of output '%s' reopened",
+						s->config->outputs[c->proc->index].name);
 				(void)fd_close(fd);
 			}
 			break;
@@ -82,7 +85,8 @@ static void on_signal(struct sup *s, struct sup_watch *w, uint32_t events)
 	}
 }
 
-/* All that is opened later must lie above the standard descriptors, also when we were started without them. */
+/* All that is opened later must lie above the standard descriptors, also when we were started
+ * without them. */
 static int open_standard(void)
 {
 	int fd;
@@ -109,13 +113,15 @@ static int open_signals(struct sup *s)
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return log_err_errno(-errno, "block signals");
-	s->signals = (struct sup_watch){ .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), .ready = on_signal };
+	s->signals = (struct sup_watch){
+		.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), .ready = on_signal};
 	if (s->signals.fd < 0)
 		return log_err_errno(-errno, "make a signal descriptor");
 	return sup_watch_add(s, &s->signals, EPOLLIN);
 }
 
-/* Our own program's place says where the others are: PREFIX/bin/saker -> PREFIX/libexec/saker, PREFIX/share/saker. */
+/* Our own program's place says where the others are: PREFIX/bin/saker -> PREFIX/libexec/saker,
+ * PREFIX/share/saker. */
 static int find_places(struct sup *s)
 {
 	char path[PATH_MAX];
@@ -131,8 +137,10 @@ static int find_places(struct sup *s)
 			return log_err_errno(-ENOENT, "find saker's own place from '%s'", path);
 		*slash = 0;
 	}
-	if (snprintf(s->libexec, sizeof(s->libexec), "%s/libexec/saker", path) >= (int)sizeof(s->libexec) ||
-		snprintf(s->share, sizeof(s->share), "%s/share/saker", path) >= (int)sizeof(s->share))
+	if (snprintf(s->libexec, sizeof(s->libexec), "%s/libexec/saker", path) >=
+			(int)sizeof(s->libexec) ||
+		snprintf(s->share, sizeof(s->share), "%s/share/saker", path) >=
+			(int)sizeof(s->share))
 		return log_err_errno(-ENAMETOOLONG, "saker's own place");
 	return 0;
 }
@@ -144,10 +152,11 @@ static bool has_cap(const struct __user_cap_data_struct *data, unsigned cap)
 
 static enum plan_mode find_mode(void)
 {
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2] = { 0 };
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {0};
 
-	if (syscall(SYS_capget, &head, data) < 0 || !has_cap(data, CAP_SETUID) || !has_cap(data, CAP_SETGID))
+	if (syscall(SYS_capget, &head, data) < 0 || !has_cap(data, CAP_SETUID) ||
+		!has_cap(data, CAP_SETGID))
 		return PLAN_MODE_USER;
 	return has_cap(data, CAP_SYS_ADMIN) ? PLAN_MODE_FULL : PLAN_MODE_CONTAINER;
 }
@@ -157,7 +166,13 @@ int sup_init(struct sup *s, const struct args *args)
 	struct rlimit l;
 	int r;
 
-	*s = (struct sup){ .args = args, .epoll_fd = -1, .signals.fd = -1, .control.fd = -1, .rules_options = -1, .image = -1, .settings_fd = -1 };
+	*s = (struct sup){.args = args,
+		.epoll_fd = -1,
+		.signals.fd = -1,
+		.control.fd = -1,
+		.rules_options = -1,
+		.image = -1,
+		.settings_fd = -1};
 	for (unsigned i = 0; i < _PLAN_TYPE_MAX; i++)
 		s->programs[i] = -1;
 	for (unsigned i = 0; i < PLAN_OUTPUTS_MAX; i++)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The supervisor's own state, shared by its files. Single-threaded: one epoll, everything else is called from it. */
+/* The supervisor's own state, shared by its files. Single-threaded: one epoll, everything else is
+ * called from it. */
 
 #include <sys/types.h>
 
@@ -37,7 +38,7 @@ struct sup_child {
 	unsigned restarts, fails;
 	uint64_t deadline_ns; /* of starting and backoff; 0 none */
 	uint64_t running_since_ns;
-	bool done; /* CTL_DONE came */
+	bool done;      /* CTL_DONE came */
 	bool was_ready; /* at least once in this run */
 	uint32_t seal_done, landlock;
 	/* segments and descriptors that outlive the process; -1 none */
@@ -96,7 +97,8 @@ struct sup {
 	uint8_t run_id[16];
 	uint64_t started_epoch_ns, loaded_epoch_ns;
 	char libexec[1024], share[1024];
-	int programs[_PLAN_TYPE_MAX]; /* O_PATH, opened once so that an upgrade on disk cannot mix versions */
+	int programs[_PLAN_TYPE_MAX]; /* O_PATH, opened once so that an upgrade on disk cannot mix
+					 versions */
 
 	struct plan_config *config;
 	int rules_options, outputs[PLAN_OUTPUTS_MAX]; /* sealed blocks from the config run */
@@ -111,7 +113,7 @@ struct sup {
 	struct sup_child *children; /* as plan.procs; [0] is the supervisor and never runs */
 	size_t n_children;
 	struct sup_child *current_short; /* a program that ends by itself and is running now */
-	struct spsc_fds *rings; /* as plan.rings */
+	struct spsc_fds *rings;          /* as plan.rings */
 	struct sup_bpf bpf;
 
 	struct sup_client clients[SUP_CLIENTS_MAX];
@@ -139,7 +141,8 @@ void sup_child_start(struct sup *s, struct sup_child *c); /* LC_EV_START, and se
 void sup_child_ready(struct sup *s, struct sup_watch *w, uint32_t events); /* its control socket */
 void sup_reap(struct sup *s);
 void sup_children_tick(struct sup *s, uint64_t now_ns);
-int sup_send(struct sup_child *c, enum ctl_type type, enum ctl_role role, unsigned index, const char *text, int fd);
+int sup_send(struct sup_child *c, enum ctl_type type, enum ctl_role role, unsigned index,
+	const char *text, int fd);
 int sup_send_hello(struct sup *s, struct sup_child *c);
 struct sup_child *sup_find_child(struct sup *s, enum plan_type type, unsigned index);
 
@@ -196,7 +199,7 @@ void sup_control_tick(struct sup *s, uint64_t now_ns);
 struct sup_ledger {
 	uint64_t seen, judged, in_flight;
 	uint64_t loss[_LOSS_MAX]; /* of events */
-	uint64_t lost; /* their sum */
+	uint64_t lost;            /* their sum */
 	bool is_balanced;
 };
 void sup_ledger_read(const struct sup *s, struct sup_ledger *ret);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Is a block of uids free? A process that shares a stage's uid could send it signals; so a block in use is refused. Reads the kernel's lists of processes. */
+/* Is a block of uids free? A process that shares a stage's uid could send it signals; so a block in
+ * use is refused. Reads the kernel's lists of processes. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +19,8 @@ static void closedirp(DIR **d)
 		(void)closedir(*d);
 }
 
-/* Real, effective, saved and file-system uid of a process, from the kernel's text; 0 if it is gone. */
+/* Real, effective, saved and file-system uid of a process, from the kernel's text; 0 if it is gone
+ * or only waits to be buried. */
 static int read_uids(int proc_fd, const char *pid, unsigned long ret[4])
 {
 	_cleanup_close_ int fd = -1;
@@ -33,7 +35,10 @@ static int read_uids(int proc_fd, const char *pid, unsigned long ret[4])
 	if (n <= 0)
 		return 0;
 	text[n] = 0;
-	p = strstr(text, "\nUid:"); /* a newline in the name is escaped by the kernel */
+	p = strstr(text, "\nState:\t"); /* a newline in the name is escaped by the kernel */
+	if (p && (p[8] == 'Z' || p[8] == 'X'))
+		return 0;
+	p = strstr(text, "\nUid:");
 	if (!p)
 		return 0;
 	p += 5;
@@ -52,7 +57,8 @@ int sup_uids_check(uint32_t first, uint32_t count, uint32_t *reterr_uid, int *re
 	while ((e = readdir(d))) {
 		unsigned long uids[4];
 
-		if (e->d_name[0] < '1' || e->d_name[0] > '9' || !read_uids(dirfd(d), e->d_name, uids))
+		if (e->d_name[0] < '1' || e->d_name[0] > '9' ||
+			!read_uids(dirfd(d), e->d_name, uids))
 			continue;
 		for (int i = 0; i < 4; i++) {
 			if (uids[i] < first || uids[i] - first >= count)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Control messages between the supervisor and its children: one fixed-size message and at most one descriptor a packet.
+/* Control messages between the supervisor and its children: one fixed-size message and at most one
+ * descriptor a packet.
  *
- * Both ends treat the other as hostile: a packet of the wrong size, with a wrong magic, an unknown role, a text without end or more than one descriptor is
- * refused and its descriptors are closed. What a message means, and whether its sender may send it, is the receiver's business. */
+ * Both ends treat the other as hostile: a packet of the wrong size, with a wrong magic, an unknown
+ * role, a text without end or more than one descriptor is refused and its descriptors are closed.
+ * What a message means, and whether its sender may send it, is the receiver's business. */
 #include <sys/socket.h>
 
 #include <errno.h>
@@ -14,7 +16,7 @@
 #include <base/macros.h>
 #include <stage/ctl.h>
 
-#define CTL_FDS_MAX 8 /* room to receive (and close) more than the one that is allowed */
+#define CTL_FDS_MAX 8         /* room to receive (and close) more than the one that is allowed */
 #define CTL_SEND_WAIT_MS 2000 /* a peer that does not read for so long is treated as dead */
 
 static int ctl_send_once(int sock, const struct ctl_msg *msg, int fd)
@@ -22,9 +24,9 @@ static int ctl_send_once(int sock, const struct ctl_msg *msg, int fd)
 	union {
 		char buf[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
-	} control = { 0 };
-	struct iovec iov = { .iov_base = (void *)msg, .iov_len = sizeof(*msg) };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	} control = {0};
+	struct iovec iov = {.iov_base = (void *)msg, .iov_len = sizeof(*msg)};
+	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
 	ssize_t n;
 
 	if (fd >= 0) {
@@ -46,7 +48,7 @@ static int ctl_send_once(int sock, const struct ctl_msg *msg, int fd)
 
 int ctl_send(int sock, const struct ctl_msg *msg, int fd)
 {
-	struct pollfd pfd = { .fd = sock, .events = POLLOUT };
+	struct pollfd pfd = {.fd = sock, .events = POLLOUT};
 	bool waited = false;
 	int r;
 
@@ -81,7 +83,8 @@ static unsigned ctl_take_fds(struct msghdr *mh, int fds[CTL_FDS_MAX])
 
 static bool ctl_is_valid(const struct ctl_msg *m)
 {
-	return m->magic == CTL_MAGIC && m->role < _FD_ROLE_MAX && memchr(m->text, 0, sizeof(m->text)) != NULL;
+	return m->magic == CTL_MAGIC && m->role < _FD_ROLE_MAX &&
+	       memchr(m->text, 0, sizeof(m->text)) != NULL;
 }
 
 int ctl_recv(int sock, struct ctl_msg *ret_msg, int *ret_fd)
@@ -91,8 +94,11 @@ int ctl_recv(int sock, struct ctl_msg *ret_msg, int *ret_fd)
 		struct cmsghdr align;
 	} control;
 	struct ctl_msg m;
-	struct iovec iov = { .iov_base = &m, .iov_len = sizeof(m) };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf, .msg_controllen = sizeof(control.buf) };
+	struct iovec iov = {.iov_base = &m, .iov_len = sizeof(m)};
+	struct msghdr mh = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
+		.msg_controllen = sizeof(control.buf)};
 	int fds[CTL_FDS_MAX];
 	unsigned n_fds;
 	ssize_t n;
@@ -105,7 +111,8 @@ int ctl_recv(int sock, struct ctl_msg *ret_msg, int *ret_fd)
 	n_fds = ctl_take_fds(&mh, fds);
 	if (n == 0 && n_fds == 0)
 		return 0;
-	if (n != (ssize_t)sizeof(m) || (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || n_fds > 1 || !ctl_is_valid(&m)) {
+	if (n != (ssize_t)sizeof(m) || (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || n_fds > 1 ||
+		!ctl_is_valid(&m)) {
 		for (unsigned i = 0; i < n_fds; i++)
 			(void)fd_close(fds[i]);
 		return -EBADMSG;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The seal: the steps in their order. Each gives something up for good; none can be left out but by the table of required steps that the supervisor sends.
+/* The seal: the steps in their order. Each gives something up for good; none can be left out but by
+ * the table of required steps that the supervisor sends.
  *
- * The order matters: namespaces and the empty root need capabilities, so they come before the uid; the bounding set likewise. The death signal is cleared by
- * a change of uid, so it comes after it. seccomp is last, because it takes away the calls that the other steps use. */
+ * The order matters: namespaces and the empty root need capabilities, so they come before the uid;
+ * the bounding set likewise. The death signal is cleared by a change of uid, so it comes after it.
+ * seccomp is last, because it takes away the calls that the other steps use. */
 #include <sys/prctl.h>
 
 #include <errno.h>
@@ -73,7 +75,8 @@ static int step_rlimits(const struct seal_request *q, struct seal_result *ret)
 static int step_uid(const struct seal_request *q, struct seal_result *ret)
 {
 	(void)ret;
-	(void)seal_drop_bounding(q->keep_caps); /* without CAP_SETPCAP nothing can be raised either: no_new_privs */
+	(void)seal_drop_bounding(
+		q->keep_caps); /* without CAP_SETPCAP nothing can be raised either: no_new_privs */
 	return q->uid ? seal_set_uid(q->uid, q->keep_caps) : -EOPNOTSUPP;
 }
 
@@ -112,16 +115,16 @@ static const struct {
 	uint32_t step;
 	int (*run)(const struct seal_request *q, struct seal_result *ret);
 } seal_steps[] = {
-	{ SEAL_NNP, step_nnp },
-	{ SEAL_NAMESPACES, step_namespaces },
-	{ SEAL_ROOT, step_root },
-	{ SEAL_RLIMITS, step_rlimits },
-	{ SEAL_UID, step_uid },
-	{ SEAL_CAPS, step_caps },
-	{ SEAL_DUMPABLE, step_dumpable },
-	{ SEAL_PDEATHSIG, step_pdeathsig },
-	{ SEAL_LANDLOCK, step_landlock },
-	{ SEAL_SECCOMP, step_seccomp },
+	{SEAL_NNP, step_nnp},
+	{SEAL_NAMESPACES, step_namespaces},
+	{SEAL_ROOT, step_root},
+	{SEAL_RLIMITS, step_rlimits},
+	{SEAL_UID, step_uid},
+	{SEAL_CAPS, step_caps},
+	{SEAL_DUMPABLE, step_dumpable},
+	{SEAL_PDEATHSIG, step_pdeathsig},
+	{SEAL_LANDLOCK, step_landlock},
+	{SEAL_SECCOMP, step_seccomp},
 };
 
 int seal_apply(const struct seal_request *q, struct seal_result *ret, const char **reterr_step)

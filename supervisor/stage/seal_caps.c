@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* User, group, capabilities and resource limits of a sealed process. Raw capset(): what matters is the kernel's answer, not a library's view of it. */
+/* User, group, capabilities and resource limits of a sealed process. Raw capset(): what matters is
+ * the kernel's answer, not a library's view of it. */
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -38,10 +39,11 @@ int seal_set_uid(uint32_t uid, uint64_t keep_caps)
 
 int seal_drop_caps(uint64_t keep_caps)
 {
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct have[2] = { 0 }, data[2] = { 0 };
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct have[2] = {0}, data[2] = {0};
 
-	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); /* emptied with the permitted set anyway */
+	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0,
+		0); /* emptied with the permitted set anyway */
 	if (syscall(SYS_capget, &head, have) < 0)
 		return -errno;
 	for (int i = 0; i < 2; i++) {

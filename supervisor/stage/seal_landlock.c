@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Landlock: no file by name, no TCP port, no abstract socket or signal outside, as far as this kernel's Landlock knows them. Descriptors that are open stay usable. */
+/* Landlock: no file by name, no TCP port, no abstract socket or signal outside, as far as this
+ * kernel's Landlock knows them. Descriptors that are open stay usable. */
 #include <sys/syscall.h>
 
 #include <errno.h>
@@ -16,7 +17,8 @@
 #define NR_LANDLOCK_RESTRICT_SELF 446
 #define LANDLOCK_CREATE_VERSION 1
 
-/* <linux/landlock.h> of a newer kernel than the build host may have: layout and bits are its ABI. */
+/* <linux/landlock.h> of a newer kernel than the build host may have: layout and bits are its ABI.
+ */
 struct landlock_attr {
 	uint64_t handled_fs, handled_net, scoped;
 };
@@ -26,12 +28,12 @@ static const struct {
 	size_t size;
 	uint64_t fs, net, scoped;
 } landlock_abis[] = {
-	{ 8, (1ULL << 13) - 1, 0, 0 }, /* 1: files (Linux 5.13) */
-	{ 8, (1ULL << 14) - 1, 0, 0 }, /* 2: refer */
-	{ 8, (1ULL << 15) - 1, 0, 0 }, /* 3: truncate */
-	{ 16, (1ULL << 15) - 1, 3, 0 }, /* 4: TCP bind and connect */
-	{ 16, (1ULL << 16) - 1, 3, 0 }, /* 5: ioctl of devices */
-	{ 24, (1ULL << 16) - 1, 3, 3 }, /* 6 and later: abstract sockets, signals */
+	{8, (1ULL << 13) - 1, 0, 0},  /* 1: files (Linux 5.13) */
+	{8, (1ULL << 14) - 1, 0, 0},  /* 2: refer */
+	{8, (1ULL << 15) - 1, 0, 0},  /* 3: truncate */
+	{16, (1ULL << 15) - 1, 3, 0}, /* 4: TCP bind and connect */
+	{16, (1ULL << 16) - 1, 3, 0}, /* 5: ioctl of devices */
+	{24, (1ULL << 16) - 1, 3, 3}, /* 6 and later: abstract sockets, signals */
 };
 
 unsigned seal_landlock_abi(void)
@@ -51,7 +53,9 @@ int seal_landlock(uint32_t *ret_abi)
 		return -ENOSYS;
 	i = MIN(abi, (unsigned)ARRAY_LEN(landlock_abis)) - 1;
 	attr = (struct landlock_attr){
-		.handled_fs = landlock_abis[i].fs, .handled_net = landlock_abis[i].net, .scoped = landlock_abis[i].scoped,
+		.handled_fs = landlock_abis[i].fs,
+		.handled_net = landlock_abis[i].net,
+		.scoped = landlock_abis[i].scoped,
 	};
 	fd = (int)syscall(NR_LANDLOCK_CREATE_RULESET, &attr, landlock_abis[i].size, 0);
 	if (fd < 0)

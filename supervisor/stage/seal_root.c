@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Namespaces of one's own and a root folder with nothing in it. Runs once, as root, before the first hostile byte. */
+/* Namespaces of one's own and a root folder with nothing in it. Runs once, as root, before the
+ * first hostile byte. */
 #include <sys/mount.h>
 #include <sys/syscall.h>
 
@@ -10,12 +11,14 @@
 
 #include "stage_priv.h"
 
-/* A folder that every running host has: only the place where the empty root is mounted for a moment, in a mount namespace of our own. */
+/* A folder that every running host has: only the place where the empty root is mounted for a
+ * moment, in a mount namespace of our own. */
 #define SEAL_MOUNT_POINT "/proc"
 
 int seal_namespaces(void)
 {
-	/* The network namespace too: no stage opens a socket after its seal, connected ones are handed over. */
+	/* The network namespace too: no stage opens a socket after its seal, connected ones are
+	 * handed over. */
 	if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWNET) < 0)
 		return -errno;
 	/* What we mount and unmount from here on must not reach the host. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The system calls that remain. Default: refused with EPERM, so that a library's try at something superfluous is not fatal; what only an intruder would call
- * ends the process. Every allowed call has its reason beside it. */
+/* The system calls that remain. Default: refused with EPERM, so that a library's try at something
+ * superfluous is not fatal; what only an intruder would call ends the process. Every allowed call
+ * has its reason beside it. */
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -16,90 +17,126 @@
 #include "stage_priv.h"
 
 static const struct seal_call seal_base[] = {
-	{ SCMP_SYS(read), "eventfd, iterators, files handed over" },
-	{ SCMP_SYS(write), "eventfd of the peer, log" },
-	{ SCMP_SYS(writev), "log" },
-	{ SCMP_SYS(pread64), "own memory figure, segment headers" },
-	{ SCMP_SYS(recvmsg), "control socket" },
-	{ SCMP_SYS(sendmsg), "control socket" },
-	{ SCMP_SYS(epoll_wait), "the loop" },
-	{ SCMP_SYS(epoll_pwait), "the loop, as some C libraries do it" },
-	{ SCMP_SYS(epoll_ctl), "the loop" },
-	{ SCMP_SYS(poll), "waiting for a full control socket" },
-	{ SCMP_SYS(close), "descriptors that were replaced" },
-	{ SCMP_SYS(clock_nanosleep), "naps" },
-	{ SCMP_SYS(nanosleep), "naps" },
-	{ SCMP_SYS(clock_gettime), "where the vDSO cannot; process CPU time" },
-	{ SCMP_SYS(gettimeofday), "where the vDSO cannot" },
-	{ SCMP_SYS(brk), "malloc" },
-	{ SCMP_SYS(munmap), "malloc, segments" },
-	{ SCMP_SYS(mremap), "realloc" },
-	{ SCMP_SYS(madvise), "malloc" },
-	{ SCMP_SYS(futex), "C library's locks" },
-	{ SCMP_SYS(fcntl), "seals of a segment, flags of a sink" },
-	{ SCMP_SYS(fstat), "segment sizes" },
-	{ SCMP_SYS(newfstatat), "segment sizes (glibc's fstat); with names it finds nothing" },
-	{ SCMP_SYS(lseek), "files handed over" },
-	{ SCMP_SYS(getrandom), "C library" },
-	{ SCMP_SYS(getpid), "log, abort" },
-	{ SCMP_SYS(gettid), "abort" },
-	{ SCMP_SYS(rt_sigprocmask), "abort" },
-	{ SCMP_SYS(rt_sigreturn), "signals" },
-	{ SCMP_SYS(restart_syscall), "after a stop signal" },
-	{ SCMP_SYS(exit), "end" },
-	{ SCMP_SYS(exit_group), "end" },
+	{SCMP_SYS(read), "eventfd, iterators, files handed over"},
+	{SCMP_SYS(write), "eventfd of the peer, log"},
+	{SCMP_SYS(writev), "log"},
+	{SCMP_SYS(pread64), "own memory figure, segment headers"},
+	{SCMP_SYS(recvmsg), "control socket"},
+	{SCMP_SYS(sendmsg), "control socket"},
+	{SCMP_SYS(epoll_wait), "the loop"},
+	{SCMP_SYS(epoll_pwait), "the loop, as some C libraries do it"},
+	{SCMP_SYS(epoll_ctl), "the loop"},
+	{SCMP_SYS(poll), "waiting for a full control socket"},
+	{SCMP_SYS(close), "descriptors that were replaced"},
+	{SCMP_SYS(clock_nanosleep), "naps"},
+	{SCMP_SYS(nanosleep), "naps"},
+	{SCMP_SYS(clock_gettime), "where the vDSO cannot; process CPU time"},
+	{SCMP_SYS(gettimeofday), "where the vDSO cannot"},
+	{SCMP_SYS(brk), "malloc"},
+	{SCMP_SYS(munmap), "malloc, segments"},
+	{SCMP_SYS(mremap), "realloc"},
+	{SCMP_SYS(madvise), "malloc"},
+	{SCMP_SYS(futex), "C library's locks"},
+	{SCMP_SYS(fcntl), "seals of a segment, flags of a sink"},
+	{SCMP_SYS(fstat), "segment sizes"},
+	{SCMP_SYS(newfstatat), "segment sizes (glibc's fstat); with names it finds nothing"},
+	{SCMP_SYS(lseek), "files handed over"},
+	{SCMP_SYS(getrandom), "C library"},
+	{SCMP_SYS(getpid), "log, abort"},
+	{SCMP_SYS(gettid), "abort"},
+	{SCMP_SYS(rt_sigprocmask), "abort"},
+	{SCMP_SYS(rt_sigreturn), "signals"},
+	{SCMP_SYS(restart_syscall), "after a stop signal"},
+	{SCMP_SYS(exit), "end"},
+	{SCMP_SYS(exit_group), "end"},
 };
 
 /* The short-lived programs make segments and hand them over. */
 static const struct seal_call seal_segments[] = {
-	{ SCMP_SYS(memfd_create), "a segment" },
-	{ SCMP_SYS(ftruncate), "a segment" },
-	{ SCMP_SYS(fallocate), "a segment" },
-	{ SCMP_SYS(pwrite64), "a segment" },
-	{ SCMP_SYS(fchmod), "a segment" },
-	{ SCMP_SYS(getdents64), "a folder of rules, handed over for listing" },
+	{SCMP_SYS(memfd_create), "a segment"},
+	{SCMP_SYS(ftruncate), "a segment"},
+	{SCMP_SYS(fallocate), "a segment"},
+	{SCMP_SYS(pwrite64), "a segment"},
+	{SCMP_SYS(fchmod), "a segment"},
+	{SCMP_SYS(getdents64), "a folder of rules, handed over for listing"},
 };
 
 /* libbpf at work: the loader alone. */
 static const struct seal_call seal_loader[] = {
-	{ SCMP_SYS(bpf), "load, attach, create maps and links" },
-	{ SCMP_SYS(capget), "which capability is missing, for the message" },
-	{ SCMP_SYS(openat), "the kernel's type information, possible CPUs" },
-	{ SCMP_SYS(access), "the kernel's type information" },
-	{ SCMP_SYS(faccessat), "the kernel's type information" },
-	{ SCMP_SYS(faccessat2), "the kernel's type information" },
-	{ SCMP_SYS(readlink), "libelf" },
-	{ SCMP_SYS(getdents64), "arguments of running processes on old kernels" },
-	{ SCMP_SYS(uname), "kernel version" },
-	{ SCMP_SYS(epoll_create1), "ring buffers" },
-	{ SCMP_SYS(eventfd2), "wake-ups" },
-	{ SCMP_SYS(prlimit64), "locked memory on old kernels" },
-	{ SCMP_SYS(dup3), "libbpf moves descriptors" },
-	{ SCMP_SYS(dup), "libbpf moves descriptors" },
-	{ SCMP_SYS(getuid), "messages" },
-	{ SCMP_SYS(geteuid), "messages" },
-	{ SCMP_SYS(sched_getaffinity), "libbpf: number of CPUs" },
+	{SCMP_SYS(bpf), "load, attach, create maps and links"},
+	{SCMP_SYS(capget), "which capability is missing, for the message"},
+	{SCMP_SYS(openat), "the kernel's type information, possible CPUs"},
+	{SCMP_SYS(access), "the kernel's type information"},
+	{SCMP_SYS(faccessat), "the kernel's type information"},
+	{SCMP_SYS(faccessat2), "the kernel's type information"},
+	{SCMP_SYS(readlink), "libelf"},
+	{SCMP_SYS(getdents64), "arguments of running processes on old kernels"},
+	{SCMP_SYS(uname), "kernel version"},
+	{SCMP_SYS(epoll_create1), "ring buffers"},
+	{SCMP_SYS(eventfd2), "wake-ups"},
+	{SCMP_SYS(prlimit64), "locked memory on old kernels"},
+	{SCMP_SYS(dup3), "libbpf moves descriptors"},
+	{SCMP_SYS(dup), "libbpf moves descriptors"},
+	{SCMP_SYS(getuid), "messages"},
+	{SCMP_SYS(geteuid), "messages"},
+	{SCMP_SYS(sched_getaffinity), "libbpf: number of CPUs"},
 };
 
-/* Nothing that these programs link calls them: whoever does has taken the process over. A stage that does need one has it in its own list. */
+/* Nothing that these programs link calls them: whoever does has taken the process over. A stage
+ * that does need one has it in its own list. */
 static const int seal_kill[] = {
-	SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(bpf), SCMP_SYS(perf_event_open), SCMP_SYS(init_module),
-	SCMP_SYS(finit_module), SCMP_SYS(delete_module), SCMP_SYS(kexec_load), SCMP_SYS(kexec_file_load), SCMP_SYS(mount), SCMP_SYS(umount2),
-	SCMP_SYS(pivot_root), SCMP_SYS(chroot), SCMP_SYS(setns), SCMP_SYS(unshare), SCMP_SYS(keyctl), SCMP_SYS(add_key), SCMP_SYS(request_key),
-	SCMP_SYS(userfaultfd), SCMP_SYS(open_by_handle_at), SCMP_SYS(pidfd_getfd), SCMP_SYS(io_uring_setup), SCMP_SYS(setuid), SCMP_SYS(setresuid),
-	SCMP_SYS(capset), SCMP_SYS(reboot), SCMP_SYS(swapon), SCMP_SYS(iopl), SCMP_SYS(ioperm),
+	SCMP_SYS(ptrace),
+	SCMP_SYS(process_vm_readv),
+	SCMP_SYS(process_vm_writev),
+	SCMP_SYS(bpf),
+	SCMP_SYS(perf_event_open),
+	SCMP_SYS(init_module),
+	SCMP_SYS(finit_module),
+	SCMP_SYS(delete_module),
+	SCMP_SYS(kexec_load),
+	SCMP_SYS(kexec_file_load),
+	SCMP_SYS(mount),
+	SCMP_SYS(umount2),
+	SCMP_SYS(pivot_root),
+	SCMP_SYS(chroot),
+	SCMP_SYS(setns),
+	SCMP_SYS(unshare),
+	SCMP_SYS(keyctl),
+	SCMP_SYS(add_key),
+	SCMP_SYS(request_key),
+	SCMP_SYS(userfaultfd),
+	SCMP_SYS(open_by_handle_at),
+	SCMP_SYS(pidfd_getfd),
+	SCMP_SYS(io_uring_setup),
+	SCMP_SYS(setuid),
+	SCMP_SYS(setresuid),
+	SCMP_SYS(capset),
+	SCMP_SYS(reboot),
+	SCMP_SYS(swapon),
+	SCMP_SYS(iopl),
+	SCMP_SYS(ioperm),
 #ifndef SAKER_SANITIZED
-	SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(fork), SCMP_SYS(vfork),
+	SCMP_SYS(execve),
+	SCMP_SYS(execveat),
+	SCMP_SYS(fork),
+	SCMP_SYS(vfork),
 #endif
 };
 
 #ifdef SAKER_SANITIZED
 /* The sanitizers' run-time library, for its reports; never in a release build. */
 static const struct seal_call seal_sanitizer[] = {
-	{ SCMP_SYS(openat), "/proc/self/maps for reports" }, { SCMP_SYS(readlink), "own name" },	  { SCMP_SYS(sigaltstack), "stack overflow" },
-	{ SCMP_SYS(rt_sigaction), "deadly signals" },	      { SCMP_SYS(sched_yield), "its locks" },	  { SCMP_SYS(getrlimit), "stack" },
-	{ SCMP_SYS(prlimit64), "stack" },		      { SCMP_SYS(sched_getaffinity), "its stack" }, { SCMP_SYS(getppid), "reports" },
-	{ SCMP_SYS(getuid), "reports" },		      { SCMP_SYS(ioctl), "colours" },
+	{SCMP_SYS(openat), "/proc/self/maps for reports"},
+	{SCMP_SYS(readlink), "own name"},
+	{SCMP_SYS(sigaltstack), "stack overflow"},
+	{SCMP_SYS(rt_sigaction), "deadly signals"},
+	{SCMP_SYS(sched_yield), "its locks"},
+	{SCMP_SYS(getrlimit), "stack"},
+	{SCMP_SYS(prlimit64), "stack"},
+	{SCMP_SYS(sched_getaffinity), "its stack"},
+	{SCMP_SYS(getppid), "reports"},
+	{SCMP_SYS(getuid), "reports"},
+	{SCMP_SYS(ioctl), "colours"},
 };
 #endif
 
@@ -127,7 +164,9 @@ static int add_kill(scmp_filter_ctx ctx, const struct seal_request *q)
 	for (size_t i = 0; i < ARRAY_LEN(seal_kill); i++) {
 		int r;
 
-		if (has_call(q->spec->calls, q->spec->n_calls, seal_kill[i]) || (q->keep_caps && has_call(seal_loader, ARRAY_LEN(seal_loader), seal_kill[i])))
+		if (has_call(q->spec->calls, q->spec->n_calls, seal_kill[i]) ||
+			(q->keep_caps &&
+				has_call(seal_loader, ARRAY_LEN(seal_loader), seal_kill[i])))
 			continue;
 		r = seccomp_rule_add(ctx, SCMP_ACT_KILL_PROCESS, seal_kill[i], 0);
 		if (r < 0)
@@ -142,27 +181,33 @@ static int add_checked(scmp_filter_ctx ctx, const struct seal_request *q)
 	int r;
 
 	/* no memory that is executable, so no new code */
-	r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	r = seccomp_rule_add(
+		ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
+		r = seccomp_rule_add(
+			ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
 	if (r == 0 && q->keep_caps) /* libcap asks which capabilities the kernel knows */
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_CAPBSET_READ));
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
+			SCMP_A0(SCMP_CMP_EQ, PR_CAPBSET_READ));
 	/* abort() signals itself */
 	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
 	/* the C library goes on with clone(), whose flags a filter can see */
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	if (r == 0 && q->spec->threads)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_EQ, 0x3d0f00)); /* pthread_create's flags */
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+			SCMP_A0(SCMP_CMP_EQ, 0x3d0f00)); /* pthread_create's flags */
 	return r;
 }
 
 static const struct seal_call seal_threads[] = {
-	{ SCMP_SYS(set_robust_list), "a thread's start" },
-	{ SCMP_SYS(rseq), "a thread's start" },
+	{SCMP_SYS(set_robust_list), "a thread's start"},
+	{SCMP_SYS(rseq), "a thread's start"},
 };
 
 int seal_seccomp(const struct seal_request *q)
@@ -172,7 +217,8 @@ int seal_seccomp(const struct seal_request *q)
 
 	if (!ctx)
 		return -ENOMEM;
-	(void)seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree instead of a list: speed only */
+	(void)seccomp_attr_set(
+		ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree instead of a list: speed only */
 	r = add_calls(ctx, seal_base, ARRAY_LEN(seal_base));
 	if (r == 0)
 		r = add_calls(ctx, q->spec->calls, q->spec->n_calls);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The five acts and the loop that every long-lived stage shares.
  *
- * The loop: turn() while there is data; a few naps when there is none; then arm everything and wait in one epoll for the stage's eventfd, the control
- * socket and what the stage added. It reads nothing but control messages; what turn() reads is the stage's own business. */
+ * The loop: turn() while there is data; a few naps when there is none; then arm everything and wait
+ * in one epoll for the stage's eventfd, the control socket and what the stage added. It reads
+ * nothing but control messages; what turn() reads is the stage's own business. */
 #include <sys/epoll.h>
 
 #include <errno.h>
@@ -22,14 +23,14 @@
 
 #define STAGE_NAPS 4
 #define STAGE_NAP_NS (200 * NS_PER_US)
-#define STAGE_WAIT_MAX_MS 1000 /* the heartbeat goes on while waiting */
+#define STAGE_WAIT_MAX_MS 1000         /* the heartbeat goes on while waiting */
 #define STAGE_LOOK_NS (10 * NS_PER_MS) /* how often a busy stage looks at its control socket */
 #define STAGE_VITALS_NS NS_PER_S
 #define STAGE_EVENTS 16
 
 struct stage_loop {
 	struct stage *s;
-	int wake_fd; /* borrowed; -1 none */
+	int wake_fd;  /* borrowed; -1 none */
 	int smaps_fd; /* opened before the seal: afterwards the kernel refuses it */
 	uint64_t looked_ns, vitals_ns;
 	unsigned naps_left;
@@ -38,7 +39,7 @@ struct stage_loop {
 
 int stage_watch(struct stage *s, int fd, uint32_t events)
 {
-	struct epoll_event e = { .events = events, .data.fd = fd };
+	struct epoll_event e = {.events = events, .data.fd = fd};
 
 	if (events == 0)
 		return epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, fd, NULL) < 0 ? -errno : 0;
@@ -49,7 +50,8 @@ int stage_watch(struct stage *s, int fd, uint32_t events)
 	return epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, fd, &e) < 0 ? -errno : 0;
 }
 
-/* The proportional share of this process's memory, from the kernel's own text about us. 0: not known. */
+/* The proportional share of this process's memory, from the kernel's own text about us. 0: not
+ * known. */
 static uint64_t stage_read_pss(int smaps_fd)
 {
 	char buf[2048];
@@ -135,7 +137,8 @@ static int stage_poll(struct stage_loop *l, int timeout_ms)
 		if (ev[i].data.fd == s->ctl_fd)
 			r = stage_read_ctl(l);
 		else if (ev[i].data.fd == l->wake_fd)
-			(void)!read(l->wake_fd, &count, sizeof(count)); /* only to make it silent again */
+			(void)!read(l->wake_fd, &count,
+				sizeof(count)); /* only to make it silent again */
 		else if (s->ops->on_ready)
 			r = s->ops->on_ready(s, ev[i].data.fd, ev[i].events);
 	}
@@ -152,7 +155,8 @@ static int stage_wait(struct stage_loop *l)
 	if (timeout < 0 || timeout > STAGE_WAIT_MAX_MS)
 		timeout = STAGE_WAIT_MAX_MS;
 	if (s->ops->arm && !s->ops->arm(s)) {
-		l->naps_left = STAGE_NAPS; /* there is data after all, or no room for what it makes */
+		l->naps_left =
+			STAGE_NAPS; /* there is data after all, or no room for what it makes */
 		return 0;
 	}
 	stage_vitals(l, clock_mono_ns());
@@ -168,7 +172,7 @@ static int stage_wait(struct stage_loop *l)
 /* -ENODATA at the end of the input, other negative errno on failure. */
 static int stage_work(struct stage_loop *l)
 {
-	static const struct timespec nap = { .tv_nsec = STAGE_NAP_NS };
+	static const struct timespec nap = {.tv_nsec = STAGE_NAP_NS};
 	struct stage *s = l->s;
 
 	for (;;) {
@@ -190,7 +194,8 @@ static int stage_work(struct stage_loop *l)
 			continue;
 		if (l->naps_left > 0) {
 			l->naps_left--;
-			(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL); /* a short sleep is as good */
+			(void)clock_nanosleep(
+				CLOCK_MONOTONIC, 0, &nap, NULL); /* a short sleep is as good */
 			continue;
 		}
 		if (stage_wait(l) < 0)
@@ -220,7 +225,8 @@ static int stage_prepare(struct stage_loop *l)
 	}
 	if (r < 0)
 		return log_err_errno(r, "watch the stage's descriptors");
-	l->smaps_fd = open("/proc/self/smaps_rollup", O_RDONLY | O_CLOEXEC); /* not there: the figure stays 0 */
+	l->smaps_fd = open("/proc/self/smaps_rollup",
+		O_RDONLY | O_CLOEXEC); /* not there: the figure stays 0 */
 	return 0;
 }
 
@@ -236,7 +242,8 @@ static void _noreturn_ stage_end(struct stage_loop *l, int r)
 	if (r == -ENODATA) {
 		if (s->ops->drain)
 			s->ops->drain(s);
-		(void)stage_send(s, CTL_DONE, FD_NONE, 0, 0, 0, NULL, -1); /* the exit status says it as well */
+		(void)stage_send(s, CTL_DONE, FD_NONE, 0, 0, 0, NULL,
+			-1); /* the exit status says it as well */
 		_exit(0);
 	}
 	_exit(1);
@@ -244,8 +251,8 @@ static void _noreturn_ stage_end(struct stage_loop *l, int r)
 
 int stage_main(const struct stage_ops *ops, int argc, char **argv)
 {
-	struct stage s = { .ops = ops, .ctl_fd = -1, .epoll_fd = -1 };
-	struct stage_loop l = { .s = &s, .wake_fd = -1, .smaps_fd = -1 };
+	struct stage s = {.ops = ops, .ctl_fd = -1, .epoll_fd = -1};
+	struct stage_loop l = {.s = &s, .wake_fd = -1, .smaps_fd = -1};
 	struct stage_hello hello;
 
 	(void)argc;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The descriptors that a stage was given, by role and index; and messages to the supervisor.
- * Filled before the seal from the supervisor's messages (trusted), looked up by the stage; no system call but sendmsg here. */
+ * Filled before the seal from the supervisor's messages (trusted), looked up by the stage; no
+ * system call but sendmsg here. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,8 +29,10 @@ int stage_fd_add(struct stage *s, const struct ctl_msg *msg, int fd)
 	if (!fds)
 		return -ENOMEM;
 	s->fds = fds;
-	fds[s->n_fds] = (struct stage_fd){ .role = msg->role, .index = msg->index, .fd = TAKE_FD(own) };
-	(void)snprintf(fds[s->n_fds].name, sizeof(fds->name), "%.63s", msg->text); /* names are for messages: cut */
+	fds[s->n_fds] =
+		(struct stage_fd){.role = msg->role, .index = msg->index, .fd = TAKE_FD(own)};
+	(void)snprintf(fds[s->n_fds].name, sizeof(fds->name), "%.63s",
+		msg->text); /* names are for messages: cut */
 	s->n_fds++;
 	return 0;
 }
@@ -66,10 +69,16 @@ unsigned stage_fd_count(const struct stage *s, enum ctl_role role)
 	return n;
 }
 
-int stage_send(struct stage *s, enum ctl_type type, enum ctl_role role, unsigned index, int result, uint64_t value, const char *text, int fd)
+int stage_send(struct stage *s, enum ctl_type type, enum ctl_role role, unsigned index, int result,
+	uint64_t value, const char *text, int fd)
 {
 	struct ctl_msg m = {
-		.magic = CTL_MAGIC, .type = type, .role = role, .index = index, .result = result, .value = { value },
+		.magic = CTL_MAGIC,
+		.type = type,
+		.role = role,
+		.index = index,
+		.result = result,
+		.value = {value},
 	};
 
 	if (text)
@@ -79,7 +88,9 @@ int stage_send(struct stage *s, enum ctl_type type, enum ctl_role role, unsigned
 
 void stage_peer_fault(struct stage *s, enum ctl_role role, unsigned index, const char *why)
 {
-	log_err("peer broke the protocol (descriptor role %d, number %u): %s", (int)role, index, why);
-	(void)stage_send(s, CTL_FAULT, role, index, -EBADMSG, 0, why, -1); /* the exit status says it as well */
+	log_err("peer broke the protocol (descriptor role %d, number %u): %s", (int)role, index,
+		why);
+	(void)stage_send(s, CTL_FAULT, role, index, -EBADMSG, 0, why,
+		-1); /* the exit status says it as well */
 	_exit(3);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The short-lived programs: the same start and seal as a stage, then run() once instead of a loop. The control socket stays blocking, for run() asks and waits. */
+/* The short-lived programs: the same start and seal as a stage, then run() once instead of a loop.
+ * The control socket stays blocking, for run() asks and waits. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -9,7 +10,7 @@
 
 int stage_run_main(const struct stage_run_ops *ops, int argc, char **argv)
 {
-	struct stage s = { .ctl_fd = -1, .epoll_fd = -1 };
+	struct stage s = {.ctl_fd = -1, .epoll_fd = -1};
 	struct stage_hello hello;
 
 	if (stage_start(&s, ops->name, &hello) < 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The beginning of every stage: is there a supervisor of the same build, what did it hand over, and the seal.
- * Input: the supervisor's messages, which are trusted for what they ask, and still checked for their form. */
+/* The beginning of every stage: is there a supervisor of the same build, what did it hand over, and
+ * the seal. Input: the supervisor's messages, which are trusted for what they ask, and still
+ * checked for their form. */
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -23,7 +24,8 @@ static bool stage_has_supervisor(void)
 	int type = 0;
 	socklen_t len = sizeof(type);
 
-	return getsockopt(CTL_FD_SOCKET, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_SEQPACKET;
+	return getsockopt(CTL_FD_SOCKET, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+	       type == SOCK_SEQPACKET;
 }
 
 static void stage_set_name(const char *name)
@@ -48,10 +50,12 @@ static int stage_hello(struct stage *s, struct stage_hello *ret_hello)
 	if (fd >= 0 || m.type != CTL_HELLO)
 		return log_err_errno(-EBADMSG, "the supervisor's first message");
 	if (m.value[0] != seg_abi_hash())
-		return log_err_errno(-ESTALE, "this program is of another build than the supervisor");
+		return log_err_errno(
+			-ESTALE, "this program is of another build than the supervisor");
 	(void)snprintf(s->name, sizeof(s->name), "%.63s", m.text);
 	s->index = m.index;
-	*ret_hello = (struct stage_hello){ .uid = (uint32_t)m.value[1], .required = (uint32_t)m.value[2] };
+	*ret_hello =
+		(struct stage_hello){.uid = (uint32_t)m.value[1], .required = (uint32_t)m.value[2]};
 	return 0;
 }
 
@@ -69,7 +73,8 @@ static int stage_collect_fds(struct stage *s)
 		if (m.type == CTL_START && fd < 0)
 			return 0;
 		if (m.type != CTL_FD)
-			return log_err_errno(-EBADMSG, "message %u from the supervisor before the start", m.type);
+			return log_err_errno(-EBADMSG,
+				"message %u from the supervisor before the start", m.type);
 		r = stage_fd_add(s, &m, fd);
 		if (r < 0)
 			return log_err_errno(r, "take the descriptor '%.63s'", m.text);
@@ -111,7 +116,8 @@ int stage_start(struct stage *s, const char *name, struct stage_hello *ret_hello
 	int r;
 
 	if (!stage_has_supervisor()) {
-		(void)fprintf(stderr, "saker-%s: this program is started by saker, not by hand\n", name);
+		(void)fprintf(
+			stderr, "saker-%s: this program is started by saker, not by hand\n", name);
 		return -ENOTCONN;
 	}
 	log_open(CTL_FD_LOG, LOG_STAGE, LOG_LVL_INFO, name);
@@ -127,13 +133,18 @@ int stage_start(struct stage *s, const char *name, struct stage_hello *ret_hello
 	return stage_map_pages(s);
 }
 
-int stage_seal(struct stage *s, const struct seal_spec *spec, uint64_t keep_caps, const struct stage_hello *hello)
+int stage_seal(struct stage *s, const struct seal_spec *spec, uint64_t keep_caps,
+	const struct stage_hello *hello)
 {
 	struct seal_request q = {
-		.spec = spec, .uid = hello->uid, .required = hello->required, .keep_caps = keep_caps, .makes_segments = s->ops == NULL,
+		.spec = spec,
+		.uid = hello->uid,
+		.required = hello->required,
+		.keep_caps = keep_caps,
+		.makes_segments = s->ops == NULL,
 	};
-	struct seal_result res = { 0 };
-	struct ctl_msg m = { .magic = CTL_MAGIC, .type = CTL_SEALED };
+	struct seal_result res = {0};
+	struct ctl_msg m = {.magic = CTL_MAGIC, .type = CTL_SEALED};
 	const char *step = "";
 	int r;
 

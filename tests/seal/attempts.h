@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* What a sealed process is made to try, and what must come of it. Shared by the probe, which tries, and the test, which judges. */
+/* What a sealed process is made to try, and what must come of it. Shared by the probe, which tries,
+ * and the test, which judges. */
 
 #include <stdint.h>
 
 enum attempt_want {
-	WANT_OK, /* a control: the seal does not break what stages need */
+	WANT_OK,    /* a control: the seal does not break what stages need */
 	WANT_EPERM, /* refused */
-	WANT_KILL, /* the process ends by SIGSYS */
+	WANT_KILL,  /* the process ends by SIGSYS */
 };
 
 struct attempt {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The seal, looked at from outside and tried from inside: a probe stage is started as the supervisor would, once for each attempt, and its end compared with
- * the table. As root all steps are required; otherwise those of an unprivileged start.
- * Usage: test_seal PROBE */
+/* The seal, looked at from outside and tried from inside: a probe stage is started as the
+ * supervisor would, once for each attempt, and its end compared with the table. As root all steps
+ * are required; otherwise those of an unprivileged start. Usage: test_seal PROBE */
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -44,12 +44,13 @@ static void fail(const char *what, const char *detail)
 
 static int send_msg(int sock, enum ctl_type type, enum ctl_role role, int fd)
 {
-	struct ctl_msg m = { .magic = CTL_MAGIC, .type = type, .role = role, .text = "probe" };
+	struct ctl_msg m = {.magic = CTL_MAGIC, .type = type, .role = role, .text = "probe"};
 
 	if (type == CTL_HELLO) {
 		m.value[0] = seg_abi_hash();
 		m.value[1] = is_root ? PROBE_UID : 0;
-		m.value[2] = SEAL_STEPS_ALL & ~(is_root ? 0U : SEAL_UID | SEAL_NAMESPACES | SEAL_ROOT);
+		m.value[2] =
+			SEAL_STEPS_ALL & ~(is_root ? 0U : SEAL_UID | SEAL_NAMESPACES | SEAL_ROOT);
 		if (seal_landlock_abi() == 0)
 			m.value[2] &= ~(uint64_t)SEAL_LANDLOCK;
 	}
@@ -59,13 +60,14 @@ static int send_msg(int sock, enum ctl_type type, enum ctl_role role, int fd)
 static int hand_over(int sock)
 {
 	static const uint8_t run_id[16];
-	struct settings settings = { .n_evaluators = 1 };
+	struct settings settings = {.n_evaluators = 1};
 	_cleanup_close_ int set = -1, stats_rw = -1, stats_ro = -1;
 	int r;
 
 	r = seg_create_sealed("settings", SEG_SETTINGS, &settings, sizeof(settings), run_id, &set);
 	if (r == 0)
-		r = seg_create("stats", SEG_STATS, sizeof(struct stats_page), run_id, &stats_rw, &stats_ro);
+		r = seg_create("stats", SEG_STATS, sizeof(struct stats_page), run_id, &stats_rw,
+			&stats_ro);
 	if (r == 0)
 		r = send_msg(sock, CTL_HELLO, FD_NONE, -1);
 	if (r == 0)
@@ -77,7 +79,7 @@ static int hand_over(int sock)
 
 static int start(const char *program, int attempt, struct probe *ret)
 {
-	char number[16], *argv[] = { (char *)program, number, NULL }, *env[] = { NULL };
+	char number[16], *argv[] = {(char *)program, number, NULL}, *env[] = {NULL};
 	int pair[2];
 
 	(void)snprintf(number, sizeof(number), "%d", attempt);
@@ -119,8 +121,8 @@ static bool wait_for(struct probe *p, enum ctl_type type, struct ctl_msg *ret)
 static void try_one(const char *program, unsigned n)
 {
 	const struct attempt *a = &attempts[n];
-	struct probe p = { .sock = -1 };
-	struct ctl_msg m = { 0 };
+	struct probe p = {.sock = -1};
+	struct ctl_msg m = {0};
 	char detail[128];
 	bool has_result, ok = false;
 	int status = 0;
@@ -143,10 +145,12 @@ static void try_one(const char *program, unsigned n)
 		ok = has_result && m.result == -EPERM;
 		break;
 	case WANT_KILL:
-		ok = !has_result && p.steps & SEAL_SECCOMP && WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS;
+		ok = !has_result && p.steps & SEAL_SECCOMP && WIFSIGNALED(status) &&
+		     WTERMSIG(status) == SIGSYS;
 		break;
 	}
-	(void)snprintf(detail, sizeof(detail), "steps %#x, result %s %d, wait status %#x", p.steps, has_result ? "is" : "none", m.result, (unsigned)status);
+	(void)snprintf(detail, sizeof(detail), "steps %#x, result %s %d, wait status %#x", p.steps,
+		has_result ? "is" : "none", m.result, (unsigned)status);
 	if (!ok)
 		fail(a->name, detail);
 	else
@@ -186,7 +190,7 @@ static void expect_own_namespace(pid_t pid, const char *name)
 
 static void look_from_outside(const char *program)
 {
-	struct probe p = { .sock = -1 };
+	struct probe p = {.sock = -1};
 	struct ctl_msg m;
 	char path[64], text[4096];
 	ssize_t n = -1;
@@ -211,7 +215,7 @@ static void look_from_outside(const char *program)
 	expect_line(text, "CapInh:\t0000000000000000");
 	expect_line(text, "Name:\tsaker-probe");
 	if (is_root) {
-		static const char *const spaces[] = { "mnt", "ipc", "uts", "cgroup", "net" };
+		static const char *const spaces[] = {"mnt", "ipc", "uts", "cgroup", "net"};
 
 		expect_line(text, "CapBnd:\t0000000000000000");
 		expect_line(text, "Uid:\t60990\t60990\t60990\t60990");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Control messages over a real socket pair: what passes, what is refused, and that a refused one leaves no descriptor open. */
+/* Control messages over a real socket pair: what passes, what is refused, and that a refused one
+ * leaves no descriptor open. */
 #include <sys/socket.h>
 
 #include <dirent.h>
@@ -47,14 +48,20 @@ static int teardown(void **state)
 
 static struct ctl_msg good(void)
 {
-	return (struct ctl_msg){ .magic = CTL_MAGIC, .type = CTL_FD, .role = FD_SETTINGS, .index = 7, .result = -5, .value = { 1, 2, 3, 4 }, .text = "name" };
+	return (struct ctl_msg){.magic = CTL_MAGIC,
+		.type = CTL_FD,
+		.role = FD_SETTINGS,
+		.index = 7,
+		.result = -5,
+		.value = {1, 2, 3, 4},
+		.text = "name"};
 }
 
 static void send_raw(const void *p, size_t n, const int *fds, unsigned n_fds)
 {
-	char control[CMSG_SPACE(sizeof(int) * 16)] = { 0 };
-	struct iovec iov = { .iov_base = (void *)p, .iov_len = n };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	char control[CMSG_SPACE(sizeof(int) * 16)] = {0};
+	struct iovec iov = {.iov_base = (void *)p, .iov_len = n};
+	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
 
 	if (n_fds) {
 		struct cmsghdr *cm;
@@ -125,7 +132,7 @@ static void test_ctl_recv__peer_closed__end(void **state)
 static void test_ctl_recv__malformed__refused(void **state)
 {
 	struct ctl_msg m, got;
-	char big[sizeof(m) + 8] = { 0 };
+	char big[sizeof(m) + 8] = {0};
 	int fd = -1;
 
 	(void)state;
@@ -192,14 +199,19 @@ static void test_ctl_send__peer_gone__error_not_signal(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_ctl_recv__valid_message__same_content, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_ctl_recv__with_descriptor__owned_and_close_on_exec, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_ctl_recv__valid_message__same_content, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_ctl_recv__with_descriptor__owned_and_close_on_exec, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ctl_recv__empty__again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ctl_recv__peer_closed__end, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ctl_recv__malformed__refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_ctl_recv__too_many_descriptors__all_closed, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_ctl_recv__malformed_with_descriptor__closed, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_ctl_send__peer_gone__error_not_signal, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_ctl_recv__too_many_descriptors__all_closed, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_ctl_recv__malformed_with_descriptor__closed, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_ctl_send__peer_gone__error_not_signal, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,10 +11,10 @@
 
 #include "args.h"
 
-#define PARSE(a, ...)                                                              \
-	({                                                                         \
-		char *argv_[] = { "saker", ##__VA_ARGS__, NULL };                  \
-		args_parse((int)(sizeof(argv_) / sizeof(argv_[0])) - 1, argv_, a); \
+#define PARSE(a, ...)                                                                              \
+	({                                                                                         \
+		char *argv_[] = {"saker", ##__VA_ARGS__, NULL};                                    \
+		args_parse((int)(sizeof(argv_) / sizeof(argv_[0])) - 1, argv_, a);                 \
 	})
 
 static void test_args_parse__falco_options__passed_on_in_order(void **state)
@@ -22,7 +22,8 @@ static void test_args_parse__falco_options__passed_on_in_order(void **state)
 	struct args a;
 
 	(void)state;
-	assert_int_equal(PARSE(&a, "-r", "a.yaml", "-o", "x=1", "-c", "f.yaml", "-U", "-M", "2.5"), 0);
+	assert_int_equal(
+		PARSE(&a, "-r", "a.yaml", "-o", "x=1", "-c", "f.yaml", "-U", "-M", "2.5"), 0);
 	assert_int_equal(a.verb, VERB_RUN);
 	assert_int_equal(a.n_pass, 7);
 	assert_string_equal(a.pass[0], "-r");

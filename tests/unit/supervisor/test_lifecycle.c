@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of a child as the table has it: the ways that must work, and that no event is harmful in any state. */
+/* The life of a child as the table has it: the ways that must work, and that no event is harmful in
+ * any state. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,13 +20,19 @@ struct want {
 static void test_lc_next__main_ways__as_wanted(void **state)
 {
 	static const struct want wants[] = {
-		{ LC_STOPPED, LC_EV_START, LC_STARTING, LC_DO_SPAWN },	 { LC_STARTING, LC_EV_READY, LC_RUNNING, LC_DO_ANNOUNCE },
-		{ LC_STARTING, LC_EV_TIMER, LC_STARTING, LC_DO_KILL },	 { LC_STARTING, LC_EV_EXIT, LC_BACKOFF, LC_DO_SCHEDULE },
-		{ LC_RUNNING, LC_EV_EXIT, LC_BACKOFF, LC_DO_SCHEDULE },	 { LC_RUNNING, LC_EV_HANG, LC_RUNNING, LC_DO_KILL },
-		{ LC_RUNNING, LC_EV_STOP, LC_DRAINING, LC_DO_NOTHING },	 { LC_RUNNING, LC_EV_DONE, LC_DRAINING, LC_DO_NOTHING },
-		{ LC_DRAINING, LC_EV_EXIT_CLEAN, LC_STOPPED, LC_DO_FINISH }, { LC_DRAINING, LC_EV_EXIT, LC_BACKOFF, LC_DO_SCHEDULE },
-		{ LC_DRAINING, LC_EV_HANG, LC_DRAINING, LC_DO_KILL },	 { LC_BACKOFF, LC_EV_TIMER, LC_STARTING, LC_DO_SPAWN },
-		{ LC_BACKOFF, LC_EV_GIVE_UP, LC_FAILED, LC_DO_REPORT },
+		{LC_STOPPED, LC_EV_START, LC_STARTING, LC_DO_SPAWN},
+		{LC_STARTING, LC_EV_READY, LC_RUNNING, LC_DO_ANNOUNCE},
+		{LC_STARTING, LC_EV_TIMER, LC_STARTING, LC_DO_KILL},
+		{LC_STARTING, LC_EV_EXIT, LC_BACKOFF, LC_DO_SCHEDULE},
+		{LC_RUNNING, LC_EV_EXIT, LC_BACKOFF, LC_DO_SCHEDULE},
+		{LC_RUNNING, LC_EV_HANG, LC_RUNNING, LC_DO_KILL},
+		{LC_RUNNING, LC_EV_STOP, LC_DRAINING, LC_DO_NOTHING},
+		{LC_RUNNING, LC_EV_DONE, LC_DRAINING, LC_DO_NOTHING},
+		{LC_DRAINING, LC_EV_EXIT_CLEAN, LC_STOPPED, LC_DO_FINISH},
+		{LC_DRAINING, LC_EV_EXIT, LC_BACKOFF, LC_DO_SCHEDULE},
+		{LC_DRAINING, LC_EV_HANG, LC_DRAINING, LC_DO_KILL},
+		{LC_BACKOFF, LC_EV_TIMER, LC_STARTING, LC_DO_SPAWN},
+		{LC_BACKOFF, LC_EV_GIVE_UP, LC_FAILED, LC_DO_REPORT},
 	};
 
 	(void)state;
@@ -37,7 +44,8 @@ static void test_lc_next__main_ways__as_wanted(void **state)
 	}
 }
 
-/* Whatever a child sends or does: only a start or a timer makes a process, and one that failed for good stays so. */
+/* Whatever a child sends or does: only a start or a timer makes a process, and one that failed for
+ * good stays so. */
 static void test_lc_next__any_event__bounded(void **state)
 {
 	(void)state;
@@ -47,7 +55,8 @@ static void test_lc_next__any_event__bounded(void **state)
 
 			assert_true(s.next < _LC_STATE_MAX);
 			if (s.action == LC_DO_SPAWN)
-				assert_true((st == LC_STOPPED && ev == LC_EV_START) || (st == LC_BACKOFF && ev == LC_EV_TIMER));
+				assert_true((st == LC_STOPPED && ev == LC_EV_START) ||
+					    (st == LC_BACKOFF && ev == LC_EV_TIMER));
 			if (st == LC_FAILED)
 				assert_true(s.next == LC_FAILED && s.action == LC_DO_NOTHING);
 			if (ev == LC_EV_READY && st != LC_STARTING)

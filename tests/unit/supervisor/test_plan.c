@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The graph: what plan_check() refuses, and that every expansion is whole: own names and uids, each ring with both ends, memory within its bound. */
+/* The graph: what plan_check() refuses, and that every expansion is whole: own names and uids, each
+ * ring with both ends, memory within its bound. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +14,11 @@
 #include <shm/spsc.h>
 
 #include "plan.h"
+
+static void set(char *p, size_t cap, const char *text)
+{
+	(void)snprintf(p, cap, "%s", text);
+}
 
 static struct plan_config *config(unsigned n_evaluators, unsigned n_outputs)
 {
@@ -29,7 +35,7 @@ static struct plan_config *config(unsigned n_evaluators, unsigned n_outputs)
 	c->uids_count = 200;
 	c->log_level = 6;
 	c->n_outputs = n_outputs;
-	strcpy(c->control_socket, "/run/x");
+	set(c->control_socket, sizeof(c->control_socket), "/run/x");
 	for (unsigned i = 0; i < n_outputs; i++) {
 		c->outputs[i].kind = PLAN_OUT_STDOUT;
 		(void)snprintf(c->outputs[i].name, sizeof(c->outputs[i].name), "out-%u", i);
@@ -52,11 +58,11 @@ static void test_plan_check__each_range_broken__refused(void **state)
 
 	(void)state;
 	assert_int_equal(plan_check(c, &why), 0);
-#define BREAK(expr)                  \
-	do {                         \
-		*c = good;           \
-		expr;                \
-		expect_refused(c);   \
+#define BREAK(expr)                                                                                \
+	do {                                                                                       \
+		*c = good;                                                                         \
+		expr;                                                                              \
+		expect_refused(c);                                                                 \
 	} while (0)
 	BREAK(c->engine = 0);
 	BREAK(c->engine = 9);
@@ -72,11 +78,11 @@ static void test_plan_check__each_range_broken__refused(void **state)
 	BREAK(c->n_rules = PLAN_RULES_MAX + 1);
 	BREAK(c->outputs[1].kind = 77);
 	BREAK(c->outputs[1].kind = PLAN_OUT_FILE); /* without a path */
-	BREAK(strcpy(c->outputs[1].name, "Upper"));
-	BREAK(strcpy(c->outputs[1].name, "../x"));
+	BREAK(set(c->outputs[1].name, sizeof(c->outputs[1].name), "Upper"));
+	BREAK(set(c->outputs[1].name, sizeof(c->outputs[1].name), "../x"));
 	BREAK(c->outputs[1].name[0] = 0);
 	BREAK(memset(c->outputs[1].name, 'a', sizeof(c->outputs[1].name)));
-	BREAK(strcpy(c->outputs[1].name, c->outputs[0].name)); /* twice */
+	BREAK(set(c->outputs[1].name, sizeof(c->outputs[1].name), c->outputs[0].name)); /* twice */
 	BREAK(memset(c->outputs[0].path, 'a', sizeof(c->outputs[0].path)));
 	BREAK(memset(c->control_socket, 'a', sizeof(c->control_socket)));
 	BREAK(c->n_rules = 1; memset(c->rules[0], 'a', sizeof(c->rules[0])));
@@ -108,7 +114,7 @@ static void check_rings(const struct plan *p, const struct plan_config *c)
 
 static void test_plan_build__any_size__whole(void **state)
 {
-	static const unsigned sizes[][2] = { { 1, 1 }, { 2, 1 }, { 4, 3 }, { 16, 8 }, { 1, 0 } };
+	static const unsigned sizes[][2] = {{1, 1}, {2, 1}, {4, 3}, {16, 8}, {1, 0}};
 
 	(void)state;
 	for (size_t n = 0; n < sizeof(sizes) / sizeof(sizes[0]); n++) {
@@ -123,7 +129,8 @@ static void test_plan_build__any_size__whole(void **state)
 				assert_int_not_equal(p.procs[i].uid, p.procs[j].uid);
 			}
 			if (i > 0)
-				assert_in_range(p.procs[i].uid, c->uids_first, c->uids_first + c->uids_count - 1);
+				assert_in_range(p.procs[i].uid, c->uids_first,
+					c->uids_first + c->uids_count - 1);
 		}
 		check_rings(&p, c);
 		plan_done(&p);
@@ -170,11 +177,16 @@ static void test_plan_required_seal__by_mode__only_what_cannot_be_is_left_out(vo
 {
 	(void)state;
 	assert_int_equal(plan_required_seal(PLAN_TRACKER, PLAN_MODE_FULL, true), SEAL_STEPS_ALL);
-	assert_int_equal(plan_required_seal(PLAN_TRACKER, PLAN_MODE_FULL, false), SEAL_STEPS_ALL & ~SEAL_LANDLOCK);
+	assert_int_equal(plan_required_seal(PLAN_TRACKER, PLAN_MODE_FULL, false),
+		SEAL_STEPS_ALL & ~SEAL_LANDLOCK);
 	for (unsigned t = 1; t < _PLAN_TYPE_MAX; t++)
 		for (unsigned m = 0; m <= PLAN_MODE_USER; m++)
-			assert_int_equal(plan_required_seal(t, m, false) & (SEAL_NNP | SEAL_CAPS | SEAL_SECCOMP | SEAL_DUMPABLE | SEAL_PDEATHSIG | SEAL_RLIMITS),
-				SEAL_NNP | SEAL_CAPS | SEAL_SECCOMP | SEAL_DUMPABLE | SEAL_PDEATHSIG | SEAL_RLIMITS);
+			assert_int_equal(
+				plan_required_seal(t, m, false) &
+					(SEAL_NNP | SEAL_CAPS | SEAL_SECCOMP | SEAL_DUMPABLE |
+						SEAL_PDEATHSIG | SEAL_RLIMITS),
+				SEAL_NNP | SEAL_CAPS | SEAL_SECCOMP | SEAL_DUMPABLE |
+					SEAL_PDEATHSIG | SEAL_RLIMITS);
 }
 
 int main(void)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Control messages between the supervisor and its children, over a SOCK_SEQPACKET pair (descriptor 3 in the child): fixed size, at most one descriptor each. */
+/* Control messages between the supervisor and its children, over a SOCK_SEQPACKET pair (descriptor
+ * 3 in the child): fixed size, at most one descriptor each. */
 
 #include <stdint.h>
 
@@ -11,54 +12,64 @@
 
 enum ctl_type {
 	/* supervisor -> child */
-	CTL_HELLO = 1, /* value[0] = seg_abi_hash(), index = stage index, text = stage name ("evaluator-0"); always first */
-	CTL_FD, /* a descriptor: role, index, text = its name */
-	CTL_START, /* everything has been handed over: pre_seal, seal, work */
-	CTL_STOP, /* drain and finish; to the collector first, the others end by END records */
-	CTL_IMAGE, /* a new policy image to verify (descriptor) */
-	CTL_SINK, /* a fresh sink descriptor (after CTL_NEED_SINK, reopen signal) */
-	CTL_OPENED, /* answer to CTL_OPEN: result 0 and a descriptor, or negative errno */
+	CTL_HELLO = 1, /* value[0] = seg_abi_hash(), index = stage index, text = stage name
+			  ("evaluator-0"); always first */
+	CTL_FD,        /* a descriptor: role, index, text = its name */
+	CTL_START,     /* everything has been handed over: pre_seal, seal, work */
+	CTL_STOP,      /* drain and finish; to the collector first, the others end by END records */
+	CTL_IMAGE,     /* a new policy image to verify (descriptor) */
+	CTL_SINK,      /* a fresh sink descriptor (after CTL_NEED_SINK, reopen signal) */
+	CTL_OPENED,    /* answer to CTL_OPEN: result 0 and a descriptor, or negative errno */
 	/* child -> supervisor */
 	CTL_SEALED = 64, /* value[0] = seal steps done (SEAL_*), value[1] = Landlock ABI in force */
-	CTL_READY, /* works */
-	CTL_DONE, /* drained; about to exit with 0 */
-	CTL_FAULT, /* a peer broke the protocol on a ring: role, index; text = why; the child exits with 3 */
+	CTL_READY,       /* works */
+	CTL_DONE,        /* drained; about to exit with 0 */
+	CTL_FAULT, /* a peer broke the protocol on a ring: role, index; text = why; the child exits
+		      with 3 */
 	CTL_IMAGE_ACK, /* result 0 verified, negative refused; text = why */
 	CTL_NEED_SINK, /* emitter: open my sink (again) */
-	CTL_OPEN, /* saker-policy, config run: open text (a regular file, or a directory for listing); value[0]: 0 file, 1 directory */
-	CTL_GIVE, /* loader, policy: a descriptor for the supervisor: role, index, text */
-	CTL_RESULT, /* policy, loader: finished; result 0 or negative; value[] as the role says; text = one line why */
+	CTL_OPEN,      /* saker-policy, config run: open text (a regular file, or a directory for
+			  listing); value[0]: 0 file, 1 directory */
+	CTL_GIVE,      /* loader, policy: a descriptor for the supervisor: role, index, text */
+	CTL_RESULT,    /* policy, loader: finished; result 0 or negative; value[] as the role says;
+			  text = one line why */
 };
 
 /* What a descriptor is for. in/out as the child sees it. */
 enum ctl_role {
 	FD_NONE,
-	FD_SETTINGS, /* SEG_SETTINGS, read-only */
-	FD_IMAGE, /* SEG_IMAGE */
-	FD_STATS, /* SEG_STATS, read-write, its own */
-	FD_PROGRESS_OWN, /* SEG_PROGRESS, read-write */
-	FD_PROGRESS_TRACKER, /* read-only */
+	FD_SETTINGS,           /* SEG_SETTINGS, read-only */
+	FD_IMAGE,              /* SEG_IMAGE */
+	FD_STATS,              /* SEG_STATS, read-write, its own */
+	FD_PROGRESS_OWN,       /* SEG_PROGRESS, read-write */
+	FD_PROGRESS_TRACKER,   /* read-only */
 	FD_PROGRESS_EVALUATOR, /* read-only; index = evaluator */
-	FD_RING_IN_DATA, /* read-only; index: emitter: evaluator number; else 0. Collector: 0 = meta ring */
+	FD_RING_IN_DATA, /* read-only; index: emitter: evaluator number; else 0. Collector: 0 = meta
+			    ring */
 	FD_RING_IN_CURSOR, /* read-write */
-	FD_RING_OUT_DATA, /* read-write; index: tracker: evaluator number; evaluator: output number; else 0 */
+	FD_RING_OUT_DATA, /* read-write; index: tracker: evaluator number; evaluator: output number;
+			     else 0 */
 	FD_RING_OUT_CURSOR, /* read-only */
-	FD_WAKE_OWN, /* eventfd that producers of its in rings write */
-	FD_WAKE_PEER, /* eventfd of the consumer of out ring `index` */
-	FD_BPF_RING, /* index = CPU; loader -> supervisor -> collector */
-	FD_BPF_WAKE, /* collector alone */
-	FD_BPF_INTEREST, FD_BPF_COUNTERS, /* supervisor alone */
-	FD_BPF_LINK, /* supervisor keeps; index counts; text = program */
-	FD_BPF_PROG, /* supervisor keeps, for recursion_misses; index counts */
-	FD_ITER_LINK, /* supervisor keeps; index 0 task, 1 task_file */
-	FD_ITER, /* collector: one-shot iterator descriptors; index as above */
-	FD_ARGS, /* collector: kernels without bpf_copy_from_user_task: memfd of arguments by pid (loader) */
-	FD_SINK, /* emitter: what it writes to */
-	FD_OUTPUT, /* emitter: SEG_OUTPUT, its block of configuration; policy -> supervisor: index = output */
-	FD_FILE, /* metadata: text = "passwd", "group"; policy rules run: index = position, text = name for messages */
+	FD_WAKE_OWN,        /* eventfd that producers of its in rings write */
+	FD_WAKE_PEER,       /* eventfd of the consumer of out ring `index` */
+	FD_BPF_RING,        /* index = CPU; loader -> supervisor -> collector */
+	FD_BPF_WAKE,        /* collector alone */
+	FD_BPF_INTEREST,
+	FD_BPF_COUNTERS, /* supervisor alone */
+	FD_BPF_LINK,     /* supervisor keeps; index counts; text = program */
+	FD_BPF_PROG,     /* supervisor keeps, for recursion_misses; index counts */
+	FD_ITER_LINK,    /* supervisor keeps; index 0 task, 1 task_file */
+	FD_ITER,         /* collector: one-shot iterator descriptors; index as above */
+	FD_ARGS,   /* collector: kernels without bpf_copy_from_user_task: memfd of arguments by pid
+		      (loader) */
+	FD_SINK,   /* emitter: what it writes to */
+	FD_OUTPUT, /* emitter: SEG_OUTPUT, its block of configuration; policy -> supervisor: index =
+		      output */
+	FD_FILE,   /* metadata: text = "passwd", "group"; policy rules run: index = position, text =
+		      name for messages */
 	FD_RULES_OPTIONS, /* policy config run -> supervisor -> policy rules run: sealed block */
-	FD_PLAN, /* policy -> supervisor: struct plan_config in a SEG_SETTINGS segment */
-	FD_NETLINK, /* metadata: a route socket for interfaces */
+	FD_PLAN,          /* policy -> supervisor: struct plan_config in a SEG_SETTINGS segment */
+	FD_NETLINK,       /* metadata: a route socket for interfaces */
 	_FD_ROLE_MAX,
 };
 
@@ -75,5 +86,6 @@ _Static_assert(sizeof(struct ctl_msg) == 48 + CTL_TEXT_MAX, "layout");
 
 /* Send one message with an optional descriptor (-1: none; borrowed). 0 or negative errno. */
 int ctl_send(int sock, const struct ctl_msg *msg, int fd);
-/* Receive one. 1 message (ret_fd -1 or owned by the caller), 0 end of file, -EAGAIN, -EBADMSG malformed (descriptor closed), other negative errno. */
+/* Receive one. 1 message (ret_fd -1 or owned by the caller), 0 end of file, -EAGAIN, -EBADMSG
+ * malformed (descriptor closed), other negative errno. */
 int ctl_recv(int sock, struct ctl_msg *ret_msg, int *ret_fd);

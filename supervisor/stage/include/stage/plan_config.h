@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* What the config run of saker-policy hands to the supervisor, which parses no text: fixed size, in a SEG_SETTINGS segment (role FD_PLAN).
- * The supervisor checks every range and every NUL. */
+/* What the config run of saker-policy hands to the supervisor, which parses no text: fixed size, in
+ * a SEG_SETTINGS segment (role FD_PLAN). The supervisor checks every range and every NUL. */
 
 #include <stdint.h>
 
@@ -11,13 +11,21 @@
 #define PLAN_RULES_MAX 256
 #define PLAN_PATH_MAX 1024
 
-enum plan_output_kind { PLAN_OUT_STDOUT = 1, PLAN_OUT_FILE, PLAN_OUT_SYSLOG, PLAN_OUT_HTTP, PLAN_OUT_KAFKA, PLAN_OUT_PROGRAM };
+enum plan_output_kind {
+	PLAN_OUT_STDOUT = 1,
+	PLAN_OUT_FILE,
+	PLAN_OUT_SYSLOG,
+	PLAN_OUT_HTTP,
+	PLAN_OUT_KAFKA,
+	PLAN_OUT_PROGRAM
+};
 
 struct plan_output {
-	char name[40]; /* [a-z0-9_-]{1,32} */
-	uint32_t kind; /* enum plan_output_kind */
-	uint32_t flags; /* PLAN_OUT_F_* */
-	char path[PLAN_PATH_MAX]; /* file: path; syslog local: socket path, default /dev/log; program: command */
+	char name[40];            /* [a-z0-9_-]{1,32} */
+	uint32_t kind;            /* enum plan_output_kind */
+	uint32_t flags;           /* PLAN_OUT_F_* */
+	char path[PLAN_PATH_MAX]; /* file: path; syslog local: socket path, default /dev/log;
+				     program: command */
 };
 #define PLAN_OUT_F_SPOOL 1
 #define PLAN_OUT_F_KEEP_ALIVE 2
@@ -38,5 +46,6 @@ struct plan_config {
 	char spool_directory[PLAN_PATH_MAX];
 	char metadata_file[PLAN_PATH_MAX];
 	struct plan_output outputs[PLAN_OUTPUTS_MAX];
-	char rules[PLAN_RULES_MAX][PLAN_PATH_MAX]; /* files in order, directories already expanded */
+	char rules[PLAN_RULES_MAX]
+		  [PLAN_PATH_MAX]; /* files in order, directories already expanded */
 };

@@ -4,13 +4,14 @@
 
 #include <stdint.h>
 
-/* Steps, reported by CTL_SEALED and compared with what plan.c requires for the start mode and kernel. */
-#define SEAL_NNP 0x001 /* no_new_privs */
-#define SEAL_UID 0x002 /* own uid and gid, no supplementary groups */
-#define SEAL_CAPS 0x004 /* empty capability sets, empty bounding set */
+/* Steps, reported by CTL_SEALED and compared with what plan.c requires for the start mode and
+ * kernel. */
+#define SEAL_NNP 0x001        /* no_new_privs */
+#define SEAL_UID 0x002        /* own uid and gid, no supplementary groups */
+#define SEAL_CAPS 0x004       /* empty capability sets, empty bounding set */
 #define SEAL_NAMESPACES 0x008 /* own mount, ipc, uts, cgroup and (network stages) net namespace */
-#define SEAL_ROOT 0x010 /* empty root */
-#define SEAL_RLIMITS 0x020 /* no files created, no core, no processes */
+#define SEAL_ROOT 0x010       /* empty root */
+#define SEAL_RLIMITS 0x020    /* no files created, no core, no processes */
 #define SEAL_LANDLOCK 0x040
 #define SEAL_SECCOMP 0x080
 #define SEAL_DUMPABLE 0x100 /* dumpable off */
@@ -26,7 +27,7 @@ struct seal_spec {
 	const struct seal_call *calls; /* beside the skeleton's own base list */
 	unsigned n_calls;
 	int threads; /* 1: the stage's library makes threads (clone with CLONE_THREAD is allowed) */
-	int files; /* 1: writes regular files (RLIMIT_FSIZE stays; else 0) */
+	int files;   /* 1: writes regular files (RLIMIT_FSIZE stays; else 0) */
 };
 
 /* "uid", "seccomp", …; one bit. */

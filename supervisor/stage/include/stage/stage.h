@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The skeleton that every stage program shares. A stage's main() is `return stage_main(&ops, argc, argv);`.
+/* The skeleton that every stage program shares. A stage's main() is `return stage_main(&ops, argc,
+ * argv);`.
  *
- * Five acts: pre_seal (take what came over the control socket: map segments, attach rings, allocate), seal, post_seal, work, drain.
- * In work the skeleton calls turn() again and again: it drains while there is data, naps a few times when there is none, then arms and waits in one epoll
+ * Five acts: pre_seal (take what came over the control socket: map segments, attach rings,
+ * allocate), seal, post_seal, work, drain. In work the skeleton calls turn() again and again: it
+ * drains while there is data, naps a few times when there is none, then arms and waits in one epoll
  * for the stage's eventfd, the control socket and what the stage added. */
 
 #include <stdbool.h>
@@ -20,18 +22,23 @@ struct stage;
 struct stage_ops {
 	const char *name; /* "tracker" */
 	struct seal_spec seal;
-	int (*pre_seal)(struct stage *s); /* 0, or negative errno: one line was logged, the stage ends with 1 */
+	int (*pre_seal)(struct stage
+			*s); /* 0, or negative errno: one line was logged, the stage ends with 1 */
 	int (*post_seal)(struct stage *s); /* may be NULL */
-	/* One batch of work. > 0 something was done; 0 nothing to do; -ENODATA the END record was handled and passed on: drain and exit 0;
-	 * other negative errno: the stage ends with 1 (one line was logged). */
+	/* One batch of work. > 0 something was done; 0 nothing to do; -ENODATA the END record was
+	 * handled and passed on: drain and exit 0; other negative errno: the stage ends with 1 (one
+	 * line was logged). */
 	int (*turn)(struct stage *s);
-	/* About to wait: arm every input; false: there is data after all (nothing armed). NULL: always wait. */
+	/* About to wait: arm every input; false: there is data after all (nothing armed). NULL:
+	 * always wait. */
 	bool (*arm)(struct stage *s);
 	void (*disarm)(struct stage *s);
-	/* Longest wait in ms, -1: until woken; NULL: 1000. Never more than 1000, for the heartbeat goes on. */
+	/* Longest wait in ms, -1: until woken; NULL: 1000. Never more than 1000, for the heartbeat
+	 * goes on. */
 	int (*timeout_ms)(struct stage *s);
-	/* A control message (CTL_STOP, after `stopping` was set; CTL_IMAGE, CTL_SINK, …). Takes the descriptor. Negative: refused, logged. NULL: all refused but
-	 * CTL_STOP, whose flag is enough. */
+	/* A control message (CTL_STOP, after `stopping` was set; CTL_IMAGE, CTL_SINK, …). Takes the
+	 * descriptor. Negative: refused, logged. NULL: all refused but CTL_STOP, whose flag is
+	 * enough. */
 	int (*on_ctl)(struct stage *s, const struct ctl_msg *msg, int fd);
 	/* A descriptor added with stage_watch() is ready. */
 	int (*on_ready)(struct stage *s, int fd, uint32_t events);
@@ -48,15 +55,15 @@ struct stage_fd {
 
 struct stage {
 	const struct stage_ops *ops;
-	char name[64]; /* "evaluator-0" */
-	unsigned index; /* evaluator or output number */
+	char name[64];                   /* "evaluator-0" */
+	unsigned index;                  /* evaluator or output number */
 	const struct settings *settings; /* NULL only in loader and policy */
-	struct stats_page *stats; /* likewise */
+	struct stats_page *stats;        /* likewise */
 	struct stage_fd *fds;
 	size_t n_fds;
 	int ctl_fd, epoll_fd;
 	bool stopping; /* CTL_STOP came */
-	void *priv; /* the stage's own */
+	void *priv;    /* the stage's own */
 };
 
 /* Runs the five acts. Exit status: 0 drained, 1 error, 3 peer fault. */
@@ -72,16 +79,20 @@ const struct stage_fd *stage_fd_find(const struct stage *s, enum ctl_role role, 
 int stage_watch(struct stage *s, int fd, uint32_t events);
 
 /* A peer broke the protocol on a ring: report to the supervisor and end with 3. */
-void stage_peer_fault(struct stage *s, enum ctl_role role, unsigned index, const char *why) __attribute__((noreturn));
+void stage_peer_fault(struct stage *s, enum ctl_role role, unsigned index, const char *why)
+	__attribute__((noreturn));
 /* To the supervisor. 0 or negative errno. */
-int stage_send(struct stage *s, enum ctl_type type, enum ctl_role role, unsigned index, int result, uint64_t value, const char *text, int fd);
+int stage_send(struct stage *s, enum ctl_type type, enum ctl_role role, unsigned index, int result,
+	uint64_t value, const char *text, int fd);
 
-/* The short-lived programs (loader, policy): the same start (HELLO, FDs, START) and seal, without the loop: run() does it all and sends CTL_RESULT itself.
- * The control socket is blocking: run() may send CTL_OPEN and ctl_recv() the answer. */
+/* The short-lived programs (loader, policy): the same start (HELLO, FDs, START) and seal, without
+ * the loop: run() does it all and sends CTL_RESULT itself. The control socket is blocking: run()
+ * may send CTL_OPEN and ctl_recv() the answer. */
 struct stage_run_ops {
 	const char *name;
 	struct seal_spec seal;
-	uint64_t keep_caps; /* bit set of capabilities that survive the seal (loader: CAP_BPF, CAP_PERFMON); 0 none */
+	uint64_t keep_caps; /* bit set of capabilities that survive the seal (loader: CAP_BPF,
+			       CAP_PERFMON); 0 none */
 	int (*pre_seal)(struct stage *s, int argc, char **argv);
 	int (*run)(struct stage *s, int argc, char **argv); /* exit status */
 };
