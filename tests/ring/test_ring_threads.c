@@ -97,7 +97,7 @@ int main(int argc, char **argv)
 	struct spsc_view view;
 	pthread_t thread;
 
-	n_records = argc > 1 ? strtoull(argv[1], NULL, 10) : 300000;
+	n_records = argc > 1 ? strtoull(argv[1], NULL, 10) : 120000;
 	wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	CHECK(spsc_create("test", SPSC_SIZE_MIN * 2, false, run_id, &fds) == 0);
 	CHECK(spsc_consumer_attach(&c, fds.data_ro, fds.cursor_rw) == 0);
