@@ -13,26 +13,35 @@
 /* The current task's file of a descriptor; 0 none. */
 static __always_inline __u64 file_of_fd(struct task_struct *t, __s32 fd)
 {
-	struct fdtable *fdt = BPF_CORE_READ(t, files, fdt);
+	struct files_struct *files = RD(struct task_struct, t, files);
+	struct fdtable *fdt = RD(struct files_struct, files, fdt);
 	struct file **fds, *f = NULL;
 
-	if (fd < 0 || !fdt || (__u32)fd >= BPF_CORE_READ(fdt, max_fds))
+	if (fd < 0 || !fdt || (__u32)fd >= RD(struct fdtable, fdt, max_fds))
 		return 0;
-	fds = BPF_CORE_READ(fdt, fd);
+	fds = RD(struct fdtable, fdt, fd);
 	bpf_probe_read_kernel(&f, sizeof(f), &fds[(__u32)fd]);
 	return (__u64)f;
+}
+
+static __always_inline bool is_overlay(struct inode *inode)
+{
+	struct super_block *sb = RD(struct inode, inode, i_sb);
+
+	return RD(struct super_block, sb, s_magic) == OVERLAYFS_MAGIC;
 }
 
 /* Layer of an overlay file, 0: not on an overlay. The upper dentry stands behind the vfs inode in struct ovl_inode (a module's private type). */
 static __always_inline __u32 file_layer(__u64 file)
 {
-	struct inode *inode = BPF_CORE_READ((struct file *)file, f_inode);
-	struct dentry *upper = NULL;
+	struct inode *inode = RD(struct file, file, f_inode);
+	struct dentry *dentry, *upper = NULL;
 
-	if (BPF_CORE_READ(inode, i_sb, s_magic) != OVERLAYFS_MAGIC) {
+	if (!is_overlay(inode)) {
 		/* an opened file of an overlay may carry the dentry of the overlay, but the inode of the layer below */
-		inode = BPF_CORE_READ((struct file *)file, f_path.dentry, d_inode);
-		if (BPF_CORE_READ(inode, i_sb, s_magic) != OVERLAYFS_MAGIC)
+		dentry = RD(struct file, file, f_path.dentry);
+		inode = RD(struct dentry, dentry, d_inode);
+		if (!is_overlay(inode))
 			return 0;
 	}
 	bpf_probe_read_kernel(&upper, sizeof(upper), (void *)inode + bpf_core_type_size(struct inode));
@@ -41,12 +50,17 @@ static __always_inline __u32 file_layer(__u64 file)
 
 static __always_inline __u32 file_dev(__u64 file)
 {
-	return conv_dev(BPF_CORE_READ((struct file *)file, f_inode, i_sb, s_dev));
+	struct inode *inode = RD(struct file, file, f_inode);
+	struct super_block *sb = RD(struct inode, inode, i_sb);
+
+	return conv_dev(RD(struct super_block, sb, s_dev));
 }
 
 static __always_inline __u64 file_ino(__u64 file)
 {
-	return BPF_CORE_READ((struct file *)file, f_inode, i_ino);
+	struct inode *inode = RD(struct file, file, f_inode);
+
+	return RD(struct inode, inode, i_ino);
 }
 
 /* Flags of an open that only the opened file knows. */
@@ -54,7 +68,7 @@ static __always_inline __u32 file_open_flags(__u64 file)
 {
 	__u32 layer = file_layer(file), out = 0;
 
-	if (BPF_CORE_READ((struct file *)file, f_mode) & F_CREATED_BIT)
+	if (RD(struct file, file, f_mode) & F_CREATED_BIT)
 		out |= 0x4000;
 	if (layer == LAYER_UPPER)
 		out |= 0x8000;
@@ -89,9 +103,10 @@ __noinline int same_text(__u32 slot, __u32 from, __u32 n)
 /* Without place in any tree and not the root of a mount either. */
 static __always_inline bool is_pseudo(struct file *f)
 {
-	struct dentry *d = BPF_CORE_READ(f, f_path.dentry);
+	struct dentry *d = RD(struct file, f, f_path.dentry);
+	struct vfsmount *mnt = RD(struct file, f, f_path.mnt);
 
-	return is_unrooted((__u64)d) && BPF_CORE_READ(f, f_path.mnt, mnt_root) != d;
+	return is_unrooted((__u64)d) && RD(struct vfsmount, mnt, mnt_root) != d;
 }
 
 /* The real path of the opened file s->file, if it is not what the argument (the last text put) says; relative arguments are compared below the directory
@@ -111,17 +126,19 @@ __noinline int put_realpath(__u32 slot, __s32 dirfd)
 		put_absent(s);
 		return 0;
 	}
-	walk_start(s, (__u64)BPF_CORE_READ(f, f_path.dentry), (__u64)BPF_CORE_READ(f, f_path.mnt));
+	walk_start(s, (__u64)RD(struct file, f, f_path.dentry), (__u64)RD(struct file, f, f_path.mnt));
 	walk_set_root(s, t);
 	if (s->rec[s->str_pos & REC_MASK] != '/') {
 		skip = 1; /* the walked path has a slash in front of the first name */
 		if (dirfd == -100) {
-			s->base_dentry = (__u64)BPF_CORE_READ(t, fs, pwd.dentry);
-			s->base_mnt = mount_of((__u64)BPF_CORE_READ(t, fs, pwd.mnt));
+			struct fs_struct *fs = RD(struct task_struct, t, fs);
+
+			s->base_dentry = (__u64)RD(struct fs_struct, fs, pwd.dentry);
+			s->base_mnt = mount_of((__u64)RD(struct fs_struct, fs, pwd.mnt));
 		} else {
 			df = (struct file *)file_of_fd(t, dirfd);
-			s->base_dentry = (__u64)BPF_CORE_READ(df, f_path.dentry);
-			s->base_mnt = mount_of((__u64)BPF_CORE_READ(df, f_path.mnt));
+			s->base_dentry = (__u64)RD(struct file, df, f_path.dentry);
+			s->base_mnt = mount_of((__u64)RD(struct file, df, f_path.mnt));
 		}
 		if (s->base_dentry == s->root_dentry && s->base_mnt == s->root_mnt)
 			s->base_dentry = 0; /* the root ends the walk anyway */

@@ -21,6 +21,14 @@ const volatile __u32 saker_n_cpus = 1;
 const volatile __u64 saker_ring_bytes = 4096;
 const volatile __u64 saker_boot_epoch_ns = 0; /* CLOCK_REALTIME - CLOCK_BOOTTIME at load */
 
+/* Typed pointers from numbers: since 6.2 (a35b9af4ec2c). Loads through them are plain instructions, ten times cheaper than a probe read each. */
+extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
+const volatile __u32 saker_has_cast = 0; /* set by the loader: the other branch is dead code for the verifier */
+
+/* One field of a kernel object. */
+#define RD(T, p, field)                                                                            \
+	(saker_has_cast ? ((T *)bpf_rdonly_cast((const void *)(p), bpf_core_type_id_kernel(T)))->field : BPF_CORE_READ((T *)(p), field))
+
 /* One record under construction. A slot of an array, not of a per-CPU array: those are limited to 32 KiB an element. */
 struct scratch {
 	__u32 busy; /* a program on this CPU is using it: a nested one (interrupt) must not */

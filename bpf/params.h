@@ -121,13 +121,17 @@ static __always_inline void head_current(struct kev_head *h)
 /* The memory controller's cgroup, for hosts whose default hierarchy is unused (v1): everybody is in its root, id 1. */
 static __always_inline __u64 cgroup_id_v1(struct task_struct *t)
 {
-	struct css_set *cset = BPF_CORE_READ(t, cgroups);
+	struct css_set *cset = RD(struct task_struct, t, cgroups);
 	struct cgroup_subsys_state *css = NULL;
+	struct kernfs_node *kn;
+	struct cgroup *cgrp;
 
 	if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
 		return 0;
 	bpf_core_read(&css, sizeof(css), &cset->subsys[bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id)]);
-	return BPF_CORE_READ(css, cgroup, kn, id);
+	cgrp = RD(struct cgroup_subsys_state, css, cgroup);
+	kn = RD(struct cgroup, cgrp, kn);
+	return RD(struct kernfs_node, kn, id);
 }
 
 /* Head of any task, for iterators. */

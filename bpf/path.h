@@ -17,8 +17,8 @@ static __always_inline __u64 mount_of(__u64 vfsmount)
 /* One name in front of what is there. */
 static __always_inline bool walk_name(struct scratch *s, const struct dentry *d)
 {
-	const unsigned char *name = BPF_CORE_READ(d, d_name.name);
-	__u32 len = BPF_CORE_READ(d, d_name.len);
+	const unsigned char *name = RD(struct dentry, d, d_name.name);
+	__u32 len = RD(struct dentry, d, d_name.len);
 	__u32 pos = s->walk_pos;
 
 	if (len > 255 || pos < len + 1)
@@ -43,7 +43,7 @@ __noinline int walk_up(__u32 slot)
 	if (!s)
 		return -1;
 	for (int i = 0; i < WALK_STEPS; i++) {
-		struct dentry *d = (struct dentry *)s->walk_dentry, *parent;
+		struct dentry *d = (struct dentry *)s->walk_dentry, *parent, *root;
 		struct mount *m = (struct mount *)s->walk_mnt, *up;
 
 		if (!d || !m)
@@ -56,14 +56,15 @@ __noinline int walk_up(__u32 slot)
 			s->walk_end = WALK_BASE;
 			return 0;
 		}
-		parent = BPF_CORE_READ(d, d_parent);
-		if (d == BPF_CORE_READ(m, mnt.mnt_root) || d == parent) {
-			up = BPF_CORE_READ(m, mnt_parent);
-			if (up == m || (d == parent && d != BPF_CORE_READ(m, mnt.mnt_root))) {
+		parent = RD(struct dentry, d, d_parent);
+		root = RD(struct mount, m, mnt.mnt_root);
+		if (d == root || d == parent) {
+			up = RD(struct mount, m, mnt_parent);
+			if (up == m || d != root) {
 				s->walk_end = WALK_ROOT;
 				return 0;
 			}
-			s->walk_dentry = (__u64)BPF_CORE_READ(m, mnt_mountpoint);
+			s->walk_dentry = (__u64)RD(struct mount, m, mnt_mountpoint);
 			s->walk_mnt = (__u64)up;
 			continue;
 		}
@@ -89,8 +90,10 @@ static __always_inline void walk_start(struct scratch *s, __u64 dentry, __u64 vf
 
 static __always_inline void walk_set_root(struct scratch *s, struct task_struct *t)
 {
-	s->root_dentry = (__u64)BPF_CORE_READ(t, fs, root.dentry);
-	s->root_mnt = mount_of((__u64)BPF_CORE_READ(t, fs, root.mnt));
+	struct fs_struct *fs = RD(struct task_struct, t, fs);
+
+	s->root_dentry = (__u64)RD(struct fs_struct, fs, root.dentry);
+	s->root_mnt = mount_of((__u64)RD(struct fs_struct, fs, root.mnt));
 }
 
 /* The walked path as a parameter; "/" if no name was met. */
@@ -119,7 +122,7 @@ static __always_inline bool is_unrooted(__u64 dentry)
 {
 	struct dentry *d = (struct dentry *)dentry;
 
-	return d && BPF_CORE_READ(d, d_parent) == d;
+	return d && RD(struct dentry, d, d_parent) == d;
 }
 
 /* Puts the path of s->fpath (struct path *); of a pseudo file its bare name ("memfd:x"). @in_root: stop at the root of s->task. */
@@ -133,17 +136,17 @@ __noinline int put_path(__u32 slot, __u32 in_root)
 	if (!s)
 		return 0;
 	p = (struct path *)s->fpath;
-	dentry = (__u64)BPF_CORE_READ(p, dentry);
+	dentry = (__u64)RD(struct path, p, dentry);
 	if (!p || !dentry) {
 		put_absent(s);
 		return 0;
 	}
-	mnt = BPF_CORE_READ(p, mnt);
+	mnt = RD(struct path, p, mnt);
 	walk_start(s, dentry, (__u64)mnt);
 	if (in_root)
 		walk_set_root(s, (struct task_struct *)s->task);
-	if (is_unrooted(dentry) && (__u64)BPF_CORE_READ(mnt, mnt_root) != dentry) {
-		put_kstr(s, BPF_CORE_READ((struct dentry *)dentry, d_name.name), 256);
+	if (is_unrooted(dentry) && (__u64)RD(struct vfsmount, mnt, mnt_root) != dentry) {
+		put_kstr(s, RD(struct dentry, dentry, d_name.name), 256);
 		return 0;
 	}
 	if (walk_up(slot) < 0 && walk_up(slot) < 0)

@@ -137,6 +137,7 @@ static void select_uring(struct saker_bpf *skel, const struct btf *btf)
 
 static void select_programs(struct saker_bpf *skel, const struct btf *btf, struct drv_loaded *l)
 {
+	skel->rodata->saker_has_cast = btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
 	l->has_args = has_helper(btf, "BPF_FUNC_copy_from_user_task");
 	(void)bpf_program__set_autoload(skel->progs.saker_iter_task, l->has_args); /* fails only on loaded objects */
 	(void)bpf_program__set_autoload(skel->progs.saker_iter_task_noargs, !l->has_args);
