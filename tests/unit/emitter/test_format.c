@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include <base/utf8.h>
+
 #include "alerts.h"
 #include "format.h"
 
@@ -167,6 +169,44 @@ static void test_json__internal__message_only(void **state)
 		"\"time\":\"2019-08-19T16:00:00.020000000Z\"}");
 }
 
+/* Any bytes that pass the door can be formatted: one line of valid UTF-8, no crash. Deterministic.
+ */
+static void test_formats__mutated_records__one_valid_line(void **state)
+{
+	static _Alignas(8) uint8_t copy[4096];
+	struct output o = {.include_message = true,
+		.include_output = true,
+		.include_output_fields = true,
+		.include_tags = true,
+		.include_uuid = true};
+	const struct alert *a = falco_example();
+	size_t n = a->h.ring.len;
+	uint64_t x = 88172645463325252ULL;
+	unsigned n_valid = 0;
+
+	(void)state;
+	assert_true(n <= sizeof(copy));
+	for (unsigned round = 0; round < 40000; round++) {
+		_cleanup_strbuf_ struct strbuf b = {0};
+
+		memcpy(copy, a, n);
+		for (unsigned i = 0; i < 1 + round % 3; i++) {
+			x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+			copy[8 + x % (n - 8)] = (uint8_t)(x >> 32);
+		}
+		if (alert_validate((const struct rec_head *)copy) < 0)
+			continue;
+		n_valid++;
+		for (unsigned f = 0; f < _OUTPUT_FORMAT_MAX; f++) {
+			strbuf_reset(&b);
+			format_get(f)->add(&o, (const struct alert *)copy, &b);
+			assert_true(strbuf_ok(&b) && utf8_is_valid(strbuf_span(&b)));
+			assert_null(memchr(b.p, '\n', b.n));
+		}
+	}
+	assert_true(n_valid > 1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +219,7 @@ int main(void)
 		cmocka_unit_test(test_text__iso_time__utc),
 		cmocka_unit_test(test_text__internal__fields_in_brackets),
 		cmocka_unit_test(test_json__internal__message_only),
+		cmocka_unit_test(test_formats__mutated_records__one_valid_line),
 	};
 
 	setenv("TZ", "EET-2", 1);
