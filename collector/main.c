@@ -124,8 +124,8 @@ static int col_pre_seal(struct stage *s)
 	if (r < 0)
 		return log_err_errno(r, "open the event source");
 	c->batch.source = c->source;
-	c->batch.max_event_ns = s->settings->max_event_ns;
-	c->batch.first_ns = c->is_live ? clock_epoch_ns() : 0;
+	/* a live run is ended by the supervisor, which turns the kernel's interest off first, so that nothing stays behind in the buffers */
+	c->batch.max_event_ns = c->is_live ? 0 : s->settings->max_event_ns;
 	int iters[COL_ITERS] = { stage_fd_get(s, FD_ITER, 0), stage_fd_get(s, FD_ITER, 1) };
 	col_snapshot_init(&c->snapshot, iters, clock_epoch_ns() - clock_boot_ns());
 	c->wait_fd = c->source->ops->wait_fd(c->source);
@@ -183,13 +183,11 @@ static int do_meta(struct stage *s, struct collector *c)
 	return step(c, col_out_snap(&c->out, REC_SNAP_END, clock_epoch_ns()), PHASE_EVENTS);
 }
 
-/* The source is empty: is this the end of the run? */
-static bool is_over(struct stage *s, struct collector *c)
+/* The source is empty: after a stop, is it drained? A record may still be young or being written. */
+static bool is_drained(struct stage *s, struct collector *c)
 {
 	uint64_t now = clock_mono_ns();
 
-	if (c->is_live && c->batch.max_event_ns && clock_epoch_ns() - c->batch.first_ns > c->batch.max_event_ns)
-		return true; /* the time is up although no event says so */
 	if (!s->stopping)
 		return false;
 	if (c->quiet_since_ns == 0)
@@ -204,7 +202,7 @@ static int do_events(struct stage *s, struct collector *c)
 		return 1;
 	}
 	int r = col_batch_fill(&c->batch, &c->out);
-	if (r == -ENODATA || (r == 0 && !c->out.is_full && is_over(s, c))) {
+	if (r == -ENODATA || (r == 0 && !c->out.is_full && is_drained(s, c))) {
 		c->phase = PHASE_END;
 		return 1;
 	}
@@ -319,7 +317,7 @@ static int col_timeout_ms(struct stage *s)
 
 	if (c->out.is_full || c->phase != PHASE_EVENTS || s->stopping || c->wait_fd < 0)
 		return 1;
-	return c->batch.max_event_ns ? 50 : 1000;
+	return 1000;
 }
 
 static int col_on_ctl(struct stage *s, const struct ctl_msg *msg, int fd)

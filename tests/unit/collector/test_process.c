@@ -257,6 +257,24 @@ static void test_collector__stop__ends_with_end(void **state)
 	done(&t);
 }
 
+/* 20,000 events are about 0.2 s of the made-up host's time. */
+static void test_collector__event_time_is_up__ends(void **state)
+{
+	struct settings set = synthetic(0, 0);
+	struct stage_run t;
+	struct seen s = { 0 };
+
+	(void)state;
+	set.max_event_ns = 50 * NS_PER_MS;
+	make(&t, &set, SPSC_SIZE_MIN);
+	spawn(&t, collector_path);
+	ctl(&t, CTL_START, FD_NONE, 0, NULL, -1);
+	assert_true(read_events(&t, &s, UINT64_MAX));
+	assert_int_equal(reap(&t), 0);
+	assert_in_range(s.seq, 2600, 50000); /* steps of 1 to 19 us */
+	done(&t);
+}
+
 /* Nobody reads for a while: the collector waits, alive, and nothing is lost. */
 static void test_collector__full_raw_ring__waits_for_room(void **state)
 {
@@ -408,6 +426,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_collector__synthetic_run__complete_and_repeatable),
 		cmocka_unit_test(test_collector__killed_in_the_middle__no_gap_no_repeat_same_bytes),
 		cmocka_unit_test(test_collector__stop__ends_with_end),
+		cmocka_unit_test(test_collector__event_time_is_up__ends),
 		cmocka_unit_test(test_collector__full_raw_ring__waits_for_room),
 		cmocka_unit_test(test_collector__supervisor_gone__ends_by_itself),
 		cmocka_unit_test(test_metadata__files__users_then_what_changes),
