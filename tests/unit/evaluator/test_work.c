@@ -258,6 +258,33 @@ static void test_turn__malformed__counted_and_passed_over(void **state)
 	free_fixture(f);
 }
 
+static void test_turn__state_of_users__known_from_there_on(void **state)
+{
+	struct fixture *f = two_rules(false);
+	struct {
+		struct rec_head h;
+		_Alignas(8) uint8_t kev[4096];
+	} rec = { .h = { .seq = 0 } };
+	struct kev_builder kb;
+	int n;
+
+	(void)state;
+	kev_build_start(&kb, rec.kev, sizeof(rec.kev), KEV_CODE_USER_ADDED_E, 0);
+	kev_build_int(&kb, 0);
+	kev_build_int(&kb, 0);
+	kev_build_text(&kb, SPAN_LIT("toor"));
+	kev_build_text(&kb, SPAN_LIT("/r"));
+	kev_build_text(&kb, SPAN_LIT("/bin/sh"));
+	kev_build_text(&kb, SPAN_LIT(""));
+	n = kev_build_finish(&kb);
+	send(f, &rec, sizeof(rec.h) + (size_t)n, REC_STATE, 0);
+	send_open(f, "/etc/shadow", NULL, 0);
+	assert_int_equal(work_turn(&f->w), 1);
+	assert_int_equal(f->stats.malformed, 0);
+	assert_string_equal(evl_user_name(&f->w.evl, 0).p, "toor");
+	free_fixture(f);
+}
+
 static unsigned drain(struct fixture *f)
 {
 	const struct spsc_rec *rec;
@@ -394,6 +421,7 @@ int main(void)
 		cmocka_unit_test(test_turn__other_real_path__judged_under_both),
 		cmocka_unit_test(test_turn__rule_for_no_output__nothing_sent),
 		cmocka_unit_test(test_turn__malformed__counted_and_passed_over),
+		cmocka_unit_test(test_turn__state_of_users__known_from_there_on),
 		cmocka_unit_test(test_turn__full_ring__waits_and_goes_on),
 		cmocka_unit_test(test_turn__ring_stands_still__dropped_after_the_deadline),
 		cmocka_unit_test(test_turn__never_shed__waits_until_stop),
