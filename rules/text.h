@@ -39,7 +39,7 @@ struct cx {
 	bool oom;
 };
 
-#define CX_TEXT_MAX (8u << 20) /* bytes of one expanded condition */
+#define CX_TEXT_MAX (1u << 20) /* bytes of one expanded condition */
 
 /* Allocate or note the failure; NULL then. */
 void *cx_alloc(struct cx *cx, size_t n);

@@ -2,16 +2,19 @@
 #pragma once
 /* What the tests of the language share: a context over one text, and compiling a text. */
 
+#include <errno.h>
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include <rules/compile.h>
+#include <rules/fields.h>
 #include <rules/image.h>
 
 #include "expand.h"
