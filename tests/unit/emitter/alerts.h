@@ -37,7 +37,8 @@ static inline const struct alert *alerts_finish(struct alert_builder *b, uint64_
 		a->id[i] = (uint8_t)(i * 17);
 	a->rule_name = texts[0];
 	a->source = texts[1];
-	a->host = texts[2];
+	if (!a->host.off)
+		a->host = texts[2];
 	a->message = texts[3];
 	n = alert_finish(b);
 	if (n < 0)
