@@ -102,6 +102,11 @@ int md_list_read(struct md_list *l, int fd)
 	assert(l->job == MD_IDLE);
 	if (fstat(fd, &st) < 0)
 		return -errno;
+	/* also of one that cannot be read: it is tried again when it changes, not for ever */
+	l->mtime = st.st_mtim;
+	l->ctime = st.st_ctim;
+	l->size = st.st_size;
+	l->nlink = st.st_nlink;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
 	ssize_t n = read_all(fd, t->buf, MD_FILE_BYTES_MAX);
@@ -110,10 +115,6 @@ int md_list_read(struct md_list *l, int fd)
 	t->n_bytes = (size_t)n;
 	l->is_cut = t->n_bytes == MD_FILE_BYTES_MAX;
 	parse_table(l, t);
-	l->mtime = st.st_mtim;
-	l->ctime = st.st_ctim;
-	l->size = st.st_size;
-	l->nlink = st.st_nlink;
 	l->cur = 1 - l->cur;
 	l->job = MD_DELETING;
 	l->at = 0;

@@ -32,7 +32,7 @@ struct md_list {
 	unsigned at; /* entry that is looked at next */
 	unsigned n_bad; /* lines passed over in the last reading */
 	bool is_cut; /* the file or the table was too small for all */
-	struct timespec mtime, ctime; /* of the file when it was read */
+	struct timespec mtime, ctime; /* of the file when it was last tried */
 	int64_t size;
 	uint64_t nlink;
 };

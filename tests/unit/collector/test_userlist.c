@@ -263,6 +263,7 @@ static void test_md_list_read__not_a_file__refused_and_the_list_stays(void **sta
 	assert_int_equal(md_list_init(&l, MD_PASSWD), 0);
 	step(&l, "a:x:1:1:::\n", "+a:1 ");
 	assert_int_equal(md_list_read(&l, fds[0]), -EINVAL);
+	assert_false(md_list_is_stale(&l, fds[0])); /* not tried again before it changes */
 	assert_int_equal(md_list_read(&l, -1), -EBADF);
 	step(&l, "a:x:1:1:::\n", "");
 	(void)close(fds[0]);
