@@ -32,12 +32,16 @@ struct test_rec {
 	uint64_t fill[];
 };
 
+#define SEQ_SHORT (UINT64_C(1) << 63) /* numbers of records without filling */
+
 /* Mostly small, now and then the largest; never depends on anything but the number. */
 static inline size_t test_rec_len(uint64_t seq)
 {
 	uint64_t s = seq * 2654435761U + 1;
 	uint64_t r = rnd(&s);
 
+	if (seq & SEQ_SHORT)
+		return sizeof(struct test_rec);
 	if (r % 1021 == 0)
 		return SPSC_RECORD_MAX;
 	return sizeof(struct test_rec) + r % (r % 7 == 0 ? 6000 : 300);
