@@ -17,7 +17,7 @@
 #include "snapshot.h"
 
 #define TEXT_BLOCKS_KEPT 8 /* free blocks of the text pool before a record is taken */
-#define EVICT_BATCH 64
+#define EVICT_BATCH 32
 
 int st_core_init(struct st_core *core, const struct st_config *cfg)
 {
@@ -70,12 +70,12 @@ uint64_t st_pidns_start(const struct st_ctx *c, unsigned i)
 	return st_epoch(c->rec, &c->kev, v);
 }
 
-/* Texts may be many and long: make room by forgetting the longest unseen processes before a record,
- * when nothing points at them. */
+/* Texts may be many and long: make room before a record, when nothing points at them. Names of
+ * descriptors go before whole processes: losing them costs less. */
 static void keep_text_room(struct st_core *core)
 {
 	for (unsigned i = 0; core->texts.n_free_blocks < TEXT_BLOCKS_KEPT && i < EVICT_BATCH; i++)
-		if (!st_thread_evict(&core->threads, 16))
+		if (!st_fds_evict(&core->fds, 4) && !st_thread_evict(&core->threads, 16))
 			return;
 }
 

@@ -93,16 +93,20 @@ void st_files_drop(struct st_fds *p, uint32_t files)
 
 void st_files_fill(struct st_fds *p, uint32_t to_files, uint32_t from_files)
 {
+	uint32_t n_left = p->files[from_files].n;
+
 	for (uint32_t i = p->files[from_files].first; i != NONE; i = p->pool[i].next) {
 		const struct st_fd *from = &p->pool[i];
 		struct st_fd *to;
 
+		if (p->n_live == p->n_max || p->files[to_files].n >= ST_COPY_MAX) {
+			p->n_evicted +=
+				n_left; /* not worth another process's entries, nor the time */
+			return;
+		}
+		n_left--;
 		if (st_fd_find(p, to_files, from->num))
 			continue;
-		if (p->n_live == p->n_max) {
-			p->n_evicted++; /* not worth another process's entry */
-			continue;
-		}
 		to = st_fd_put(p, to_files, from->num, from->type, from->ts_ns);
 		assert(to);
 		st_fd_copy(p, to, from);
@@ -173,6 +177,26 @@ static void evict(struct st_fds *p, uint32_t keep_files)
 	}
 	p->n_evicted++;
 	st_fd_remove(p, &p->pool[p->hand]);
+}
+
+bool st_fds_evict(struct st_fds *p, unsigned n)
+{
+	bool any = p->n_live > 0;
+
+	while (n > 0 && p->n_live > 0) {
+		p->hand = (p->hand + 1) % p->n_max;
+		if (p->hand >= p->fd_fresh) {
+			p->hand = 0; /* nothing was ever there */
+			if (p->pool[0].files == NONE)
+				continue;
+		}
+		if (p->pool[p->hand].files == NONE)
+			continue;
+		p->n_evicted++;
+		st_fd_remove(p, &p->pool[p->hand]);
+		n--;
+	}
+	return any;
 }
 
 struct st_fd *st_fd_put(

@@ -49,6 +49,7 @@ struct st_fds {
 };
 
 #define ST_FDS_MIN 256
+#define ST_COPY_MAX 8192 /* descriptors that a child inherits here: bounds what one fork costs */
 
 int st_fds_init(struct st_fds *p, uint32_t n_max, uint32_t n_files_max, struct st_texts *texts);
 void st_fds_done(struct st_fds *p);
@@ -77,6 +78,8 @@ void st_fd_remove(struct st_fds *p, struct st_fd *f);
 /* The numbers first..last: removed, or marked close-on-exec. */
 void st_fd_remove_range(
 	struct st_fds *p, uint32_t files, uint32_t first, uint32_t last, bool cloexec_only);
+/* Free up to n entries, whosever they are; nothing may point at any. False: there was none. */
+bool st_fds_evict(struct st_fds *p, unsigned n);
 void st_fd_remove_cloexec(struct st_fds *p, uint32_t files);
 /* Everything but number, table, close-on-exec and time. */
 void st_fd_copy(struct st_fds *p, struct st_fd *to, const struct st_fd *from);

@@ -17,8 +17,9 @@
 #include <base/atomics.h>
 #include <base/macros.h>
 
-#define BOX_BYTES (12u << 20) /* the records of one lineage (announce.c) and the event after them  \
-			       */
+#define BOX_BYTES                                                                                  \
+	(12u << 20) /* the records of one lineage (announce.c) and the event after them            \
+		     */
 
 struct box_entry {
 	int32_t ring;

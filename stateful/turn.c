@@ -52,7 +52,8 @@ static void tell(struct st_stage *s)
 	stats_set(&st->doubtful, b->doubtful + s->done.doubtful);
 	stats_set(&st->records_out, b->records_out + s->out.n_written);
 	stats_set(&st->evicted_threads, b->evicted_threads + core->threads.n_evicted);
-	stats_set(&st->evicted_fds, b->evicted_fds + core->fds.n_evicted);
+	/* A text that found no room is an entry without its name. */
+	stats_set(&st->evicted_fds, b->evicted_fds + core->fds.n_evicted + core->texts.n_refused);
 	stats_set(&st->threads, core->threads.n_live);
 	stats_set(&st->fds, core->fds.n_live);
 	stats_set(&st->loss[LOSS_TRACKER_MALFORMED],

@@ -416,6 +416,30 @@ static void test_fds__full__evicted_and_counted(void **state)
 	kit_close(&small);
 }
 
+static void test_names__too_many_long_ones__descriptors_go_first(void **state)
+{
+	static char path[1000];
+	struct kit small;
+
+	(void)state;
+	kit_open(&small, 64, 100000, 0);
+	kit_exec(&small, 10, "keep", "/keep", 0);
+	memset(path, 'p', sizeof(path) - 1);
+	path[0] = '/';
+	for (int fd = 0; fd < 20000; fd++) {
+		memcpy(path + 1,
+			&(char[4]){'a' + fd % 26, 'a' + fd / 26 % 26, 'a' + fd / 676 % 26, 'x'}, 4);
+		kit_openat(&small, 11, fd, -100, path, 1);
+		assert_string_equal(kit_fd_name(&small), path);
+		kit_forget_output(&small);
+	}
+	assert_true(small.core.fds.n_evicted > 0);
+	assert_in_range(small.core.fds.n_live, 1000, 19000);
+	assert_int_equal(small.core.threads.n_evicted, 0);
+	assert_int_equal(small.core.texts.n_refused, 0);
+	kit_close(&small);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -440,6 +464,7 @@ int main(void)
 		T(test_pidfd_getfd__known__copied),
 		T(test_table_facts__needed__attached),
 		T(test_fds__full__evicted_and_counted),
+		T(test_names__too_many_long_ones__descriptors_go_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
