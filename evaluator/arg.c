@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parameters as text: plain (the number, the text as passed) and resolved (the name of the flag, the file behind the descriptor). Widths and the NULs of texts
- * were checked by ev_validate(); addresses, tuples and lists are checked here by subtraction. Writes to the text it is given alone. */
+/* Parameters as text: plain (the number, the text as passed) and resolved (the name of the flag,
+ * the file behind the descriptor). Widths and the NULs of texts were checked by ev_validate();
+ * addresses, tuples and lists are checked here by subtraction. Writes to the text it is given
+ * alone. */
 #include <sys/socket.h>
 
 #include <fcntl.h>
@@ -20,7 +22,7 @@ static const uint8_t *take(struct span *s, size_t n)
 
 	if (n > s->n)
 		return NULL;
-	*s = (struct span){ .p = s->p + n, .n = s->n - n };
+	*s = (struct span){.p = s->p + n, .n = s->n - n};
 	return p;
 }
 
@@ -32,7 +34,8 @@ static uint64_t le(const uint8_t *p, size_t n)
 	return v;
 }
 
-static void add_number(struct evl_text *t, const struct kev_param_info *pi, uint64_t v, int64_t sv, bool is_signed)
+static void add_number(
+	struct evl_text *t, const struct kev_param_info *pi, uint64_t v, int64_t sv, bool is_signed)
 {
 	switch ((enum kev_base)pi->base) {
 	case KEV_HEX:
@@ -166,8 +169,8 @@ static void add_abstime(uint64_t ns, struct evl_text *t)
 	struct tm tm;
 
 	if (localtime_r(&s, &tm))
-		evl_textf(t, "%04d-%02d-%02d %02d:%02d:%02d.%09u", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-			  (unsigned)(ns % NS_PER_S));
+		evl_textf(t, "%04d-%02d-%02d %02d:%02d:%02d.%09u", tm.tm_year + 1900, tm.tm_mon + 1,
+			tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (unsigned)(ns % NS_PER_S));
 }
 
 static bool is_signed_type(enum kev_type type)
@@ -274,7 +277,8 @@ void evl_param_plain(struct evl *e, unsigned i, struct evl_text *t)
 	}
 }
 
-/* Greedy in table order: the bits of a name that fits are taken out; a name of value zero stands for zero alone. */
+/* Greedy in table order: the bits of a name that fits are taken out; a name of value zero stands
+ * for zero alone. */
 static void add_flags(const struct kev_flag *f, uint64_t v, struct evl_text *t)
 {
 	size_t from = t->n;
@@ -316,7 +320,7 @@ static const struct ev_fd *fd_of_param(const struct evl *e, unsigned i, int64_t 
 
 static void resolve_fd(struct evl *e, unsigned i, struct evl_text *t)
 {
-	static const char l4[_EV_L4_MAX] = { 0, 't', 'u', 'i', 'r' };
+	static const char l4[_EV_L4_MAX] = {0, 't', 'u', 'i', 'r'};
 	int64_t num = evl_param_i64(e, i);
 	const struct ev_fd *fd = fd_of_param(e, i, num);
 	const char *name;
@@ -415,7 +419,9 @@ void evl_param_resolved(struct evl *e, unsigned i, struct evl_text *t)
 		add_enum(pi->flags, v, t);
 		break;
 	case KEV_T_SYSCALLID:
-		add_known(t, e->view->ev->type == KEV_CODE_GENERIC_X ? evl_event_name(e, &async) : kev_syscall_str((unsigned)v));
+		add_known(t, e->view->ev->type == KEV_CODE_GENERIC_X
+				     ? evl_event_name(e, &async)
+				     : kev_syscall_str((unsigned)v));
 		break;
 	case KEV_T_SIGTYPE:
 		add_known(t, kev_signal_str((unsigned)v));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One comparison of two values: the operators of the rule language on values that are there. Values of kinds that do not compare are unequal and nothing else.
- * Values are hostile bytes, constants come from the verified image. */
+/* One comparison of two values: the operators of the rule language on values that are there. Values
+ * of kinds that do not compare are unequal and nothing else. Values are hostile bytes, constants
+ * come from the verified image. */
 #include <fnmatch.h>
 #include <strings.h>
 
@@ -26,11 +27,12 @@ void evl_const(const struct img *img, uint32_t index, struct evl_value *ret_v, u
 		evl_set_i64(ret_v, (int64_t)c->num);
 		break;
 	case IMG_T_DOUBLE:
-		*ret_v = (struct evl_value){ .type = EVL_DOUBLE, .u = c->num };
+		*ret_v = (struct evl_value){.type = EVL_DOUBLE, .u = c->num};
 		break;
 	case IMG_T_IPADDR:
 	case IMG_T_IPNET:
-		*ret_v = (struct evl_value){ .type = EVL_IP, .family = c->family, .is_net = c->type == IMG_T_IPNET };
+		*ret_v = (struct evl_value){
+			.type = EVL_IP, .family = c->family, .is_net = c->type == IMG_T_IPNET};
 		memcpy(ret_v->ip, c->ip, sizeof(ret_v->ip));
 		*ret_prefix = c->prefix;
 		break;
@@ -103,7 +105,8 @@ static bool contains_nocase(struct span text, struct span needle)
 
 static bool glob(struct evl *e, struct span text, struct span pattern, int flags)
 {
-	return fnmatch(evl_scratch_cstr(&e->scratch, pattern), evl_scratch_cstr(&e->scratch, text), flags) == 0;
+	return fnmatch(evl_scratch_cstr(&e->scratch, pattern), evl_scratch_cstr(&e->scratch, text),
+		       flags) == 0;
 }
 
 static bool compare_text(struct evl *e, enum img_op op, struct span l, struct span r)
@@ -151,16 +154,19 @@ static bool compare_numbers(enum img_op op, const struct evl_value *l, const str
 
 		return by_order(op, a < b ? -1 : a > b);
 	}
-	/* the left side says how the bits are read: constants are compiled to its type, and -1 stands for the largest number of an unsigned one */
+	/* the left side says how the bits are read: constants are compiled to its type, and -1
+	 * stands for the largest number of an unsigned one */
 	return by_order(op, l->type == EVL_I64 ? order_i64(l->i, r->i) : order_u64(l->u, r->u));
 }
 
 static bool is_number(const struct evl_value *v)
 {
-	return v->type == EVL_I64 || v->type == EVL_U64 || v->type == EVL_BOOL || v->type == EVL_DOUBLE;
+	return v->type == EVL_I64 || v->type == EVL_U64 || v->type == EVL_BOOL ||
+	       v->type == EVL_DOUBLE;
 }
 
-bool evl_compare(struct evl *e, enum img_op op, const struct evl_value *l, const struct evl_value *r)
+bool evl_compare(
+	struct evl *e, enum img_op op, const struct evl_value *l, const struct evl_value *r)
 {
 	if (l->type == EVL_NULL || r->type == EVL_NULL)
 		return false;

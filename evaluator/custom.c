@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Predicates that do not compare one value: fd.ip, fd.net, fd.port and fd.proto mean either end of a connection, proc.aname and its like without index any
- * ancestor, evt.around a stretch of time. Of a modifier's list they use the first element only, as the reference does; `in` honours all elements
- * (the reference's fd.ip and fd.net do not: a defect that the official rules do not touch). */
+/* Predicates that do not compare one value: fd.ip, fd.net, fd.port and fd.proto mean either end of
+ * a connection, proc.aname and its like without index any ancestor, evt.around a stretch of time.
+ * Of a modifier's list they use the first element only, as the reference does; `in` honours all
+ * elements (the reference's fd.ip and fd.net do not: a defect that the official rules do not
+ * touch). */
 #include "field.h"
 
-/* Is the value what the predicate asks for, its operator read as equality where it is "not equal"? */
-static bool holds(struct evl *e, const struct img_pred *p, enum img_op op, const struct evl_value *v)
+/* Is the value what the predicate asks for, its operator read as equality where it is "not equal"?
+ */
+static bool holds(
+	struct evl *e, const struct img_pred *p, enum img_op op, const struct evl_value *v)
 {
 	const struct img_set *set;
 	struct evl_value r;
@@ -44,7 +48,11 @@ static bool any_ancestor(struct evl *e, const struct img_pred *p, int text)
 		if (text == PT_PID)
 			evl_set_i64(&v, a->pid);
 		else
-			evl_set_str(&v, evl_proc_text(e, text == PT_ENV && evl_leader_of(e, a) ? evl_leader_of(e, a) : a, text));
+			evl_set_str(&v,
+				evl_proc_text(e,
+					text == PT_ENV && evl_leader_of(e, a) ? evl_leader_of(e, a)
+									      : a,
+					text));
 		if (holds(e, p, p->op, &v))
 			return true;
 	}
@@ -71,7 +79,7 @@ static unsigned ends(const struct evl *e, struct evl_value *ret_ends, bool ports
 			evl_set_u64(&ret_ends[n], i ? fd->dport : fd->sport);
 			continue;
 		}
-		ret_ends[n] = (struct evl_value){ .type = EVL_IP, .family = is_v4 ? 4 : 6 };
+		ret_ends[n] = (struct evl_value){.type = EVL_IP, .family = is_v4 ? 4 : 6};
 		memcpy(ret_ends[n].ip, i ? fd->dip : fd->sip, 16);
 	}
 	return n;
@@ -99,7 +107,8 @@ static bool either_end(struct evl *e, const struct img_pred *p, bool ports)
 /* evt.around[T] = D: not more than D ms from T. */
 static bool around(struct evl *e, const struct img_pred *p, const struct img_expr *x)
 {
-	uint64_t ts = e->view->ev->h.ts_ns, at = (uint64_t)x->index, d = ts > at ? ts - at : at - ts;
+	uint64_t ts = e->view->ev->h.ts_ns, at = (uint64_t)x->index,
+		 d = ts > at ? ts - at : at - ts;
 
 	if (p->op == IMG_OP_EXISTS)
 		return true;
@@ -148,8 +157,10 @@ bool evl_field_custom(struct evl *e, const struct img_pred *p, bool *ret_result)
 	default:
 		return false;
 	}
-	/* proc.aenv[N] in a condition means any ancestor too; proc.aenv[NAME] is a value of its own */
-	if (x->arg_kind == IMG_ARG_INDEX ? x->field != FIELD_ID_PROC_AENV : x->arg_kind != IMG_ARG_NONE)
+	/* proc.aenv[N] in a condition means any ancestor too; proc.aenv[NAME] is a value of its own
+	 */
+	if (x->arg_kind == IMG_ARG_INDEX ? x->field != FIELD_ID_PROC_AENV
+					 : x->arg_kind != IMG_ARG_NONE)
 		return false;
 	*ret_result = any_ancestor(e, p, text);
 	return true;

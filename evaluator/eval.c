@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One event's evaluation: what it stands on, and the memo of predicates. Everything is allocated by evl_init(). */
+/* One event's evaluation: what it stands on, and the memo of predicates. Everything is allocated by
+ * evl_init(). */
 #include "eval.h"
 
 #include <errno.h>
@@ -13,19 +14,21 @@ static int check_ops(const struct img *img, const char **reterr_why)
 {
 	for (uint32_t i = 0; i < img->n[IMG_SEC_PRED]; i++) {
 		if (img->preds[i].op == IMG_OP_REGEX) {
-			*reterr_why = "the policy uses the operator regex, which this build does not evaluate";
+			*reterr_why = "the policy uses the operator regex, which this build does "
+				      "not evaluate";
 			return -ENOTSUP;
 		}
 	}
 	return 0;
 }
 
-int evl_init(struct evl *e, const struct img *img, const struct settings *settings, const char **reterr_why)
+int evl_init(struct evl *e, const struct img *img, const struct settings *settings,
+	const char **reterr_why)
 {
 	uint32_t n = img->n[IMG_SEC_PRED];
 	int r;
 
-	*e = (struct evl){ .img = *img, .settings = settings };
+	*e = (struct evl){.img = *img, .settings = settings};
 	*reterr_why = "out of memory";
 	evl_fields_init();
 	r = check_ops(img, reterr_why);
@@ -38,7 +41,8 @@ int evl_init(struct evl *e, const struct img *img, const struct settings *settin
 		return -ENOMEM;
 	}
 	for (uint32_t i = 0; i < n; i++)
-		e->slot_pred[i] = img->preds[i].flags & IMG_PRED_PROC ? e->n_slot_preds++ : IMG_NONE;
+		e->slot_pred[i] =
+			img->preds[i].flags & IMG_PRED_PROC ? e->n_slot_preds++ : IMG_NONE;
 	r = replica_init(&e->replica, settings->threads_max, e->n_slot_preds);
 	if (r < 0)
 		evl_done(e);
@@ -73,7 +77,7 @@ void evl_event_begin(struct evl *e, const struct ev_view *view)
 	e->leader = e->thread ? evl_leader_of(e, e->thread) : NULL;
 	if (!e->leader)
 		e->leader = e->thread;
-	e->realpath = real ? ev_att_text(real) : (struct span){ 0 };
+	e->realpath = real ? ev_att_text(real) : (struct span){0};
 	e->second_name = false;
 	forget_memo(e);
 }

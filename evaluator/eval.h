@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Judging one event: values, field access, expressions, predicates, rules. Private to the evaluator. */
+/* Judging one event: values, field access, expressions, predicates, rules. Private to the
+ * evaluator. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,18 +18,19 @@
 
 enum evl_type {
 	EVL_NULL, /* no value */
-	EVL_STR, /* s; bytes as well */
+	EVL_STR,  /* s; bytes as well */
 	EVL_I64,
 	EVL_U64,
 	EVL_BOOL,
 	EVL_DOUBLE,
-	EVL_IP, /* ip, family; is_net: compared with networks, prints "<IPNET>" */
+	EVL_IP,   /* ip, family; is_net: compared with networks, prints "<IPNET>" */
 	EVL_LIST, /* list of n texts */
 };
 
-/* A value. Texts are borrowed: from the event, the replica, the image or the scratch, and live until the scratch is reset or the next record is taken. */
+/* A value. Texts are borrowed: from the event, the replica, the image or the scratch, and live
+ * until the scratch is reset or the next record is taken. */
 struct evl_value {
-	uint8_t type; /* enum evl_type */
+	uint8_t type;   /* enum evl_type */
 	uint8_t family; /* 4 or 6 */
 	bool is_net;
 	bool is_hex; /* evt.rawarg: an integer that prints so */
@@ -46,23 +48,23 @@ struct evl_value {
 
 static inline void evl_set_str(struct evl_value *v, struct span s)
 {
-	*v = (struct evl_value){ .type = EVL_STR, .s = s };
+	*v = (struct evl_value){.type = EVL_STR, .s = s};
 }
 static inline void evl_set_i64(struct evl_value *v, int64_t i)
 {
-	*v = (struct evl_value){ .type = EVL_I64, .i = i };
+	*v = (struct evl_value){.type = EVL_I64, .i = i};
 }
 static inline void evl_set_u64(struct evl_value *v, uint64_t u)
 {
-	*v = (struct evl_value){ .type = EVL_U64, .u = u };
+	*v = (struct evl_value){.type = EVL_U64, .u = u};
 }
 static inline void evl_set_bool(struct evl_value *v, bool b)
 {
-	*v = (struct evl_value){ .type = EVL_BOOL, .u = b };
+	*v = (struct evl_value){.type = EVL_BOOL, .u = b};
 }
 static inline void evl_set_double(struct evl_value *v, double d)
 {
-	*v = (struct evl_value){ .type = EVL_DOUBLE, .d = d };
+	*v = (struct evl_value){.type = EVL_DOUBLE, .d = d};
 }
 
 /* What judging an event looks at. */
@@ -77,19 +79,21 @@ struct evl {
 	const struct ev_view *view;
 	const struct prec *thread; /* NULL: nothing is known of it */
 	const struct prec *leader; /* of its group; the thread itself if unknown */
-	struct span realpath; /* the kernel's path; p NULL: none */
-	bool second_name; /* judged under it */
-	bool unstable; /* the value just computed must not be remembered by slot */
+	struct span realpath;      /* the kernel's path; p NULL: none */
+	bool second_name;          /* judged under it */
+	bool unstable;             /* the value just computed must not be remembered by slot */
 
 	/* memo of predicates by event */
 	uint32_t memo_gen;
-	uint32_t *memo; /* by predicate: memo_gen << 1 | result */
+	uint32_t *memo;      /* by predicate: memo_gen << 1 | result */
 	uint32_t *slot_pred; /* by predicate: its number among the remembered ones, IMG_NONE */
 	uint32_t n_slot_preds;
 };
 
-/* The image must be verified. Allocates. 0, -ENOMEM, -ENOTSUP (an operator that this build cannot evaluate, *reterr_why). */
-int evl_init(struct evl *e, const struct img *img, const struct settings *settings, const char **reterr_why);
+/* The image must be verified. Allocates. 0, -ENOMEM, -ENOTSUP (an operator that this build cannot
+ * evaluate, *reterr_why). */
+int evl_init(struct evl *e, const struct img *img, const struct settings *settings,
+	const char **reterr_why);
 void evl_done(struct evl *e);
 
 /* Take up an event: the view is borrowed until the next call. */
@@ -107,8 +111,10 @@ bool evl_pred_eval(struct evl *e, const struct img_pred *p);
 bool evl_set_has(const struct img *img, const struct img_set *set, const struct evl_value *v);
 bool evl_path_match(struct evl *e, const struct img_set *set, struct span path);
 /* compare.c: one comparison with values of both sides. */
-bool evl_compare(struct evl *e, enum img_op op, const struct evl_value *l, const struct evl_value *r);
-void evl_const(const struct img *img, uint32_t index, struct evl_value *ret_v, unsigned *ret_prefix);
+bool evl_compare(
+	struct evl *e, enum img_op op, const struct evl_value *l, const struct evl_value *r);
+void evl_const(
+	const struct img *img, uint32_t index, struct evl_value *ret_v, unsigned *ret_prefix);
 /* Does the address lie in the network? false for another family. */
 bool evl_ip_in(const struct evl_value *addr, const struct img_const *net);
 /* interp.c */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Expressions: fields, constants and the functions on them. The recursion is bounded by IMG_EXPR_DEPTH_MAX, which img_verify() enforces. An operand without
- * value makes the result one without value, but for len(). */
+/* Expressions: fields, constants and the functions on them. The recursion is bounded by
+ * IMG_EXPR_DEPTH_MAX, which img_verify() enforces. An operand without value makes the result one
+ * without value, but for len(). */
 #include <base/macros.h>
 
 #include "field.h"
@@ -53,7 +54,7 @@ static void b64_decode(struct evl *e, struct evl_value *v)
 		int d = b64_digit((unsigned char)s.p[i]);
 
 		if (d < 0) {
-			*v = (struct evl_value){ .type = EVL_NULL };
+			*v = (struct evl_value){.type = EVL_NULL};
 			return;
 		}
 		bits = bits << 6 | (uint32_t)d;
@@ -64,7 +65,7 @@ static void b64_decode(struct evl *e, struct evl_value *v)
 		}
 	}
 	if (s.n % 4 == 1)
-		*v = (struct evl_value){ .type = EVL_NULL };
+		*v = (struct evl_value){.type = EVL_NULL};
 	else
 		evl_set_str(v, evl_scratch_close(&e->scratch, &t));
 }
@@ -74,7 +75,7 @@ static void basename_of(struct evl_value *v)
 	const char *slash = v->s.n ? memrchr(v->s.p, '/', v->s.n) : NULL;
 
 	if (slash)
-		v->s = (struct span){ .p = slash + 1, .n = (size_t)(v->s.p + v->s.n - slash - 1) };
+		v->s = (struct span){.p = slash + 1, .n = (size_t)(v->s.p + v->s.n - slash - 1)};
 }
 
 static void len_of(struct evl_value *v)
@@ -89,7 +90,7 @@ static void list_of(struct evl *e, const struct img_expr *x, struct evl_value *r
 	uint32_t n = MIN((uint32_t)x->n_args, (uint32_t)LIST_MAX);
 	struct span *list = evl_scratch_alloc(&e->scratch, n * sizeof(*list));
 
-	*ret_v = (struct evl_value){ .type = EVL_NULL };
+	*ret_v = (struct evl_value){.type = EVL_NULL};
 	if (!list)
 		return;
 	for (uint32_t i = 0; i < n; i++) {
@@ -100,7 +101,7 @@ static void list_of(struct evl *e, const struct img_expr *x, struct evl_value *r
 			return;
 		list[i] = v.s;
 	}
-	*ret_v = (struct evl_value){ .type = EVL_LIST, .n = n, .list = list };
+	*ret_v = (struct evl_value){.type = EVL_LIST, .n = n, .list = list};
 }
 
 static void concat(struct evl *e, const struct img_expr *x, struct evl_value *ret_v)
@@ -109,7 +110,7 @@ static void concat(struct evl *e, const struct img_expr *x, struct evl_value *re
 	struct evl_text t;
 
 	list_of(e, x, &parts);
-	*ret_v = (struct evl_value){ .type = EVL_NULL };
+	*ret_v = (struct evl_value){.type = EVL_NULL};
 	if (parts.type != EVL_LIST)
 		return;
 	t = evl_scratch_open(&e->scratch);
@@ -125,7 +126,7 @@ static void join(struct evl *e, const struct img_expr *x, struct evl_value *ret_
 
 	evl_expr(e, operand(e, x, 0), &sep);
 	evl_expr(e, operand(e, x, 1), &list);
-	*ret_v = (struct evl_value){ .type = EVL_NULL };
+	*ret_v = (struct evl_value){.type = EVL_NULL};
 	if (sep.type != EVL_STR || list.type != EVL_LIST)
 		return;
 	t = evl_scratch_open(&e->scratch);
@@ -157,7 +158,7 @@ static void add_option(struct getopt_result *r, struct span letter, struct span 
 	if (value.p && r->n < LIST_MAX)
 		r->list[r->n++] = value;
 	if (letter.p[0] == r->wanted)
-		r->value = value.p ? value : (struct span){ .p = letter.p, .n = 0 };
+		r->value = value.p ? value : (struct span){.p = letter.p, .n = 0};
 }
 
 /* As getopt(3): options end at "--" or at the first argument that is none. */
@@ -170,19 +171,19 @@ static void scan_options(const struct evl_value *args, struct span options, stru
 			return;
 		for (size_t k = 1; k < a.n; k++) {
 			const char *o = find_option(options, a.p[k]);
-			struct span value = { 0 };
+			struct span value = {0};
 
 			if (!o)
 				continue;
 			if (o + 1 < options.p + options.n && o[1] == ':') {
 				if (k + 1 < a.n)
-					value = (struct span){ .p = a.p + k + 1, .n = a.n - k - 1 };
+					value = (struct span){.p = a.p + k + 1, .n = a.n - k - 1};
 				else if (i + 1 < args->n)
 					value = args->list[++i];
-				add_option(r, (struct span){ .p = a.p + k, .n = 1 }, value);
+				add_option(r, (struct span){.p = a.p + k, .n = 1}, value);
 				break;
 			}
-			add_option(r, (struct span){ .p = a.p + k, .n = 1 }, value);
+			add_option(r, (struct span){.p = a.p + k, .n = 1}, value);
 		}
 	}
 }
@@ -190,19 +191,20 @@ static void scan_options(const struct evl_value *args, struct span options, stru
 static void getopt_of(struct evl *e, const struct img_expr *x, struct evl_value *ret_v)
 {
 	struct span key = img_text(&e->img, x->key);
-	struct getopt_result r = { .list = evl_scratch_alloc(&e->scratch, LIST_MAX * sizeof(*r.list)) };
+	struct getopt_result r = {
+		.list = evl_scratch_alloc(&e->scratch, LIST_MAX * sizeof(*r.list))};
 	struct evl_value args, options;
 
 	evl_expr(e, operand(e, x, 0), &args);
 	evl_expr(e, operand(e, x, 1), &options);
-	*ret_v = (struct evl_value){ .type = EVL_NULL };
+	*ret_v = (struct evl_value){.type = EVL_NULL};
 	if (!r.list || args.type != EVL_LIST || options.type != EVL_STR)
 		return;
 	if (x->arg_kind == IMG_ARG_KEY && key.n == 1)
 		r.wanted = key.p[0];
 	scan_options(&args, options.s, &r);
 	if (x->arg_kind != IMG_ARG_KEY)
-		*ret_v = (struct evl_value){ .type = EVL_LIST, .n = r.n, .list = r.list };
+		*ret_v = (struct evl_value){.type = EVL_LIST, .n = r.n, .list = r.list};
 	else if (r.value.p)
 		evl_set_str(ret_v, r.value);
 }
@@ -216,7 +218,7 @@ static void unary(struct evl *e, const struct img_expr *x, struct evl_value *v)
 		return;
 	}
 	if (v->type != EVL_STR) {
-		*v = (struct evl_value){ .type = EVL_NULL };
+		*v = (struct evl_value){.type = EVL_NULL};
 		return;
 	}
 	if (x->kind == IMG_E_B64)

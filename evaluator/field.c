@@ -1,14 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of fields, put together from the tables of the classes at start, and what several classes share. Events are hostile but checked: every access stays
- * inside the private copy. Must not allocate. */
+/* The table of fields, put together from the tables of the classes at start, and what several
+ * classes share. Events are hostile but checked: every access stays inside the private copy. Must
+ * not allocate. */
 #include "field.h"
 
 #include <abi/events.h>
 #include <base/macros.h>
 
 static const struct evl_field_row *const tables[] = {
-	evl_fields_evt, evl_fields_time, evl_fields_arg, evl_fields_open, evl_fields_proc, evl_fields_tree, evl_fields_user, evl_fields_fd, evl_fields_net,
-	evl_fields_fspath, evl_fields_container, evl_fields_other,
+	evl_fields_evt,
+	evl_fields_time,
+	evl_fields_arg,
+	evl_fields_open,
+	evl_fields_proc,
+	evl_fields_tree,
+	evl_fields_user,
+	evl_fields_fd,
+	evl_fields_net,
+	evl_fields_fspath,
+	evl_fields_container,
+	evl_fields_other,
 };
 static const struct evl_field_row *rows[_FIELD_ID_MAX];
 
@@ -26,9 +37,9 @@ void evl_fields_init(void)
 void evl_field(struct evl *e, const struct img_expr *x, struct evl_value *ret_v)
 {
 	const struct evl_field_row *r = x->field < _FIELD_ID_MAX ? rows[x->field] : NULL;
-	struct evl_field_arg a = { .x = x, .field = x->field };
+	struct evl_field_arg a = {.x = x, .field = x->field};
 
-	*ret_v = (struct evl_value){ .type = EVL_NULL };
+	*ret_v = (struct evl_value){.type = EVL_NULL};
 	if (!r)
 		return;
 	a.variant = r->variant;

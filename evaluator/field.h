@@ -6,8 +6,8 @@
 
 struct evl_field_arg {
 	const struct img_expr *x; /* argument of the field: arg_kind, index, key */
-	uint16_t field; /* enum field_id */
-	int16_t variant; /* of the row: which of the values that one function gives */
+	uint16_t field;           /* enum field_id */
+	int16_t variant;          /* of the row: which of the values that one function gives */
 };
 
 /* Sets *ret_v; it comes in as EVL_NULL. */
@@ -19,9 +19,11 @@ struct evl_field_row {
 	evl_field_get *get; /* NULL ends a table */
 };
 
-extern const struct evl_field_row evl_fields_evt[], evl_fields_time[], evl_fields_arg[], evl_fields_open[], evl_fields_proc[], evl_fields_tree[],
-	evl_fields_user[], evl_fields_fd[], evl_fields_net[], evl_fields_fspath[], evl_fields_container[], evl_fields_other[];
-/* Fields that never have a value: removed from the language, or nothing tells them yet. Each says why. */
+extern const struct evl_field_row evl_fields_evt[], evl_fields_time[], evl_fields_arg[],
+	evl_fields_open[], evl_fields_proc[], evl_fields_tree[], evl_fields_user[], evl_fields_fd[],
+	evl_fields_net[], evl_fields_fspath[], evl_fields_container[], evl_fields_other[];
+/* Fields that never have a value: removed from the language, or nothing tells them yet. Each says
+ * why. */
 struct evl_field_absent {
 	uint16_t field;
 	const char *why; /* NULL ends the table */
@@ -32,10 +34,12 @@ extern const struct evl_field_absent evl_fields_absent[];
 void evl_fields_init(void);
 /* Value of a field; no value if it has no row. */
 void evl_field(struct evl *e, const struct img_expr *x, struct evl_value *ret_v);
-/* Is there a row (or a reason why not) for every field? Returns the id of the first without, -1 if none. */
+/* Is there a row (or a reason why not) for every field? Returns the id of the first without, -1 if
+ * none. */
 int evl_field_missing(void);
 
-/* Predicates on these fields are evaluated in their own way (either end, any ancestor, around a time): true if @p is such a one, and its result. */
+/* Predicates on these fields are evaluated in their own way (either end, any ancestor, around a
+ * time): true if @p is such a one, and its result. */
 bool evl_field_custom(struct evl *e, const struct img_pred *p, bool *ret_result);
 
 /* --- shared by the classes --- */
@@ -74,17 +78,19 @@ static inline struct span evl_fd_text(const struct evl *e, struct rec_str s)
 /* Ancestors. */
 const struct prec *evl_leader_of(struct evl *e, const struct prec *p);
 const struct prec *evl_parent_of(struct evl *e, const struct prec *p); /* thread `ptid` */
-const struct prec *evl_ancestor(struct evl *e, unsigned n); /* 0: the own group leader */
+const struct prec *evl_ancestor(struct evl *e, unsigned n);            /* 0: the own group leader */
 struct evl_walk {
 	const struct prec *at, *slow;
 	unsigned steps;
 };
 void evl_walk_begin(struct evl *e, struct evl_walk *w);
-const struct prec *evl_walk_next(struct evl *e, struct evl_walk *w); /* NULL: end, unknown or a loop */
+const struct prec *evl_walk_next(
+	struct evl *e, struct evl_walk *w); /* NULL: end, unknown or a loop */
 /* Text of a thread by variant. */
 enum evl_proc_text { PT_COMM, PT_EXE, PT_EXEPATH, PT_CMDLINE, PT_ARGS, PT_EXELINE, PT_ENV, PT_PID };
 struct span evl_proc_text(struct evl *e, const struct prec *p, int which);
-struct span evl_container_id(const struct evl *e, bool is_full); /* "host" outside; the thread must be known */
+struct span evl_container_id(
+	const struct evl *e, bool is_full); /* "host" outside; the thread must be known */
 /* user.name and group.name of a number, with fallbacks. */
 struct span evl_user_name(const struct evl *e, uint32_t uid);
 struct span evl_group_name(const struct evl *e, uint32_t gid);

@@ -9,7 +9,9 @@
 static int wanted(const struct evl *e, const struct img_expr *x)
 {
 	unsigned n = MIN(e->view->info->n_params, e->view->ev->n_params);
-	int64_t i = x->arg_kind == IMG_ARG_INDEX ? x->index : kev_param_find(e->view->info, img_text(&e->img, x->key).p);
+	int64_t i = x->arg_kind == IMG_ARG_INDEX
+			    ? x->index
+			    : kev_param_find(e->view->info, img_text(&e->img, x->key).p);
 
 	return i >= 0 && i < n ? (int)i : -1;
 }
@@ -62,7 +64,8 @@ static void get_rawarg(struct evl *e, const struct evl_field_arg *a, struct evl_
 		break;
 	case KEV_T_IPV4ADDR:
 	case KEV_T_IPV6ADDR:
-		*ret_v = (struct evl_value){ .type = EVL_IP, .family = e->view->param[i].n == 4 ? 4 : 6 };
+		*ret_v = (struct evl_value){
+			.type = EVL_IP, .family = e->view->param[i].n == 4 ? 4 : 6};
 		memcpy(ret_v->ip, e->view->param[i].p, MIN(e->view->param[i].n, sizeof(ret_v->ip)));
 		break;
 	default:
@@ -99,9 +102,9 @@ static void get_args(struct evl *e, const struct evl_field_arg *a, struct evl_va
 }
 
 const struct evl_field_row evl_fields_arg[] = {
-	{ FIELD_ID_EVT_ARG, 0, get_arg },
-	{ FIELD_ID_EVT_RAWARG, 0, get_rawarg },
-	{ FIELD_ID_EVT_ARGS, 0, get_args },
-	{ FIELD_ID_EVT_INFO, 0, get_args },
-	{ 0, 0, NULL },
+	{FIELD_ID_EVT_ARG, 0, get_arg},
+	{FIELD_ID_EVT_RAWARG, 0, get_rawarg},
+	{FIELD_ID_EVT_ARGS, 0, get_args},
+	{FIELD_ID_EVT_INFO, 0, get_args},
+	{0, 0, NULL},
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Container fields. The thread's record tells the container's id; what a runtime would tell of it (name, image, mounts, labels) is not in the stream yet, so
- * that these have no value inside containers. Outside, the host's own record answers: "host" for its names, the empty text for the rest. */
+/* Container fields. The thread's record tells the container's id; what a runtime would tell of it
+ * (name, image, mounts, labels) is not in the stream yet, so that these have no value inside
+ * containers. Outside, the host's own record answers: "host" for its names, the empty text for the
+ * rest. */
 #include <base/macros.h>
 
 #include "field.h"
@@ -64,24 +66,24 @@ static void get_start(struct evl *e, const struct evl_field_arg *a, struct evl_v
 }
 
 const struct evl_field_row evl_fields_container[] = {
-	{ FIELD_ID_CONTAINER_ID, 0, get_id },
-	{ FIELD_ID_CONTAINER_FULL_ID, 0, get_host_name },
-	{ FIELD_ID_CONTAINER_NAME, 0, get_host_name },
-	{ FIELD_ID_CONTAINER_TYPE, 0, get_host_name },
-	{ FIELD_ID_CONTAINER_IMAGE, 0, get_host_empty },
-	{ FIELD_ID_CONTAINER_IMAGE_ID, 0, get_host_empty },
-	{ FIELD_ID_CONTAINER_IMAGE_REPOSITORY, 0, get_host_empty },
-	{ FIELD_ID_CONTAINER_IMAGE_TAG, 0, get_host_empty },
-	{ FIELD_ID_CONTAINER_IMAGE_DIGEST, 0, get_host_empty },
-	{ FIELD_ID_CONTAINER_MOUNTS, 0, get_host_empty },
-	{ FIELD_ID_CONTAINER_IP, 0, get_host_empty },
-	{ FIELD_ID_CONTAINER_CNI_JSON, 0, get_host_empty },
-	{ FIELD_ID_CONTAINER_LABELS, 0, get_host_empty },
-	{ FIELD_ID_CONTAINER_PRIVILEGED, 0, get_host_false },
-	{ FIELD_ID_CONTAINER_HOST_PID, 0, get_host_false },
-	{ FIELD_ID_CONTAINER_HOST_NETWORK, 0, get_host_false },
-	{ FIELD_ID_CONTAINER_HOST_IPC, 0, get_host_false },
-	{ FIELD_ID_CONTAINER_START_TS, 0, get_start },
-	{ FIELD_ID_CONTAINER_DURATION, 0, get_start },
-	{ 0, 0, NULL },
+	{FIELD_ID_CONTAINER_ID, 0, get_id},
+	{FIELD_ID_CONTAINER_FULL_ID, 0, get_host_name},
+	{FIELD_ID_CONTAINER_NAME, 0, get_host_name},
+	{FIELD_ID_CONTAINER_TYPE, 0, get_host_name},
+	{FIELD_ID_CONTAINER_IMAGE, 0, get_host_empty},
+	{FIELD_ID_CONTAINER_IMAGE_ID, 0, get_host_empty},
+	{FIELD_ID_CONTAINER_IMAGE_REPOSITORY, 0, get_host_empty},
+	{FIELD_ID_CONTAINER_IMAGE_TAG, 0, get_host_empty},
+	{FIELD_ID_CONTAINER_IMAGE_DIGEST, 0, get_host_empty},
+	{FIELD_ID_CONTAINER_MOUNTS, 0, get_host_empty},
+	{FIELD_ID_CONTAINER_IP, 0, get_host_empty},
+	{FIELD_ID_CONTAINER_CNI_JSON, 0, get_host_empty},
+	{FIELD_ID_CONTAINER_LABELS, 0, get_host_empty},
+	{FIELD_ID_CONTAINER_PRIVILEGED, 0, get_host_false},
+	{FIELD_ID_CONTAINER_HOST_PID, 0, get_host_false},
+	{FIELD_ID_CONTAINER_HOST_NETWORK, 0, get_host_false},
+	{FIELD_ID_CONTAINER_HOST_IPC, 0, get_host_false},
+	{FIELD_ID_CONTAINER_START_TS, 0, get_start},
+	{FIELD_ID_CONTAINER_DURATION, 0, get_start},
+	{0, 0, NULL},
 };

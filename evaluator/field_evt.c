@@ -12,7 +12,7 @@ const char *evl_event_name(const struct evl *e, struct span *ret_async)
 	const char *name = NULL;
 	int i;
 
-	*ret_async = (struct span){ 0 };
+	*ret_async = (struct span){0};
 	if (type == KEV_CODE_GENERIC_X) {
 		i = evl_param(e, "nativeID");
 		if (i < 0)
@@ -69,7 +69,8 @@ static void get_dir(struct evl *e, const struct evl_field_arg *a, struct evl_val
 
 static void get_async(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
-	bool is = e->view->ev->type == KEV_CODE_ASYNCEVENT_E || e->view->info->kind == KEV_KIND_META;
+	bool is =
+		e->view->ev->type == KEV_CODE_ASYNCEVENT_E || e->view->info->kind == KEV_KIND_META;
 	struct span async;
 	const char *name = evl_event_name(e, &async);
 
@@ -86,7 +87,9 @@ static void get_const(struct evl *e, const struct evl_field_arg *a, struct evl_v
 	if (a->variant == CONST_SOURCE)
 		evl_set_str(ret_v, SPAN_LIT("syscall"));
 	else if (a->variant == CONST_HOST)
-		evl_set_str(ret_v, (struct span){ .p = e->settings->host, .n = strnlen(e->settings->host, sizeof(e->settings->host)) });
+		evl_set_str(
+			ret_v, (struct span){.p = e->settings->host,
+				       .n = strnlen(e->settings->host, sizeof(e->settings->host))});
 	else if (a->variant == CONST_0NS)
 		evl_set_str(ret_v, SPAN_LIT("0ns"));
 	else
@@ -141,7 +144,8 @@ static void get_cpu(struct evl *e, const struct evl_field_arg *a, struct evl_val
 
 static bool is_error_typed(const struct evl *e)
 {
-	switch (e->view->info->n_params ? (enum kev_type)e->view->info->params[0].type : KEV_T_ERRNO) {
+	switch (e->view->info->n_params ? (enum kev_type)e->view->info->params[0].type
+					: KEV_T_ERRNO) {
 	case KEV_T_ERRNO:
 	case KEV_T_FD:
 	case KEV_T_FD32:
@@ -175,13 +179,23 @@ static void get_res(struct evl *e, const struct evl_field_arg *a, struct evl_val
 	evl_set_str(ret_v, evl_scratch_close(&e->scratch, &t));
 }
 
-enum { RES_RAW, RES_FAILED, RES_ERROR, RES_ERROR_FILE, RES_ERROR_NET, RES_ERROR_MEMORY, RES_ERROR_OTHER };
+enum {
+	RES_RAW,
+	RES_FAILED,
+	RES_ERROR,
+	RES_ERROR_FILE,
+	RES_ERROR_NET,
+	RES_ERROR_MEMORY,
+	RES_ERROR_OTHER
+};
 
 static void get_res_number(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
-	static const char *const cats[] = { [RES_ERROR_FILE] = "file", [RES_ERROR_NET] = "net", [RES_ERROR_MEMORY] = "memory" };
+	static const char *const cats[] = {
+		[RES_ERROR_FILE] = "file", [RES_ERROR_NET] = "net", [RES_ERROR_MEMORY] = "memory"};
 	const char *cat = category(e);
-	bool is_known = strcmp(cat, "file") == 0 || strcmp(cat, "net") == 0 || strcmp(cat, "memory") == 0;
+	bool is_known =
+		strcmp(cat, "file") == 0 || strcmp(cat, "net") == 0 || strcmp(cat, "memory") == 0;
 	int64_t res;
 
 	if (!evl_has_res(e, &res))
@@ -213,10 +227,11 @@ static void get_io_dir(struct evl *e, const struct evl_field_arg *a, struct evl_
 static void get_is_syslog(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
 	const struct ev_fd *fd = evl_fd_known(e);
-	struct span name = fd ? evl_fd_text(e, fd->name) : (struct span){ 0 };
+	struct span name = fd ? evl_fd_text(e, fd->name) : (struct span){0};
 
 	(void)a;
-	evl_set_bool(ret_v, (e->view->info->flags & KEV_WRITES) && fd && fd->type == EV_FD_UNIX && name.n >= 8 && memmem(name.p, name.n, "/dev/log", 8));
+	evl_set_bool(ret_v, (e->view->info->flags & KEV_WRITES) && fd && fd->type == EV_FD_UNIX &&
+				    name.n >= 8 && memmem(name.p, name.n, "/dev/log", 8));
 }
 
 static void get_buffer(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
@@ -234,10 +249,12 @@ static void get_buffer(struct evl *e, const struct evl_field_arg *a, struct evl_
 static void get_buflen(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
 	uint16_t want = (uint16_t)(a->variant & (KEV_READS | KEV_WRITES));
-	bool is_io = e->view->info->cat == KEV_CAT_IO_READ || e->view->info->cat == KEV_CAT_IO_WRITE;
+	bool is_io =
+		e->view->info->cat == KEV_CAT_IO_READ || e->view->info->cat == KEV_CAT_IO_WRITE;
 	int64_t res;
 
-	if (!evl_has_res(e, &res) || res < 0 || !is_io || !evl_fd_known(e) || !(e->view->info->flags & want))
+	if (!evl_has_res(e, &res) || res < 0 || !is_io || !evl_fd_known(e) ||
+		!(e->view->info->flags & want))
 		return;
 	if ((a->variant & BUF_FILE) && strcmp(category(e), "file") != 0)
 		return;
@@ -250,54 +267,55 @@ static void get_procinfo(struct evl *e, const struct evl_field_arg *a, struct ev
 {
 	bool is = e->view->ev->type == KEV_CODE_PROCINFO_E;
 
-	evl_set_u64(ret_v, is && (a->field == FIELD_ID_EVT_COUNT_THREADINFO || (e->thread && (e->thread->flags & PREC_MAIN))));
+	evl_set_u64(ret_v, is && (a->field == FIELD_ID_EVT_COUNT_THREADINFO ||
+					 (e->thread && (e->thread->flags & PREC_MAIN))));
 }
 
 const struct evl_field_row evl_fields_evt[] = {
-	{ FIELD_ID_EVT_NUM, 0, get_num },
-	{ FIELD_ID_EVT_SOURCE, CONST_SOURCE, get_const },
-	{ FIELD_ID_EVT_HOSTNAME, CONST_HOST, get_const },
-	{ FIELD_ID_EVT_COUNT, CONST_ONE, get_const },
-	{ FIELD_ID_EVT_LATENCY, CONST_ZERO, get_const },
-	{ FIELD_ID_EVT_LATENCY_S, CONST_ZERO, get_const },
-	{ FIELD_ID_EVT_LATENCY_NS, CONST_ZERO, get_const },
-	{ FIELD_ID_EVT_LATENCY_QUANTIZED, CONST_ZERO, get_const },
-	{ FIELD_ID_EVT_LATENCY_HUMAN, CONST_0NS, get_const },
-	{ FIELD_ID_EVT_WAIT_LATENCY, CONST_ZERO, get_const },
-	{ FIELD_ID_EVT_IS_ASYNC, 0, get_async },
-	{ FIELD_ID_EVT_ASYNCTYPE, 0, get_async },
-	{ FIELD_ID_EVT_DIR, DIR_SYMBOL, get_dir },
-	{ FIELD_ID_EVT_COUNT_EXIT, DIR_EXIT, get_dir },
-	{ FIELD_ID_EVT_TYPE, 0, get_type },
-	{ FIELD_ID_EVT_TYPE_IS, 0, get_type_is },
-	{ FIELD_ID_SYSCALL_TYPE, 0, get_type },
-	{ FIELD_ID_EVT_CATEGORY, 0, get_category },
-	{ FIELD_ID_EVT_CPU, 0, get_cpu },
-	{ FIELD_ID_EVT_RES, 0, get_res },
-	{ FIELD_ID_EVT_RAWRES, RES_RAW, get_res_number },
-	{ FIELD_ID_EVT_FAILED, RES_FAILED, get_res_number },
-	{ FIELD_ID_EVT_COUNT_ERROR, RES_ERROR, get_res_number },
-	{ FIELD_ID_EVT_COUNT_ERROR_FILE, RES_ERROR_FILE, get_res_number },
-	{ FIELD_ID_EVT_COUNT_ERROR_NET, RES_ERROR_NET, get_res_number },
-	{ FIELD_ID_EVT_COUNT_ERROR_MEMORY, RES_ERROR_MEMORY, get_res_number },
-	{ FIELD_ID_EVT_COUNT_ERROR_OTHER, RES_ERROR_OTHER, get_res_number },
-	{ FIELD_ID_EVT_COUNT_PROCINFO, 0, get_procinfo },
-	{ FIELD_ID_EVT_COUNT_THREADINFO, 0, get_procinfo },
-	{ FIELD_ID_EVT_IS_IO, KEV_READS | KEV_WRITES, get_io },
-	{ FIELD_ID_EVT_IS_IO_READ, KEV_READS, get_io },
-	{ FIELD_ID_EVT_IS_IO_WRITE, KEV_WRITES, get_io },
-	{ FIELD_ID_EVT_IS_WAIT, KEV_WAITS, get_io },
-	{ FIELD_ID_EVT_IO_DIR, 0, get_io_dir },
-	{ FIELD_ID_EVT_IS_SYSLOG, 0, get_is_syslog },
-	{ FIELD_ID_EVT_BUFFER, 0, get_buffer },
-	{ FIELD_ID_EVT_BUFLEN, KEV_READS | KEV_WRITES, get_buflen },
-	{ FIELD_ID_EVT_BUFLEN_IN, KEV_READS, get_buflen },
-	{ FIELD_ID_EVT_BUFLEN_OUT, KEV_WRITES, get_buflen },
-	{ FIELD_ID_EVT_BUFLEN_FILE, KEV_READS | KEV_WRITES | BUF_FILE, get_buflen },
-	{ FIELD_ID_EVT_BUFLEN_FILE_IN, KEV_READS | BUF_FILE, get_buflen },
-	{ FIELD_ID_EVT_BUFLEN_FILE_OUT, KEV_WRITES | BUF_FILE, get_buflen },
-	{ FIELD_ID_EVT_BUFLEN_NET, KEV_READS | KEV_WRITES | BUF_NET, get_buflen },
-	{ FIELD_ID_EVT_BUFLEN_NET_IN, KEV_READS | BUF_NET, get_buflen },
-	{ FIELD_ID_EVT_BUFLEN_NET_OUT, KEV_WRITES | BUF_NET, get_buflen },
-	{ 0, 0, NULL },
+	{FIELD_ID_EVT_NUM, 0, get_num},
+	{FIELD_ID_EVT_SOURCE, CONST_SOURCE, get_const},
+	{FIELD_ID_EVT_HOSTNAME, CONST_HOST, get_const},
+	{FIELD_ID_EVT_COUNT, CONST_ONE, get_const},
+	{FIELD_ID_EVT_LATENCY, CONST_ZERO, get_const},
+	{FIELD_ID_EVT_LATENCY_S, CONST_ZERO, get_const},
+	{FIELD_ID_EVT_LATENCY_NS, CONST_ZERO, get_const},
+	{FIELD_ID_EVT_LATENCY_QUANTIZED, CONST_ZERO, get_const},
+	{FIELD_ID_EVT_LATENCY_HUMAN, CONST_0NS, get_const},
+	{FIELD_ID_EVT_WAIT_LATENCY, CONST_ZERO, get_const},
+	{FIELD_ID_EVT_IS_ASYNC, 0, get_async},
+	{FIELD_ID_EVT_ASYNCTYPE, 0, get_async},
+	{FIELD_ID_EVT_DIR, DIR_SYMBOL, get_dir},
+	{FIELD_ID_EVT_COUNT_EXIT, DIR_EXIT, get_dir},
+	{FIELD_ID_EVT_TYPE, 0, get_type},
+	{FIELD_ID_EVT_TYPE_IS, 0, get_type_is},
+	{FIELD_ID_SYSCALL_TYPE, 0, get_type},
+	{FIELD_ID_EVT_CATEGORY, 0, get_category},
+	{FIELD_ID_EVT_CPU, 0, get_cpu},
+	{FIELD_ID_EVT_RES, 0, get_res},
+	{FIELD_ID_EVT_RAWRES, RES_RAW, get_res_number},
+	{FIELD_ID_EVT_FAILED, RES_FAILED, get_res_number},
+	{FIELD_ID_EVT_COUNT_ERROR, RES_ERROR, get_res_number},
+	{FIELD_ID_EVT_COUNT_ERROR_FILE, RES_ERROR_FILE, get_res_number},
+	{FIELD_ID_EVT_COUNT_ERROR_NET, RES_ERROR_NET, get_res_number},
+	{FIELD_ID_EVT_COUNT_ERROR_MEMORY, RES_ERROR_MEMORY, get_res_number},
+	{FIELD_ID_EVT_COUNT_ERROR_OTHER, RES_ERROR_OTHER, get_res_number},
+	{FIELD_ID_EVT_COUNT_PROCINFO, 0, get_procinfo},
+	{FIELD_ID_EVT_COUNT_THREADINFO, 0, get_procinfo},
+	{FIELD_ID_EVT_IS_IO, KEV_READS | KEV_WRITES, get_io},
+	{FIELD_ID_EVT_IS_IO_READ, KEV_READS, get_io},
+	{FIELD_ID_EVT_IS_IO_WRITE, KEV_WRITES, get_io},
+	{FIELD_ID_EVT_IS_WAIT, KEV_WAITS, get_io},
+	{FIELD_ID_EVT_IO_DIR, 0, get_io_dir},
+	{FIELD_ID_EVT_IS_SYSLOG, 0, get_is_syslog},
+	{FIELD_ID_EVT_BUFFER, 0, get_buffer},
+	{FIELD_ID_EVT_BUFLEN, KEV_READS | KEV_WRITES, get_buflen},
+	{FIELD_ID_EVT_BUFLEN_IN, KEV_READS, get_buflen},
+	{FIELD_ID_EVT_BUFLEN_OUT, KEV_WRITES, get_buflen},
+	{FIELD_ID_EVT_BUFLEN_FILE, KEV_READS | KEV_WRITES | BUF_FILE, get_buflen},
+	{FIELD_ID_EVT_BUFLEN_FILE_IN, KEV_READS | BUF_FILE, get_buflen},
+	{FIELD_ID_EVT_BUFLEN_FILE_OUT, KEV_WRITES | BUF_FILE, get_buflen},
+	{FIELD_ID_EVT_BUFLEN_NET, KEV_READS | KEV_WRITES | BUF_NET, get_buflen},
+	{FIELD_ID_EVT_BUFLEN_NET_IN, KEV_READS | BUF_NET, get_buflen},
+	{FIELD_ID_EVT_BUFLEN_NET_OUT, KEV_WRITES | BUF_NET, get_buflen},
+	{0, 0, NULL},
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fields of the descriptor that the event is about, but for its addresses (field_net.c). The tracker resolved it; for a descriptor that its table does not
- * know, only the number and what the event itself says of the name are there. While an event is judged under its second name, the name is the kernel's. */
+/* Fields of the descriptor that the event is about, but for its addresses (field_net.c). The
+ * tracker resolved it; for a descriptor that its table does not know, only the number and what the
+ * event itself says of the name are there. While an event is judged under its second name, the name
+ * is the kernel's. */
 #include <abi/events.h>
 #include <base/macros.h>
 
@@ -22,13 +24,27 @@ static const struct {
 	const char *name;
 	char c;
 } types[_EV_FD_TYPE_MAX] = {
-	[EV_FD_UNKNOWN] = { "<NA>", 'o' },	  [EV_FD_FILE] = { "file", 'f' },	 [EV_FD_DIRECTORY] = { "directory", 'd' },
-	[EV_FD_IPV4] = { "ipv4", '4' },		  [EV_FD_IPV6] = { "ipv6", '6' },	 [EV_FD_IPV4_SERVER] = { "ipv4", '4' },
-	[EV_FD_IPV6_SERVER] = { "ipv6", '6' },	  [EV_FD_UNIX] = { "unix", 'u' },	 [EV_FD_PIPE] = { "pipe", 'p' },
-	[EV_FD_EVENTFD] = { "event", 'e' },	  [EV_FD_SIGNALFD] = { "signalfd", 's' }, [EV_FD_EVENTPOLL] = { "eventpoll", 'l' },
-	[EV_FD_INOTIFY] = { "inotify", 'i' },	  [EV_FD_TIMERFD] = { "timerfd", 't' },	 [EV_FD_NETLINK] = { "netlink", 'n' },
-	[EV_FD_BPF] = { "bpf", 'b' },		  [EV_FD_USERFAULTFD] = { "userfaultfd", 'u' }, [EV_FD_IO_URING] = { "io_uring", 'r' },
-	[EV_FD_MEMFD] = { "memfd", 'm' },	  [EV_FD_PIDFD] = { "pidfd", 'P' },	 [EV_FD_UNSUPPORTED] = { "<NA>", 'X' },
+	[EV_FD_UNKNOWN] = {"<NA>", 'o'},
+	[EV_FD_FILE] = {"file", 'f'},
+	[EV_FD_DIRECTORY] = {"directory", 'd'},
+	[EV_FD_IPV4] = {"ipv4", '4'},
+	[EV_FD_IPV6] = {"ipv6", '6'},
+	[EV_FD_IPV4_SERVER] = {"ipv4", '4'},
+	[EV_FD_IPV6_SERVER] = {"ipv6", '6'},
+	[EV_FD_UNIX] = {"unix", 'u'},
+	[EV_FD_PIPE] = {"pipe", 'p'},
+	[EV_FD_EVENTFD] = {"event", 'e'},
+	[EV_FD_SIGNALFD] = {"signalfd", 's'},
+	[EV_FD_EVENTPOLL] = {"eventpoll", 'l'},
+	[EV_FD_INOTIFY] = {"inotify", 'i'},
+	[EV_FD_TIMERFD] = {"timerfd", 't'},
+	[EV_FD_NETLINK] = {"netlink", 'n'},
+	[EV_FD_BPF] = {"bpf", 'b'},
+	[EV_FD_USERFAULTFD] = {"userfaultfd", 'u'},
+	[EV_FD_IO_URING] = {"io_uring", 'r'},
+	[EV_FD_MEMFD] = {"memfd", 'm'},
+	[EV_FD_PIDFD] = {"pidfd", 'P'},
+	[EV_FD_UNSUPPORTED] = {"<NA>", 'X'},
 };
 
 const char *evl_fd_type_str(unsigned type)
@@ -171,7 +187,7 @@ static struct span directory_of(struct span name)
 		return name;
 	if (!slash || slash == name.p)
 		return SPAN_LIT("/");
-	return (struct span){ .p = name.p, .n = (size_t)(slash - name.p) };
+	return (struct span){.p = name.p, .n = (size_t)(slash - name.p)};
 }
 
 static bool fd_directory(struct evl *e, struct span *ret_dir)
@@ -216,7 +232,10 @@ static void get_name(struct evl *e, const struct evl_field_arg *a, struct evl_va
 		if (fd && fd->type == EV_FD_FILE && evl_fd_name(e, &name)) {
 			const char *slash = name.n ? memrchr(name.p, '/', name.n) : NULL;
 
-			evl_set_str(ret_v, slash ? (struct span){ .p = slash + 1, .n = (size_t)(name.p + name.n - slash - 1) } : name);
+			evl_set_str(
+				ret_v, slash ? (struct span){.p = slash + 1,
+						       .n = (size_t)(name.p + name.n - slash - 1)}
+					     : name);
 		}
 		break;
 	default:
@@ -231,7 +250,8 @@ static void get_in_container(struct evl *e, const struct evl_field_arg *a, struc
 	struct span name;
 	struct evl_text t;
 
-	if (!e->thread || !(a->variant == CONTAINER_NAME ? evl_fd_name(e, &name) : fd_directory(e, &name)))
+	if (!e->thread ||
+		!(a->variant == CONTAINER_NAME ? evl_fd_name(e, &name) : fd_directory(e, &name)))
 		return;
 	t = evl_scratch_open(&e->scratch);
 	evl_text_add(&t, evl_container_id(e, false));
@@ -270,15 +290,17 @@ static void get_inode(struct evl *e, const struct evl_field_arg *a, struct evl_v
 	if (!fd)
 		return;
 	/* the kernel's new_encode_dev(): 12 bits of major between the two parts of minor */
-	evl_set_i64(ret_v, a->variant == DEV	 ? (int64_t)fd->dev
+	evl_set_i64(ret_v, a->variant == DEV     ? (int64_t)fd->dev
 			   : a->variant == MAJOR ? (int64_t)((fd->dev & 0xfff00) >> 8)
-			   : a->variant == MINOR ? (int64_t)((fd->dev & 0xff) | ((fd->dev >> 12) & 0xfff00))
-						 : (int64_t)fd->ino);
+			   : a->variant == MINOR
+				   ? (int64_t)((fd->dev & 0xff) | ((fd->dev >> 12) & 0xfff00))
+				   : (int64_t)fd->ino);
 }
 
 static void one_type(struct evl *e, int64_t num, struct evl_value *ret_v)
 {
-	const struct ev_att *stdio = num >= 0 && num <= 2 ? ev_att_find(e->view, EV_ATT_STDIO, (uint16_t)num) : NULL;
+	const struct ev_att *stdio =
+		num >= 0 && num <= 2 ? ev_att_find(e->view, EV_ATT_STDIO, (uint16_t)num) : NULL;
 	const struct ev_fd *fd = evl_fd_known(e);
 	struct span *list = evl_scratch_alloc(&e->scratch, sizeof(*list));
 
@@ -287,7 +309,7 @@ static void one_type(struct evl *e, int64_t num, struct evl_value *ret_v)
 	if (!fd || !list || !(fd->flags & EV_FD_KNOWN))
 		return;
 	list[0] = span_str(evl_fd_type_str(fd->type));
-	*ret_v = (struct evl_value){ .type = EVL_LIST, .n = 1, .list = list };
+	*ret_v = (struct evl_value){.type = EVL_LIST, .n = 1, .list = list};
 }
 
 static void get_types(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
@@ -312,7 +334,7 @@ static void get_types(struct evl *e, const struct evl_field_arg *a, struct evl_v
 		if ((set >> i & 1) && k == n)
 			list[n++] = name;
 	}
-	*ret_v = (struct evl_value){ .type = EVL_LIST, .n = n, .list = list };
+	*ret_v = (struct evl_value){.type = EVL_LIST, .n = n, .list = list};
 }
 
 static void get_realpath(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
@@ -323,25 +345,25 @@ static void get_realpath(struct evl *e, const struct evl_field_arg *a, struct ev
 }
 
 const struct evl_field_row evl_fields_fd[] = {
-	{ FIELD_ID_FD_NUM, 0, get_num },
-	{ FIELD_ID_FD_TYPE, 0, get_type },
-	{ FIELD_ID_FD_TYPECHAR, 0, get_typechar },
-	{ FIELD_ID_FD_NAME, NAME, get_name },
-	{ FIELD_ID_FD_DIRECTORY, DIRECTORY, get_name },
-	{ FIELD_ID_FD_FILENAME, FILENAME, get_name },
-	{ FIELD_ID_FD_NAMERAW, NAMERAW, get_name },
-	{ FIELD_ID_FD_CONTAINERNAME, CONTAINER_NAME, get_in_container },
-	{ FIELD_ID_FD_CONTAINERDIRECTORY, CONTAINER_DIR, get_in_container },
-	{ FIELD_ID_FD_UID, 0, get_uid },
-	{ FIELD_ID_FD_CONNECTED, EV_FD_CONNECTED, get_flag },
-	{ FIELD_ID_FD_NAME_CHANGED, EV_FD_NAME_CHANGED, get_flag },
-	{ FIELD_ID_FD_IS_UPPER_LAYER, EV_FD_UPPER_LAYER, get_flag },
-	{ FIELD_ID_FD_IS_LOWER_LAYER, EV_FD_LOWER_LAYER, get_flag },
-	{ FIELD_ID_FD_DEV, DEV, get_inode },
-	{ FIELD_ID_FD_DEV_MAJOR, MAJOR, get_inode },
-	{ FIELD_ID_FD_DEV_MINOR, MINOR, get_inode },
-	{ FIELD_ID_FD_INO, INO, get_inode },
-	{ FIELD_ID_FD_TYPES, 0, get_types },
-	{ FIELD_ID_FD_REALPATH, 0, get_realpath },
-	{ 0, 0, NULL },
+	{FIELD_ID_FD_NUM, 0, get_num},
+	{FIELD_ID_FD_TYPE, 0, get_type},
+	{FIELD_ID_FD_TYPECHAR, 0, get_typechar},
+	{FIELD_ID_FD_NAME, NAME, get_name},
+	{FIELD_ID_FD_DIRECTORY, DIRECTORY, get_name},
+	{FIELD_ID_FD_FILENAME, FILENAME, get_name},
+	{FIELD_ID_FD_NAMERAW, NAMERAW, get_name},
+	{FIELD_ID_FD_CONTAINERNAME, CONTAINER_NAME, get_in_container},
+	{FIELD_ID_FD_CONTAINERDIRECTORY, CONTAINER_DIR, get_in_container},
+	{FIELD_ID_FD_UID, 0, get_uid},
+	{FIELD_ID_FD_CONNECTED, EV_FD_CONNECTED, get_flag},
+	{FIELD_ID_FD_NAME_CHANGED, EV_FD_NAME_CHANGED, get_flag},
+	{FIELD_ID_FD_IS_UPPER_LAYER, EV_FD_UPPER_LAYER, get_flag},
+	{FIELD_ID_FD_IS_LOWER_LAYER, EV_FD_LOWER_LAYER, get_flag},
+	{FIELD_ID_FD_DEV, DEV, get_inode},
+	{FIELD_ID_FD_DEV_MAJOR, MAJOR, get_inode},
+	{FIELD_ID_FD_DEV_MINOR, MINOR, get_inode},
+	{FIELD_ID_FD_INO, INO, get_inode},
+	{FIELD_ID_FD_TYPES, 0, get_types},
+	{FIELD_ID_FD_REALPATH, 0, get_realpath},
+	{0, 0, NULL},
 };

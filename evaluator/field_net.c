@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Addresses and ports of the event's descriptor. In the record the client's stand first (sip, sport), the server's second (dip, dport); the address that a bound
- * socket listens on is the server's. fd.ip, fd.net, fd.port and fd.proto are tests, not values: custom.c. */
+/* Addresses and ports of the event's descriptor. In the record the client's stand first (sip,
+ * sport), the server's second (dip, dport); the address that a bound socket listens on is the
+ * server's. fd.ip, fd.net, fd.port and fd.proto are tests, not values: custom.c. */
 #include "field.h"
 
 enum end { CLIENT, SERVER, LOCAL, REMOTE };
@@ -45,7 +46,8 @@ static void get_ip(struct evl *e, const struct evl_field_arg *a, struct evl_valu
 
 	if (end < 0)
 		return;
-	*ret_v = (struct evl_value){ .type = EVL_IP, .family = is_v4(fd) ? 4 : 6, .is_net = a->variant & 4 };
+	*ret_v = (struct evl_value){
+		.type = EVL_IP, .family = is_v4(fd) ? 4 : 6, .is_net = a->variant & 4};
 	memcpy(ret_v->ip, end == CLIENT ? fd->sip : fd->dip, sizeof(ret_v->ip));
 }
 
@@ -65,7 +67,8 @@ static void get_proto(struct evl *e, const struct evl_field_arg *a, struct evl_v
 	struct evl_text t;
 
 	/* the reference has the empty text for these */
-	if (fd && ((is_bound(fd) && (a->variant == CLIENT || a->variant == SERVER)) || (fd->type == EV_FD_UNIX && a->variant == CLIENT))) {
+	if (fd && ((is_bound(fd) && (a->variant == CLIENT || a->variant == SERVER)) ||
+			  (fd->type == EV_FD_UNIX && a->variant == CLIENT))) {
 		evl_set_str(ret_v, SPAN_LIT(""));
 		return;
 	}
@@ -79,7 +82,7 @@ static void get_proto(struct evl *e, const struct evl_field_arg *a, struct evl_v
 
 static void get_l4proto(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
-	static const char *const names[_EV_L4_MAX] = { "<NA>", "tcp", "udp", "icmp", "raw" };
+	static const char *const names[_EV_L4_MAX] = {"<NA>", "tcp", "udp", "icmp", "raw"};
 	const struct ev_fd *fd = evl_fd_known(e);
 	bool has;
 
@@ -107,28 +110,29 @@ static void get_is_server(struct evl *e, const struct evl_field_arg *a, struct e
 
 	(void)a;
 	if (fd)
-		evl_set_bool(ret_v, is_bound(fd) || (is_ip(fd) && (fd->flags & EV_FD_SERVER_LOCAL)));
+		evl_set_bool(
+			ret_v, is_bound(fd) || (is_ip(fd) && (fd->flags & EV_FD_SERVER_LOCAL)));
 }
 
 const struct evl_field_row evl_fields_net[] = {
-	{ FIELD_ID_FD_CIP, CLIENT, get_ip },
-	{ FIELD_ID_FD_SIP, SERVER, get_ip },
-	{ FIELD_ID_FD_LIP, LOCAL, get_ip },
-	{ FIELD_ID_FD_RIP, REMOTE, get_ip },
-	{ FIELD_ID_FD_CNET, CLIENT + 4, get_ip },
-	{ FIELD_ID_FD_SNET, SERVER + 4, get_ip },
-	{ FIELD_ID_FD_LNET, LOCAL + 4, get_ip },
-	{ FIELD_ID_FD_RNET, REMOTE + 4, get_ip },
-	{ FIELD_ID_FD_CPORT, CLIENT, get_port },
-	{ FIELD_ID_FD_SPORT, SERVER, get_port },
-	{ FIELD_ID_FD_LPORT, LOCAL, get_port },
-	{ FIELD_ID_FD_RPORT, REMOTE, get_port },
-	{ FIELD_ID_FD_CPROTO, CLIENT, get_proto },
-	{ FIELD_ID_FD_SPROTO, SERVER, get_proto },
-	{ FIELD_ID_FD_LPROTO, LOCAL, get_proto },
-	{ FIELD_ID_FD_RPROTO, REMOTE, get_proto },
-	{ FIELD_ID_FD_L4PROTO, 0, get_l4proto },
-	{ FIELD_ID_FD_SOCKFAMILY, 0, get_family },
-	{ FIELD_ID_FD_IS_SERVER, 0, get_is_server },
-	{ 0, 0, NULL },
+	{FIELD_ID_FD_CIP, CLIENT, get_ip},
+	{FIELD_ID_FD_SIP, SERVER, get_ip},
+	{FIELD_ID_FD_LIP, LOCAL, get_ip},
+	{FIELD_ID_FD_RIP, REMOTE, get_ip},
+	{FIELD_ID_FD_CNET, CLIENT + 4, get_ip},
+	{FIELD_ID_FD_SNET, SERVER + 4, get_ip},
+	{FIELD_ID_FD_LNET, LOCAL + 4, get_ip},
+	{FIELD_ID_FD_RNET, REMOTE + 4, get_ip},
+	{FIELD_ID_FD_CPORT, CLIENT, get_port},
+	{FIELD_ID_FD_SPORT, SERVER, get_port},
+	{FIELD_ID_FD_LPORT, LOCAL, get_port},
+	{FIELD_ID_FD_RPORT, REMOTE, get_port},
+	{FIELD_ID_FD_CPROTO, CLIENT, get_proto},
+	{FIELD_ID_FD_SPROTO, SERVER, get_proto},
+	{FIELD_ID_FD_LPROTO, LOCAL, get_proto},
+	{FIELD_ID_FD_RPROTO, REMOTE, get_proto},
+	{FIELD_ID_FD_L4PROTO, 0, get_l4proto},
+	{FIELD_ID_FD_SOCKFAMILY, 0, get_family},
+	{FIELD_ID_FD_IS_SERVER, 0, get_is_server},
+	{0, 0, NULL},
 };

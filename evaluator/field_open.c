@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* evt.is_open_*: what an open asked for, from the flags and mode parameters in the vocabulary's own encoding (flags.def). False, not without value, for events
- * that open nothing. */
+/* evt.is_open_*: what an open asked for, from the flags and mode parameters in the vocabulary's own
+ * encoding (flags.def). False, not without value, for events that open nothing. */
 #include <abi/events.h>
 
 #include "field.h"
@@ -23,8 +23,8 @@ static uint64_t param_or_zero(const struct evl *e, const char *name)
 
 static bool is_open(uint16_t type)
 {
-	return type == KEV_CODE_SYSCALL_OPEN_X || type == KEV_CODE_SYSCALL_OPENAT_2_X || type == KEV_CODE_SYSCALL_OPENAT2_X ||
-	       type == KEV_CODE_SYSCALL_OPEN_BY_HANDLE_AT_X;
+	return type == KEV_CODE_SYSCALL_OPEN_X || type == KEV_CODE_SYSCALL_OPENAT_2_X ||
+	       type == KEV_CODE_SYSCALL_OPENAT2_X || type == KEV_CODE_SYSCALL_OPEN_BY_HANDLE_AT_X;
 }
 
 static void get_open(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
@@ -45,7 +45,8 @@ static void get_open(struct evl *e, const struct evl_field_arg *a, struct evl_va
 		break;
 	case OPEN_EXEC:
 		if (type == KEV_CODE_SYSCALL_CREAT_X || (flags & (OF_CREAT | OF_TMPFILE)))
-			v = type != KEV_CODE_SYSCALL_OPEN_BY_HANDLE_AT_X && (param_or_zero(e, "mode") & MODE_ANY_X);
+			v = type != KEV_CODE_SYSCALL_OPEN_BY_HANDLE_AT_X &&
+			    (param_or_zero(e, "mode") & MODE_ANY_X);
 		break;
 	default:
 		v = (flags & OF_F_CREATED) || ((flags & OF_TMPFILE) && res >= 0);
@@ -55,9 +56,9 @@ static void get_open(struct evl *e, const struct evl_field_arg *a, struct evl_va
 }
 
 const struct evl_field_row evl_fields_open[] = {
-	{ FIELD_ID_EVT_IS_OPEN_READ, OPEN_READ, get_open },
-	{ FIELD_ID_EVT_IS_OPEN_WRITE, OPEN_WRITE, get_open },
-	{ FIELD_ID_EVT_IS_OPEN_EXEC, OPEN_EXEC, get_open },
-	{ FIELD_ID_EVT_IS_OPEN_CREATE, OPEN_CREATE, get_open },
-	{ 0, 0, NULL },
+	{FIELD_ID_EVT_IS_OPEN_READ, OPEN_READ, get_open},
+	{FIELD_ID_EVT_IS_OPEN_WRITE, OPEN_WRITE, get_open},
+	{FIELD_ID_EVT_IS_OPEN_EXEC, OPEN_EXEC, get_open},
+	{FIELD_ID_EVT_IS_OPEN_CREATE, OPEN_CREATE, get_open},
+	{0, 0, NULL},
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fields that look at other threads: ancestors, session and group leaders. Every look at another slot goes through replica_find_other(), so that what is
- * remembered about the process ends when one of them changes. */
+/* Fields that look at other threads: ancestors, session and group leaders. Every look at another
+ * slot goes through replica_find_other(), so that what is remembered about the process ends when
+ * one of them changes. */
 #include "field.h"
 
 #define WALK_MAX 1024 /* ancestors; longer chains are cut */
@@ -31,7 +32,7 @@ const struct prec *evl_ancestor(struct evl *e, unsigned n)
 
 void evl_walk_begin(struct evl *e, struct evl_walk *w)
 {
-	*w = (struct evl_walk){ .at = e->leader, .slow = e->leader };
+	*w = (struct evl_walk){.at = e->leader, .slow = e->leader};
 }
 
 const struct prec *evl_walk_next(struct evl *e, struct evl_walk *w)
@@ -50,11 +51,13 @@ const struct prec *evl_walk_next(struct evl *e, struct evl_walk *w)
 /* proc.pname, proc.aname[N] and their like; without index all of them joined. */
 static void get_ancestor(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
-	bool is_parent = a->field == FIELD_ID_PROC_PNAME || a->field == FIELD_ID_PROC_PEXE || a->field == FIELD_ID_PROC_PEXEPATH ||
-			 a->field == FIELD_ID_PROC_PCMDLINE;
+	bool is_parent = a->field == FIELD_ID_PROC_PNAME || a->field == FIELD_ID_PROC_PEXE ||
+			 a->field == FIELD_ID_PROC_PEXEPATH || a->field == FIELD_ID_PROC_PCMDLINE;
+	const size_t cap = 65536;
 	const struct prec *p;
 	struct evl_walk w;
 	struct evl_text t;
+	char *room;
 
 	if (is_parent || a->x->arg_kind == IMG_ARG_INDEX) {
 		p = evl_ancestor(e, is_parent ? 1 : (unsigned)a->x->index);
@@ -66,14 +69,10 @@ static void get_ancestor(struct evl *e, const struct evl_field_arg *a, struct ev
 	p = evl_walk_next(e, &w);
 	if (!p)
 		return;
-	t.n = 0;
-	{
-		char *room = evl_scratch_alloc(&e->scratch, 65536);
-
-		if (!room)
-			return;
-		evl_text_init(&t, room, 65536);
-	}
+	room = evl_scratch_alloc(&e->scratch, cap);
+	if (!room)
+		return;
+	evl_text_init(&t, room, cap);
 	for (bool first = true; p; p = evl_walk_next(e, &w), first = false) {
 		size_t mark = e->scratch.used;
 
@@ -88,7 +87,9 @@ static void get_ancestor(struct evl *e, const struct evl_field_arg *a, struct ev
 static void get_apid(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
 	/* without index the own pid is printed, as the reference does */
-	const struct prec *p = a->x->arg_kind == IMG_ARG_INDEX ? evl_ancestor(e, (unsigned)a->x->index) : e->leader;
+	const struct prec *p = a->x->arg_kind == IMG_ARG_INDEX
+				       ? evl_ancestor(e, (unsigned)a->x->index)
+				       : e->leader;
 
 	if (p)
 		evl_set_i64(ret_v, p->pid);
@@ -103,10 +104,10 @@ static bool env_value(struct span env, struct span name, struct span *ret_value)
 		size_t n = strnlen(p, (size_t)(end - p));
 
 		if (n > name.n && p[name.n] == '=' && memcmp(p, name.p, name.n) == 0) {
-			struct span v = { .p = p + name.n + 1, .n = n - name.n - 1 };
+			struct span v = {.p = p + name.n + 1, .n = n - name.n - 1};
 
 			while (v.n && v.p[0] == ' ')
-				v = (struct span){ .p = v.p + 1, .n = v.n - 1 };
+				v = (struct span){.p = v.p + 1, .n = v.n - 1};
 			while (v.n && v.p[v.n - 1] == ' ')
 				v.n--;
 			*ret_value = v;
@@ -126,7 +127,8 @@ static void get_env(struct evl *e, const struct evl_field_arg *a, struct evl_val
 	if (a->x->arg_kind == IMG_ARG_NONE)
 		v = evl_proc_text(e, e->leader, PT_ENV);
 	else
-		(void)env_value(rec_text(e->leader, e->leader->env), img_text(&e->img, a->x->key), &v); /* absent: the empty text */
+		(void)env_value(rec_text(e->leader, e->leader->env), img_text(&e->img, a->x->key),
+			&v); /* absent: the empty text */
 	evl_set_str(ret_v, v);
 }
 
@@ -152,14 +154,17 @@ static void get_aenv(struct evl *e, const struct evl_field_arg *a, struct evl_va
 
 static int64_t group_id(const struct prec *p, int16_t which)
 {
-	return which == FIELD_ID_PROC_SNAME ? p->sid : which == FIELD_ID_PROC_VPGID_NAME ? p->vpgid : p->pgid;
+	return which == FIELD_ID_PROC_SNAME        ? p->sid
+	       : which == FIELD_ID_PROC_VPGID_NAME ? p->vpgid
+						   : p->pgid;
 }
 
 /* Who leads the session or process group @which of the event's thread; NULL: nobody is known. */
 static const struct prec *find_group_leader(struct evl *e, int16_t which)
 {
 	int64_t id = group_id(e->thread, which);
-	bool is_own_ns = which == FIELD_ID_PROC_PGID_NAME || !(e->thread->flags & PREC_IN_CHILD_PIDNS);
+	bool is_own_ns =
+		which == FIELD_ID_PROC_PGID_NAME || !(e->thread->flags & PREC_IN_CHILD_PIDNS);
 	const struct prec *oldest = NULL;
 	struct evl_walk w;
 	uint32_t slot;
@@ -225,7 +230,10 @@ enum { PARENT_PID, PARENT_VPID, PARENT_TS, PARENT_DURATION };
 
 static void get_parent(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
-	const struct prec *p = a->variant == PARENT_PID || a->variant == PARENT_DURATION ? evl_ancestor(e, 1) : e->leader ? evl_parent_of(e, e->leader) : NULL;
+	const struct prec *p = a->variant == PARENT_PID || a->variant == PARENT_DURATION
+				       ? evl_ancestor(e, 1)
+			       : e->leader ? evl_parent_of(e, e->leader)
+					   : NULL;
 	uint64_t now = e->view->ev->h.ts_ns;
 
 	if (!p)
@@ -241,31 +249,31 @@ static void get_parent(struct evl *e, const struct evl_field_arg *a, struct evl_
 }
 
 const struct evl_field_row evl_fields_tree[] = {
-	{ FIELD_ID_PROC_PEXE, PT_EXE, get_ancestor },
-	{ FIELD_ID_PROC_AEXE, PT_EXE, get_ancestor },
-	{ FIELD_ID_PROC_PEXEPATH, PT_EXEPATH, get_ancestor },
-	{ FIELD_ID_PROC_AEXEPATH, PT_EXEPATH, get_ancestor },
-	{ FIELD_ID_PROC_PNAME, PT_COMM, get_ancestor },
-	{ FIELD_ID_PROC_ANAME, PT_COMM, get_ancestor },
-	{ FIELD_ID_PROC_AARGS, PT_ARGS, get_ancestor },
-	{ FIELD_ID_PROC_PCMDLINE, PT_CMDLINE, get_ancestor },
-	{ FIELD_ID_PROC_ACMDLINE, PT_CMDLINE, get_ancestor },
-	{ FIELD_ID_PROC_APID, 0, get_apid },
-	{ FIELD_ID_PROC_ENV, PT_ENV, get_env },
-	{ FIELD_ID_PROC_AENV, PT_ENV, get_aenv },
-	{ FIELD_ID_PROC_SNAME, PT_COMM, get_session },
-	{ FIELD_ID_PROC_SID_EXE, PT_EXE, get_session },
-	{ FIELD_ID_PROC_SID_EXEPATH, PT_EXEPATH, get_session },
-	{ FIELD_ID_PROC_VPGID_NAME, PT_COMM, get_vpgroup },
-	{ FIELD_ID_PROC_VPGID_EXE, PT_EXE, get_vpgroup },
-	{ FIELD_ID_PROC_VPGID_EXEPATH, PT_EXEPATH, get_vpgroup },
-	{ FIELD_ID_PROC_PGID_NAME, PT_COMM, get_pgroup },
-	{ FIELD_ID_PROC_PGID_EXE, PT_EXE, get_pgroup },
-	{ FIELD_ID_PROC_PGID_EXEPATH, PT_EXEPATH, get_pgroup },
-	{ FIELD_ID_PROC_LOGINSHELLID, 0, get_loginshell },
-	{ FIELD_ID_PROC_PPID, PARENT_PID, get_parent },
-	{ FIELD_ID_PROC_PVPID, PARENT_VPID, get_parent },
-	{ FIELD_ID_PROC_PPID_TS, PARENT_TS, get_parent },
-	{ FIELD_ID_PROC_PPID_DURATION, PARENT_DURATION, get_parent },
-	{ 0, 0, NULL },
+	{FIELD_ID_PROC_PEXE, PT_EXE, get_ancestor},
+	{FIELD_ID_PROC_AEXE, PT_EXE, get_ancestor},
+	{FIELD_ID_PROC_PEXEPATH, PT_EXEPATH, get_ancestor},
+	{FIELD_ID_PROC_AEXEPATH, PT_EXEPATH, get_ancestor},
+	{FIELD_ID_PROC_PNAME, PT_COMM, get_ancestor},
+	{FIELD_ID_PROC_ANAME, PT_COMM, get_ancestor},
+	{FIELD_ID_PROC_AARGS, PT_ARGS, get_ancestor},
+	{FIELD_ID_PROC_PCMDLINE, PT_CMDLINE, get_ancestor},
+	{FIELD_ID_PROC_ACMDLINE, PT_CMDLINE, get_ancestor},
+	{FIELD_ID_PROC_APID, 0, get_apid},
+	{FIELD_ID_PROC_ENV, PT_ENV, get_env},
+	{FIELD_ID_PROC_AENV, PT_ENV, get_aenv},
+	{FIELD_ID_PROC_SNAME, PT_COMM, get_session},
+	{FIELD_ID_PROC_SID_EXE, PT_EXE, get_session},
+	{FIELD_ID_PROC_SID_EXEPATH, PT_EXEPATH, get_session},
+	{FIELD_ID_PROC_VPGID_NAME, PT_COMM, get_vpgroup},
+	{FIELD_ID_PROC_VPGID_EXE, PT_EXE, get_vpgroup},
+	{FIELD_ID_PROC_VPGID_EXEPATH, PT_EXEPATH, get_vpgroup},
+	{FIELD_ID_PROC_PGID_NAME, PT_COMM, get_pgroup},
+	{FIELD_ID_PROC_PGID_EXE, PT_EXE, get_pgroup},
+	{FIELD_ID_PROC_PGID_EXEPATH, PT_EXEPATH, get_pgroup},
+	{FIELD_ID_PROC_LOGINSHELLID, 0, get_loginshell},
+	{FIELD_ID_PROC_PPID, PARENT_PID, get_parent},
+	{FIELD_ID_PROC_PVPID, PARENT_VPID, get_parent},
+	{FIELD_ID_PROC_PPID_TS, PARENT_TS, get_parent},
+	{FIELD_ID_PROC_PPID_DURATION, PARENT_DURATION, get_parent},
+	{0, 0, NULL},
 };

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Users and groups of the thread: numbers from its record, names from the replica's tables, with the reference's fallbacks for unknown ones. */
+/* Users and groups of the thread: numbers from its record, names from the replica's tables, with
+ * the reference's fallbacks for unknown ones. */
 #include "field.h"
 
 static struct span container_of_thread(const struct evl *e)
 {
-	return e->thread ? rec_text(e->thread, e->thread->container_id) : (struct span){ 0 };
+	return e->thread ? rec_text(e->thread, e->thread->container_id) : (struct span){0};
 }
 
 static struct span entry_text(const struct replica_id *u, uint32_t off, uint32_t n)
 {
-	return (struct span){ .p = u->text + off, .n = n };
+	return (struct span){.p = u->text + off, .n = n};
 }
 
 struct span evl_user_name(const struct evl *e, uint32_t uid)
@@ -45,7 +46,9 @@ static void get_user(struct evl *e, const struct evl_field_arg *a, struct evl_va
 		evl_set_str(ret_v, evl_user_name(e, e->thread->uid));
 		break;
 	case FIELD_ID_USER_HOMEDIR:
-		evl_set_str(ret_v, u ? entry_text(u, u->home_off, u->home_n) : e->thread->uid == 0 ? SPAN_LIT("/root") : SPAN_LIT("<NA>"));
+		evl_set_str(ret_v, u                     ? entry_text(u, u->home_off, u->home_n)
+				   : e->thread->uid == 0 ? SPAN_LIT("/root")
+							 : SPAN_LIT("<NA>"));
 		break;
 	case FIELD_ID_USER_SHELL:
 		evl_set_str(ret_v, u ? entry_text(u, u->shell_off, u->shell_n) : SPAN_LIT("<NA>"));
@@ -74,13 +77,13 @@ static void get_group(struct evl *e, const struct evl_field_arg *a, struct evl_v
 }
 
 const struct evl_field_row evl_fields_user[] = {
-	{ FIELD_ID_USER_UID, 0, get_user },
-	{ FIELD_ID_USER_NAME, 0, get_user },
-	{ FIELD_ID_USER_HOMEDIR, 0, get_user },
-	{ FIELD_ID_USER_SHELL, 0, get_user },
-	{ FIELD_ID_USER_LOGINUID, 0, get_user },
-	{ FIELD_ID_USER_LOGINNAME, 0, get_user },
-	{ FIELD_ID_GROUP_GID, 0, get_group },
-	{ FIELD_ID_GROUP_NAME, 0, get_group },
-	{ 0, 0, NULL },
+	{FIELD_ID_USER_UID, 0, get_user},
+	{FIELD_ID_USER_NAME, 0, get_user},
+	{FIELD_ID_USER_HOMEDIR, 0, get_user},
+	{FIELD_ID_USER_SHELL, 0, get_user},
+	{FIELD_ID_USER_LOGINUID, 0, get_user},
+	{FIELD_ID_USER_LOGINNAME, 0, get_user},
+	{FIELD_ID_GROUP_GID, 0, get_group},
+	{FIELD_ID_GROUP_NAME, 0, get_group},
+	{0, 0, NULL},
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Values as text and output templates. A value that is not there prints "<NA>"; nothing suppresses an alert. */
+/* Values as text and output templates. A value that is not there prints "<NA>"; nothing suppresses
+ * an alert. */
 #include <inttypes.h>
 
 #include "field.h"

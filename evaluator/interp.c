@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Walking a rule's condition: nodes of one predicate each, edges forward only (img_verify() saw to that), so that every walk ends. */
+/* Walking a rule's condition: nodes of one predicate each, edges forward only (img_verify() saw to
+ * that), so that every walk ends. */
 #include "eval.h"
 
 bool evl_rule_matches(struct evl *e, const struct img_rule *rule)

@@ -4,16 +4,21 @@
  * SYNOPSIS
  *	Started by saker(8) alone; takes everything over its control socket.
  * DESCRIPTION
- *	Reads the tracker's records from its event ring: threads, users and groups into a private replica, events to be judged by the rules of the
- *	policy image. For each rule that matches, an alert is put into the ring of every output that takes it. The first match ends an event unless
- *	rule_matching is `all`. An event whose kernel path differs from the one asked for is judged under both.
+ *	Reads the tracker's records from its event ring: threads, users and groups into a private
+ *	replica, events to be judged by the rules of the policy image. For each rule that matches,
+ *	an alert is put into the ring of every output that takes it. The first match ends an event
+ *	unless rule_matching is `all`. An event whose kernel path differs from the one asked for is
+ *	judged under both.
  * SECURITY
- *	Its input carries bytes that any process on the host chose: names, arguments, paths, addresses. Records are copied before they are looked at and
- *	checked once. After the seal it holds no file, no socket but the control socket, no capability; it can wait, map a new policy image read-only and
- *	write its rings and pages. An attacker in it can invent or withhold alerts of its share of processes, and no more.
+ *	Its input carries bytes that any process on the host chose: names, arguments, paths,
+ *	addresses. Records are copied before they are looked at and checked once. After the seal it
+ *	holds no file, no socket but the control socket, no capability; it writes its rings and
+ *	pages. An attacker in it can invent or withhold alerts of its share of processes, no more.
  * DIAGNOSTICS
- *	0 drained; 1 error, logged; 3 a neighbour broke the protocol of a ring. Statistics: records_in, records_out, events, alerts, malformed, doubtful,
- *	threads, evicted_threads (kept without arguments and environment for want of memory); losses: evaluator.malformed, OUTPUT.ring_full, OUTPUT.too_big. */
+ *	0 drained; 1 error, logged; 3 a neighbour broke the protocol of a ring. Statistics:
+ *	records_in, records_out, events, alerts, malformed, doubtful, threads, evicted_threads (kept
+ *	without arguments and environment for want of memory); losses: evaluator.malformed,
+ *	OUTPUT.ring_full, OUTPUT.too_big. */
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
@@ -43,7 +48,8 @@ static bool arm(struct stage *s)
 {
 	struct work *w = s->priv;
 
-	/* With a record at hand nothing in the ring helps: what is waited for is room, and that has no descriptor. */
+	/* With a record at hand nothing in the ring helps: what is waited for is room, and that has
+	 * no descriptor. */
 	return w->busy != WORK_IDLE || spsc_consumer_arm(&w->in);
 }
 

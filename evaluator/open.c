@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Before the seal: the image is mapped and verified, rings are attached, everything is allocated. Descriptors come from the supervisor; what they hold is checked
- * by the segments' and the image's own doors. */
+/* Before the seal: the image is mapped and verified, rings are attached, everything is allocated.
+ * Descriptors come from the supervisor; what they hold is checked by the segments' and the image's
+ * own doors. */
 #include <sys/mman.h>
 
 #include <errno.h>
@@ -40,7 +41,8 @@ static int open_progress(struct work *w, struct stage *s)
 	size_t n;
 	int r;
 
-	r = seg_map(stage_fd_get(s, FD_PROGRESS_OWN, 0), SEG_PROGRESS, PROT_READ | PROT_WRITE, &p, &n);
+	r = seg_map(
+		stage_fd_get(s, FD_PROGRESS_OWN, 0), SEG_PROGRESS, PROT_READ | PROT_WRITE, &p, &n);
 	if (r < 0)
 		return log_err_errno(r, "map the progress page");
 	if (n < sizeof(*w->progress))
@@ -64,7 +66,8 @@ int work_open(struct work *w, struct stage *s)
 	r = raise_init(&w->raise);
 	if (r < 0)
 		return log_err_errno(r, "allocate the alert");
-	r = spsc_consumer_attach(&w->in, stage_fd_get(s, FD_RING_IN_DATA, 0), stage_fd_get(s, FD_RING_IN_CURSOR, 0));
+	r = spsc_consumer_attach(
+		&w->in, stage_fd_get(s, FD_RING_IN_DATA, 0), stage_fd_get(s, FD_RING_IN_CURSOR, 0));
 	if (r < 0)
 		return log_err_errno(r, "attach the event ring");
 	w->done_pos = spsc_consumer_pos(&w->in);

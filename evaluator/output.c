@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Putting records into alert rings, and what happens when one is full: wait while it moves, at most the watchdog's deadline without movement, then drop for that
- * output only. The rings' cursors come from emitters and are checked by the ring's own code. */
+/* Putting records into alert rings, and what happens when one is full: wait while it moves, at most
+ * the watchdog's deadline without movement, then drop for that output only. The rings' cursors come
+ * from emitters and are checked by the ring's own code. */
 #include "output.h"
 
 #include <errno.h>
@@ -14,12 +15,14 @@ int outputs_open(struct outputs *o, struct stage *s)
 
 	o->given = 0;
 	for (unsigned i = 0; i < OUTPUTS_MAX; i++) {
-		int data = stage_fd_get(s, FD_RING_OUT_DATA, i), cursor = stage_fd_get(s, FD_RING_OUT_CURSOR, i);
+		int data = stage_fd_get(s, FD_RING_OUT_DATA, i),
+		    cursor = stage_fd_get(s, FD_RING_OUT_CURSOR, i);
 
 		o->out[i].is_given = false;
 		if (data < 0 || cursor < 0)
 			continue;
-		r = spsc_producer_attach(&o->out[i].ring, data, cursor, stage_fd_get(s, FD_WAKE_PEER, i));
+		r = spsc_producer_attach(
+			&o->out[i].ring, data, cursor, stage_fd_get(s, FD_WAKE_PEER, i));
 		if (r < 0)
 			return log_err_errno(r, "attach the alert ring of output %u", i);
 		o->out[i].is_given = true;

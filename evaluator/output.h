@@ -10,14 +10,15 @@
 #include <stage/stage.h>
 
 #define OUTPUTS_MAX 64
-#define OUTPUT_DEADLINE_NS (2 * 1000000000ULL) /* the watchdog's: a ring that stands still so long is given up */
+#define OUTPUT_DEADLINE_NS                                                                         \
+	(2 * 1000000000ULL) /* the watchdog's: a ring that stands still so long is given up */
 
 struct output {
 	struct spsc_producer ring;
 	bool is_given;
-	bool is_dirty; /* written, not yet published */
+	bool is_dirty;   /* written, not yet published */
 	bool is_waiting; /* full since waiting_ns, its consumer then at waiting_used */
-	bool is_stuck; /* stood still for the deadline: dropped at once until it moves */
+	bool is_stuck;   /* stood still for the deadline: dropped at once until it moves */
 	uint64_t waiting_ns, waiting_used;
 };
 
@@ -29,7 +30,8 @@ struct outputs {
 /* Takes the rings that the stage was given. 0 or negative errno, logged. */
 int outputs_open(struct outputs *o, struct stage *s);
 void outputs_close(struct outputs *o);
-/* Put the record into the ring. 0; -EAGAIN wait (the ring is full but may move); -ENOSPC given up; -EBADMSG its consumer broke the protocol; -EMSGSIZE.
+/* Put the record into the ring. 0; -EAGAIN wait (the ring is full but may move); -ENOSPC given up;
+ * -EBADMSG its consumer broke the protocol; -EMSGSIZE.
  * @no_limit: never give up. */
 int output_put(struct output *o, const struct rec_head *rec, bool no_limit, uint64_t now_ns);
 /* Make everything put visible. */

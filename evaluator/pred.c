@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Predicates: one test of one expression. Evaluated at most once per event, and once per process for those that depend on the process alone. A predicate on
- * a value that is not there is false, whatever its operator. */
+/* Predicates: one test of one expression. Evaluated at most once per event, and once per process
+ * for those that depend on the process alone. A predicate on a value that is not there is false,
+ * whatever its operator. */
 #include "field.h"
 
 bool evl_pred(struct evl *e, uint32_t pred)
@@ -45,7 +46,9 @@ static bool by_modifier(struct evl *e, const struct img_pred *p, const struct ev
 		if (v && p->modifier == IMG_MOD_ANYOF)
 			return true;
 	}
-	return p->modifier == IMG_MOD_ONEOF ? n_true == 1 : p->modifier == IMG_MOD_ALLOF && set->n > 0 && n_true == set->n;
+	return p->modifier == IMG_MOD_ONEOF
+		       ? n_true == 1
+		       : p->modifier == IMG_MOD_ALLOF && set->n > 0 && n_true == set->n;
 }
 
 static bool in_set(struct evl *e, const struct img_pred *p, const struct evl_value *l)
@@ -67,7 +70,8 @@ static bool in_set(struct evl *e, const struct img_pred *p, const struct evl_val
 	return p->op == IMG_OP_IN;
 }
 
-static bool list_in_list(const struct img_pred *p, const struct evl_value *l, const struct evl_value *r)
+static bool list_in_list(
+	const struct img_pred *p, const struct evl_value *l, const struct evl_value *r)
 {
 	for (uint32_t i = 0; i < l->n; i++) {
 		bool found = false;
@@ -92,7 +96,7 @@ static bool against_expr(struct evl *e, const struct img_pred *p, const struct e
 	if (r.type != EVL_LIST)
 		return evl_compare(e, IMG_OP_EQ, l, &r);
 	if (l->type == EVL_STR)
-		one = (struct evl_value){ .type = EVL_LIST, .n = 1, .list = &l->s };
+		one = (struct evl_value){.type = EVL_LIST, .n = 1, .list = &l->s};
 	return one.type == EVL_LIST && list_in_list(p, &one, &r);
 }
 
@@ -114,7 +118,8 @@ bool evl_pred_eval(struct evl *e, const struct img_pred *p)
 	case IMG_RHS_CONST:
 		evl_const(&e->img, p->rhs, &r, &prefix);
 		if (r.is_net && l.type == EVL_IP)
-			return (p->op == IMG_OP_EQ || p->op == IMG_OP_NE) && evl_ip_in(&l, &e->img.consts[p->rhs]) == (p->op == IMG_OP_EQ);
+			return (p->op == IMG_OP_EQ || p->op == IMG_OP_NE) &&
+			       evl_ip_in(&l, &e->img.consts[p->rhs]) == (p->op == IMG_OP_EQ);
 		return evl_compare(e, p->op, &l, &r);
 	case IMG_RHS_SET:
 		return p->modifier != IMG_MOD_NONE ? by_modifier(e, p, &l) : in_set(e, p, &l);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Alerts: id, message, typed output fields. The record is built in private memory and copied into each output's ring later. Texts hold hostile bytes as they
- * are; it is the emitter's formats that escape them. Must not allocate after raise_init(). */
+/* Alerts: id, message, typed output fields. The record is built in private memory and copied into
+ * each output's ring later. Texts hold hostile bytes as they are; it is the emitter's formats that
+ * escape them. Must not allocate after raise_init(). */
 #include "raise.h"
 
 #include <errno.h>
@@ -11,11 +12,11 @@
 /* Longest text of a field and of the message, tried in this order until the record fits. */
 static const struct {
 	size_t field, message;
-} limits[] = { { 60000, 60000 }, { 4096, 16384 }, { 512, 4096 }, { 64, 1024 } };
+} limits[] = {{60000, 60000}, {4096, 16384}, {512, 4096}, {64, 1024}};
 
 int raise_init(struct raise *r)
 {
-	*r = (struct raise){ .text_cap = SPSC_RECORD_MAX };
+	*r = (struct raise){.text_cap = SPSC_RECORD_MAX};
 	r->rec = calloc(1, SPSC_RECORD_MAX);
 	r->text = malloc(r->text_cap);
 	if (r->rec && r->text)
@@ -28,7 +29,7 @@ void raise_done(struct raise *r)
 {
 	free(r->rec);
 	free(r->text);
-	*r = (struct raise){ 0 };
+	*r = (struct raise){0};
 }
 
 static bool is_time_field(const struct img_expr *x)
@@ -48,14 +49,16 @@ static bool is_time_field(const struct img_expr *x)
 	}
 }
 
-/* Numbers that print in another form than decimal are texts; parts of the event's time are numbers all the same. */
+/* Numbers that print in another form than decimal are texts; parts of the event's time are numbers
+ * all the same. */
 static bool prints_as_text(const struct img_expr *x)
 {
 	const struct field_info *f = x->kind == IMG_E_FIELD ? field_info_get(x->field) : NULL;
 
 	if (!f || (f->print != FP_HEX && f->print != FP_PAD9))
 		return false;
-	return x->field != FIELD_ID_EVT_RAWTIME_NS && x->field != FIELD_ID_EVT_RELTIME && x->field != FIELD_ID_EVT_RELTIME_NS;
+	return x->field != FIELD_ID_EVT_RAWTIME_NS && x->field != FIELD_ID_EVT_RELTIME &&
+	       x->field != FIELD_ID_EVT_RELTIME_NS;
 }
 
 static void add_list(struct raise *r, struct span key, const struct evl_value *v, size_t limit)
@@ -70,33 +73,35 @@ static void add_list(struct raise *r, struct span key, const struct evl_value *v
 			alert_add_field(&r->b, key, ALERT_LIST, i, evl_text_span(&t));
 			return;
 		}
-		evl_text_add(&t, (struct span){ .p = v->list[i].p, .n = n });
+		evl_text_add(&t, (struct span){.p = v->list[i].p, .n = n});
 		evl_text_char(&t, '\0');
 	}
 	alert_add_field(&r->b, key, ALERT_LIST, v->n, evl_text_span(&t));
 }
 
-static void add_value(struct raise *r, struct span key, const struct evl_value *v, const struct img_expr *x, size_t limit)
+static void add_value(struct raise *r, struct span key, const struct evl_value *v,
+	const struct img_expr *x, size_t limit)
 {
 	struct evl_text t;
 
 	switch ((enum evl_type)v->type) {
 	case EVL_NULL:
-		alert_add_field(&r->b, key, ALERT_NULL, 0, (struct span){ 0 });
+		alert_add_field(&r->b, key, ALERT_NULL, 0, (struct span){0});
 		return;
 	case EVL_LIST:
 		add_list(r, key, v, limit);
 		return;
 	case EVL_BOOL:
-		alert_add_field(&r->b, key, ALERT_BOOL, v->b, (struct span){ 0 });
+		alert_add_field(&r->b, key, ALERT_BOOL, v->b, (struct span){0});
 		return;
 	case EVL_DOUBLE:
-		alert_add_field(&r->b, key, ALERT_DOUBLE, v->u, (struct span){ 0 });
+		alert_add_field(&r->b, key, ALERT_DOUBLE, v->u, (struct span){0});
 		return;
 	case EVL_I64:
 	case EVL_U64:
 		if (!prints_as_text(x) && !v->is_hex) {
-			alert_add_field(&r->b, key, v->type == EVL_I64 ? ALERT_I64 : ALERT_U64, v->u, (struct span){ 0 });
+			alert_add_field(&r->b, key, v->type == EVL_I64 ? ALERT_I64 : ALERT_U64,
+				v->u, (struct span){0});
 			return;
 		}
 		break;
@@ -123,7 +128,7 @@ static void add_field(struct raise *r, struct evl *e, const struct img_outfield 
 		return;
 	}
 	if (is_time_field(&e->img.exprs[o->expr])) {
-		alert_add_field(&r->b, key, ALERT_U64, e->view->ev->h.ts_ns, (struct span){ 0 });
+		alert_add_field(&r->b, key, ALERT_U64, e->view->ev->h.ts_ns, (struct span){0});
 		return;
 	}
 	e->scratch.used = 0;
@@ -135,7 +140,9 @@ static void add_head(struct raise *r, struct evl *e, uint32_t index)
 {
 	const struct img_rule *rule = &e->img.rules[index];
 	const struct ev *ev = e->view->ev;
-	struct span name = img_text(&e->img, rule->name), host = { .p = e->settings->host, .n = strnlen(e->settings->host, sizeof(e->settings->host)) };
+	struct span name = img_text(&e->img, rule->name),
+		    host = {.p = e->settings->host,
+			    .n = strnlen(e->settings->host, sizeof(e->settings->host))};
 	struct alert *a = alert_head(&r->b);
 
 	a->h.seq = ev->h.seq;
@@ -145,13 +152,15 @@ static void add_head(struct raise *r, struct evl *e, uint32_t index)
 	alert_id_make(e->settings->run_id, ev->h.seq, name, a->id);
 	a->rule = index;
 	a->priority = rule->priority;
-	a->flags = (ev->flags & EV_DOUBTFUL) || (ev->h.ring.flags & REC_F_DOUBTFUL) ? ALERT_DOUBTFUL : 0;
+	a->flags = (ev->flags & EV_DOUBTFUL) || (ev->h.ring.flags & REC_F_DOUBTFUL) ? ALERT_DOUBTFUL
+										    : 0;
 	a->rule_name = alert_add_text(&r->b, name);
 	a->source = alert_add_text(&r->b, img_text(&e->img, rule->source));
 	a->host = alert_add_text(&r->b, host);
 }
 
-static int try_build(struct raise *r, struct evl *e, uint32_t index, size_t field_limit, size_t message_limit)
+static int try_build(
+	struct raise *r, struct evl *e, uint32_t index, size_t field_limit, size_t message_limit)
 {
 	const struct img_rule *rule = &e->img.rules[index];
 	struct evl_text t;

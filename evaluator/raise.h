@@ -16,5 +16,6 @@ struct raise {
 
 int raise_init(struct raise *r);
 void raise_done(struct raise *r);
-/* Build the alert of a rule for the event at hand. Long texts are cut until it fits; -EMSGSIZE if it does not all the same. */
+/* Build the alert of a rule for the event at hand. Long texts are cut until it fits; -EMSGSIZE if
+ * it does not all the same. */
 int raise_build(struct raise *r, struct evl *e, uint32_t rule);

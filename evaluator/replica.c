@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The thread table's replica. What is remembered about a slot (predicates that depend on the process alone) holds while r->gen stands still and the slot's own
- * record does: whatever is read of other slots is marked by replica_find_other(), and a change of a marked slot, vacant ones included, moves r->gen.
- * That is coarse (all slots forget at once) but cheap and never wrong. Must not allocate after replica_init(); input was checked at the door. */
+/* The thread table's replica. What is remembered about a slot (predicates that depend on the
+ * process alone) holds while r->gen stands still and the slot's own record does: whatever is read
+ * of other slots is marked by replica_find_other(), and a change of a marked slot, vacant ones
+ * included, moves r->gen. That is coarse (all slots forget at once) but cheap and never wrong. Must
+ * not allocate after replica_init(); input was checked at the door. */
 #include "replica.h"
 
 #include <errno.h>
@@ -30,11 +32,12 @@ int replica_init(struct replica *r, uint32_t threads_max, uint32_t memo_preds)
 	size_t memo;
 	int k;
 
-	*r = (struct replica){ .n_slots = threads_max, .gen = 1 };
+	*r = (struct replica){.n_slots = threads_max, .gen = 1};
 	r->slots = calloc(MAX(threads_max, 1u), sizeof(*r->slots));
 	r->bucket_mask = power_of_two(threads_max) - 1;
 	r->buckets = malloc(((size_t)r->bucket_mask + 1) * sizeof(*r->buckets));
-	k = slab_init(&r->slab, MIN(MAX((size_t)threads_max * SLAB_PER_THREAD, (size_t)SLAB_MIN), SLAB_MAX));
+	k = slab_init(&r->slab,
+		MIN(MAX((size_t)threads_max * SLAB_PER_THREAD, (size_t)SLAB_MIN), SLAB_MAX));
 	if (!r->slots || !r->buckets || k < 0 || replica_ids_init(r) < 0) {
 		replica_done(r);
 		return -ENOMEM;
@@ -43,7 +46,8 @@ int replica_init(struct replica *r, uint32_t threads_max, uint32_t memo_preds)
 	r->memo_words = (memo_preds + 31) / 32;
 	memo = (size_t)threads_max * r->memo_words * sizeof(*r->memo);
 	if (memo > 0 && memo <= MEMO_MAX)
-		r->memo = calloc(1, memo); /* without it everything is evaluated: slower, not wrong */
+		r->memo =
+			calloc(1, memo); /* without it everything is evaluated: slower, not wrong */
 	return 0;
 }
 
@@ -55,7 +59,7 @@ void replica_done(struct replica *r)
 	free(r->id_buckets);
 	free(r->memo);
 	slab_done(&r->slab);
-	*r = (struct replica){ 0 };
+	*r = (struct replica){0};
 }
 
 static uint32_t *bucket(struct replica *r, int64_t tid)
@@ -88,7 +92,8 @@ static void drop(struct replica *r, uint32_t slot)
 /* The record without its long texts, for when memory is short: what most rules look at stays. */
 static struct prec *copy_short(struct replica *r, const struct prec *rec)
 {
-	const struct rec_str *const keep[] = { &rec->comm, &rec->exe, &rec->exepath, &rec->cwd, &rec->container_id };
+	const struct rec_str *const keep[] = {
+		&rec->comm, &rec->exe, &rec->exepath, &rec->cwd, &rec->container_id};
 	struct prec *p = slab_get(&r->slab, 2048);
 	struct rec_str *to[ARRAY_LEN(keep)];
 	size_t n = sizeof(*p);
@@ -97,7 +102,7 @@ static struct prec *copy_short(struct replica *r, const struct prec *rec)
 		return NULL;
 	memcpy(p, rec, sizeof(*p));
 	p->n_args = 0;
-	p->args = p->env = p->root = p->cgroups = (struct rec_str){ 0, 0 };
+	p->args = p->env = p->root = p->cgroups = (struct rec_str){0, 0};
 	to[0] = &p->comm;
 	to[1] = &p->exe;
 	to[2] = &p->exepath;
@@ -110,7 +115,7 @@ static struct prec *copy_short(struct replica *r, const struct prec *rec)
 			continue;
 		memcpy((char *)p + n, (const char *)rec + keep[i]->off, k);
 		((char *)p)[n + k] = '\0';
-		*to[i] = (struct rec_str){ .off = (uint32_t)n, .n = (uint32_t)k };
+		*to[i] = (struct rec_str){.off = (uint32_t)n, .n = (uint32_t)k};
 		n += k + 1;
 	}
 	return p;

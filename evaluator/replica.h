@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The evaluator's private copy of the tracker's thread table, in arrays by slot, and the users and groups. Fed by the records of the event ring that the
- * caller has checked; read by field access. Everything is allocated by replica_init(). */
+/* The evaluator's private copy of the tracker's thread table, in arrays by slot, and the users and
+ * groups. Fed by the records of the event ring that the caller has checked; read by field access.
+ * Everything is allocated by replica_init(). */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,21 +15,22 @@
 
 struct replica_slot {
 	struct prec *rec; /* own copy, NULL: vacant */
-	uint32_t next; /* chain of the tid hash, PREC_NO_SLOT ends */
+	uint32_t next;    /* chain of the tid hash, PREC_NO_SLOT ends */
 	uint32_t pad0;
-	uint64_t used_gen; /* = replica.gen: something remembered for another slot depends on this one */
+	uint64_t used_gen; /* = replica.gen: something remembered for another slot depends on this
+			      one */
 	uint64_t memo_gen; /* = replica.gen: the remembered predicates of this slot hold */
 };
 
 /* One user or group: the key, then NUL-ended texts in a row. */
 struct replica_id {
 	uint32_t next; /* chain, REPLICA_NO_ID ends; also of the free list */
-	uint32_t id; /* uid or gid */
+	uint32_t id;   /* uid or gid */
 	bool is_group;
 	uint32_t name_off, home_off, shell_off; /* in text; texts are NUL-ended */
 	uint32_t name_n, home_n, shell_n;
 	uint32_t container_n; /* text begins with the container's full id; empty: host */
-	char *text; /* of the slab */
+	char *text;           /* of the slab */
 };
 #define REPLICA_NO_ID UINT32_MAX
 
@@ -38,20 +40,23 @@ struct replica {
 	uint32_t *buckets; /* tid -> first slot of the chain */
 	uint32_t bucket_mask;
 	struct slab slab;
-	uint64_t gen; /* moves when anything that was remembered about other slots may have changed; starts at 1 */
-	uint64_t epoch; /* of the tracker */
+	uint64_t gen; /* moves when anything that was remembered about other slots may have changed;
+			 starts at 1 */
+	uint64_t epoch;     /* of the tracker */
 	uint64_t n_threads; /* live */
-	uint64_t n_cut; /* records kept without arguments and environment, or not at all: no memory */
+	uint64_t n_cut; /* records kept without arguments and environment, or not at all: no memory
+			 */
 	struct replica_id *ids;
 	uint32_t n_ids, id_free;
 	uint32_t *id_buckets;
 	uint32_t id_mask;
 	/* remembered predicates: two bits each, by slot */
-	uint64_t *memo; /* NULL: none are remembered */
+	uint64_t *memo;      /* NULL: none are remembered */
 	uint32_t memo_words; /* uint64_t of one slot */
 };
 
-/* @memo_preds: how many predicates may be remembered per slot; the memory for them is given up when it would exceed its quota. */
+/* @memo_preds: how many predicates may be remembered per slot; the memory for them is given up when
+ * it would exceed its quota. */
 int replica_init(struct replica *r, uint32_t threads_max, uint32_t memo_preds);
 void replica_done(struct replica *r);
 int replica_ids_init(struct replica *r); /* part of replica_init() */
@@ -66,13 +71,16 @@ int replica_put_id(struct replica *r, const struct kev *k);
 
 /* NULL if vacant or not a slot. */
 const struct prec *replica_find(const struct replica *r, uint32_t slot);
-/* The same for what is read on behalf of another slot: a later change of this one ends what is remembered. */
+/* The same for what is read on behalf of another slot: a later change of this one ends what is
+ * remembered. */
 const struct prec *replica_find_other(struct replica *r, uint32_t slot);
 /* By thread id; marks as replica_find_other() does. PREC_NO_SLOT if unknown. */
 uint32_t replica_find_tid(struct replica *r, int64_t tid);
 /* NULL if unknown. container: full id or empty. */
-const struct replica_id *replica_find_user(const struct replica *r, struct span container, uint32_t uid);
-const struct replica_id *replica_find_group(const struct replica *r, struct span container, uint32_t gid);
+const struct replica_id *replica_find_user(
+	const struct replica *r, struct span container, uint32_t uid);
+const struct replica_id *replica_find_group(
+	const struct replica *r, struct span container, uint32_t gid);
 
 /* Remembered result of a predicate: -1 unknown, 0 or 1. */
 int replica_memo_get(struct replica *r, uint32_t slot, uint32_t pred);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Users and groups of the replica: (container, number) -> names. Fed by useradded, groupadded and their opposites, which stand in the event ring as state in
- * the encoding of kernel events and were checked by kev_parse(). A full table refuses newcomers. */
+/* Users and groups of the replica: (container, number) -> names. Fed by useradded, groupadded and
+ * their opposites, which stand in the event ring as state in the encoding of kernel events and were
+ * checked by kev_parse(). A full table refuses newcomers. */
 #include "replica.h"
 
 #include <errno.h>
@@ -27,9 +28,11 @@ int replica_ids_init(struct replica *r)
 	return 0;
 }
 
-static uint32_t *id_bucket(const struct replica *r, struct span container, uint32_t id, bool is_group)
+static uint32_t *id_bucket(
+	const struct replica *r, struct span container, uint32_t id, bool is_group)
 {
-	return &r->id_buckets[hash_bytes(container.p, container.n, (uint64_t)id << 1 | is_group) & r->id_mask];
+	return &r->id_buckets[hash_bytes(container.p, container.n, (uint64_t)id << 1 | is_group) &
+			      r->id_mask];
 }
 
 static uint32_t *find(const struct replica *r, struct span container, uint32_t id, bool is_group)
@@ -39,7 +42,8 @@ static uint32_t *find(const struct replica *r, struct span container, uint32_t i
 	for (; *at != REPLICA_NO_ID; at = &r->ids[*at].next) {
 		const struct replica_id *e = &r->ids[*at];
 
-		if (e->id == id && e->is_group == is_group && span_eq(container, (struct span){ e->text, e->container_n }))
+		if (e->id == id && e->is_group == is_group &&
+			span_eq(container, (struct span){e->text, e->container_n}))
 			break;
 	}
 	return at;
@@ -51,7 +55,7 @@ static void remove_at(struct replica *r, uint32_t *at)
 
 	*at = r->ids[i].next;
 	slab_put(&r->slab, r->ids[i].text);
-	r->ids[i] = (struct replica_id){ .next = r->id_free };
+	r->ids[i] = (struct replica_id){.next = r->id_free};
 	r->id_free = i;
 }
 
@@ -65,7 +69,8 @@ static void add_text(char *to, size_t *used, struct span s, uint32_t *ret_off, u
 	*used += s.n + 1;
 }
 
-static void insert(struct replica *r, const struct replica_id *key, struct span container, struct span name, struct span home, struct span shell)
+static void insert(struct replica *r, const struct replica_id *key, struct span container,
+	struct span name, struct span home, struct span shell)
 {
 	size_t n = container.n + name.n + home.n + shell.n + 4, used = 0;
 	uint32_t i = r->id_free, off;
@@ -95,14 +100,16 @@ static struct span text_of(const struct kev *k, const char *name)
 {
 	int i = kev_param_find(k->info, name);
 
-	return i >= 0 && i < k->n_params ? kev_param_text(k, (unsigned)i) : (struct span){ 0 };
+	return i >= 0 && i < k->n_params ? kev_param_text(k, (unsigned)i) : (struct span){0};
 }
 
 int replica_put_id(struct replica *r, const struct kev *k)
 {
-	bool is_group = k->head->type == KEV_CODE_GROUP_ADDED_E || k->head->type == KEV_CODE_GROUP_DELETED_E;
-	bool is_added = k->head->type == KEV_CODE_USER_ADDED_E || k->head->type == KEV_CODE_GROUP_ADDED_E;
-	struct replica_id key = { .is_group = is_group };
+	bool is_group = k->head->type == KEV_CODE_GROUP_ADDED_E ||
+			k->head->type == KEV_CODE_GROUP_DELETED_E;
+	bool is_added =
+		k->head->type == KEV_CODE_USER_ADDED_E || k->head->type == KEV_CODE_GROUP_ADDED_E;
+	struct replica_id key = {.is_group = is_group};
 	struct span container = text_of(k, "container_id");
 	int i = kev_param_find(k->info, is_group ? "gid" : "uid");
 	uint32_t *at;
@@ -117,18 +124,21 @@ int replica_put_id(struct replica *r, const struct kev *k)
 	if (*at != REPLICA_NO_ID)
 		remove_at(r, at);
 	if (is_added)
-		insert(r, &key, container, text_of(k, "name"), text_of(k, "home"), text_of(k, "shell"));
+		insert(r, &key, container, text_of(k, "name"), text_of(k, "home"),
+			text_of(k, "shell"));
 	return 0;
 }
 
-const struct replica_id *replica_find_user(const struct replica *r, struct span container, uint32_t uid)
+const struct replica_id *replica_find_user(
+	const struct replica *r, struct span container, uint32_t uid)
 {
 	uint32_t *at = find(r, container, uid, false);
 
 	return *at == REPLICA_NO_ID ? NULL : &r->ids[*at];
 }
 
-const struct replica_id *replica_find_group(const struct replica *r, struct span container, uint32_t gid)
+const struct replica_id *replica_find_group(
+	const struct replica *r, struct span container, uint32_t gid)
 {
 	uint32_t *at = find(r, container, gid, true);
 

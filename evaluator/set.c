@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sets of the image: membership by their hash tables, networks and paths by walking. Indices were checked by img_verify(). */
+/* Sets of the image: membership by their hash tables, networks and paths by walking. Indices were
+ * checked by img_verify(). */
 #include <fnmatch.h>
 
 #include <base/hash.h>
@@ -18,14 +19,15 @@ static bool const_is(const struct img *img, const struct img_const *c, const str
 	case IMG_T_IPNET:
 		return v->type == EVL_IP && evl_ip_in(v, c);
 	case IMG_T_DOUBLE: {
-		struct evl_value d = { .type = EVL_DOUBLE, .u = c->num };
+		struct evl_value d = {.type = EVL_DOUBLE, .u = c->num};
 
 		return v->type == EVL_DOUBLE && v->d == d.d;
 	}
 	case IMG_T_BOOL:
 		return v->type == EVL_BOOL && v->b == (c->num != 0);
 	default:
-		return (v->type == EVL_I64 || v->type == EVL_U64 || v->type == EVL_BOOL) && v->u == c->num;
+		return (v->type == EVL_I64 || v->type == EVL_U64 || v->type == EVL_BOOL) &&
+		       v->u == c->num;
 	}
 }
 
@@ -80,8 +82,8 @@ static bool next_component(struct span *path, struct span *ret_part)
 		i++;
 	if (i == from)
 		return false;
-	*ret_part = (struct span){ .p = path->p + from, .n = i - from };
-	*path = (struct span){ .p = path->p + i, .n = path->n - i };
+	*ret_part = (struct span){.p = path->p + from, .n = i - from};
+	*path = (struct span){.p = path->p + i, .n = path->n - i};
 	return true;
 }
 
@@ -102,7 +104,8 @@ static bool is_path_prefix(struct evl *e, struct span prefix, struct span path, 
 		if (!next_component(&path, &part))
 			return false;
 		if (globs && is_pattern(want)) {
-			if (fnmatch(evl_scratch_cstr(&e->scratch, want), evl_scratch_cstr(&e->scratch, part), 0) != 0)
+			if (fnmatch(evl_scratch_cstr(&e->scratch, want),
+				    evl_scratch_cstr(&e->scratch, part), 0) != 0)
 				return false;
 		} else if (!span_eq(want, part)) {
 			return false;

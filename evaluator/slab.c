@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Size classes over one block: 128, 192, 256, 384, … 49152, 65536 bytes. A request takes a piece of its class, else cuts a new one, else takes a piece of the
- * next larger classes (at most four times as large), else is refused. Must not allocate after slab_init(). */
+/* Size classes over one block: 128, 192, 256, 384, … 49152, 65536 bytes. A request takes a piece of
+ * its class, else cuts a new one, else takes a piece of the next larger classes (at most four times
+ * as large), else is refused. Must not allocate after slab_init(). */
 #include "slab.h"
 
 #include <errno.h>
@@ -27,14 +28,14 @@ static unsigned class_of(size_t n)
 
 int slab_init(struct slab *s, size_t cap)
 {
-	*s = (struct slab){ .mem = calloc(1, cap), .cap = cap };
+	*s = (struct slab){.mem = calloc(1, cap), .cap = cap};
 	return s->mem ? 0 : -ENOMEM;
 }
 
 void slab_done(struct slab *s)
 {
 	free(s->mem);
-	*s = (struct slab){ 0 };
+	*s = (struct slab){0};
 }
 
 static void *pop(struct slab *s, unsigned c)
@@ -46,7 +47,8 @@ static void *pop(struct slab *s, unsigned c)
 	return p;
 }
 
-/* The true class stands in the 8 bytes before the piece, since a piece may come from a larger class than its owner asked for. */
+/* The true class stands in the 8 bytes before the piece, since a piece may come from a larger class
+ * than its owner asked for. */
 void *slab_get(struct slab *s, size_t n)
 {
 	unsigned want, c;

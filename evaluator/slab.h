@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Memory of fixed size for records that come and go: size classes over one block, taken before the seal. A full slab refuses; nothing is ever given back to
- * the system. */
+/* Memory of fixed size for records that come and go: size classes over one block, taken before the
+ * seal. A full slab refuses; nothing is ever given back to the system. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -11,9 +11,10 @@
 
 struct slab {
 	uint8_t *mem;
-	size_t cap, used; /* bytes cut off so far; the rest was never touched */
-	void *free[SLAB_CLASSES]; /* by class: the first free piece, each begins with the pointer to the next */
-	size_t in_use; /* bytes handed out, by class size */
+	size_t cap, used;         /* bytes cut off so far; the rest was never touched */
+	void *free[SLAB_CLASSES]; /* by class: the first free piece, each begins with the pointer to
+				     the next */
+	size_t in_use;            /* bytes handed out, by class size */
 	uint64_t refused;
 };
 

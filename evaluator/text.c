@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Texts of fixed room and the scratch memory of an evaluation. The bytes come from events (hostile): they are copied, never interpreted.
- * Must not allocate after evl_scratch_init(). */
+/* Texts of fixed room and the scratch memory of an evaluation. The bytes come from events
+ * (hostile): they are copied, never interpreted. Must not allocate after evl_scratch_init(). */
 #include "text.h"
 
 #include <arpa/inet.h>
@@ -12,7 +12,7 @@
 void evl_text_init(struct evl_text *t, char *p, size_t cap)
 {
 	assert(cap > 0);
-	*t = (struct evl_text){ .p = p, .cap = cap };
+	*t = (struct evl_text){.p = p, .cap = cap};
 	p[0] = '\0';
 }
 
@@ -39,12 +39,13 @@ void evl_text_str(struct evl_text *t, const char *s)
 
 void evl_text_char(struct evl_text *t, char c)
 {
-	evl_text_add(t, (struct span){ .p = &c, .n = 1 });
+	evl_text_add(t, (struct span){.p = &c, .n = 1});
 }
 
 void evl_textf(struct evl_text *t, const char *fmt, ...)
 {
-	char buf[256]; /* numbers and names of tables only; longer texts go through evl_text_add() */
+	char buf[256]; /* numbers and names of tables only; longer texts go through evl_text_add()
+			*/
 	va_list ap;
 	int n;
 
@@ -52,7 +53,7 @@ void evl_textf(struct evl_text *t, const char *fmt, ...)
 	n = vsnprintf(buf, sizeof(buf), fmt, ap);
 	va_end(ap);
 	if (n > 0)
-		evl_text_add(t, (struct span){ .p = buf, .n = MIN((size_t)n, sizeof(buf) - 1) });
+		evl_text_add(t, (struct span){.p = buf, .n = MIN((size_t)n, sizeof(buf) - 1)});
 }
 
 void evl_text_u64(struct evl_text *t, uint64_t v)
@@ -63,7 +64,7 @@ void evl_text_u64(struct evl_text *t, uint64_t v)
 	do
 		buf[--i] = (char)('0' + v % 10);
 	while ((v /= 10) != 0);
-	evl_text_add(t, (struct span){ .p = buf + i, .n = sizeof(buf) - i });
+	evl_text_add(t, (struct span){.p = buf + i, .n = sizeof(buf) - i});
 }
 
 void evl_text_i64(struct evl_text *t, int64_t v)
@@ -106,7 +107,7 @@ void evl_text_path(struct evl_text *t, struct span s)
 
 	while (i < s.n && s.p[i] != '/')
 		i++;
-	evl_text_add(t, (struct span){ .p = s.p, .n = i });
+	evl_text_add(t, (struct span){.p = s.p, .n = i});
 	floor = t->n;
 	while (i < s.n) {
 		size_t from;
@@ -123,7 +124,7 @@ void evl_text_path(struct evl_text *t, struct span s)
 			continue;
 		}
 		evl_text_char(t, '/');
-		evl_text_add(t, (struct span){ .p = s.p + from, .n = i - from });
+		evl_text_add(t, (struct span){.p = s.p + from, .n = i - from});
 	}
 	if (t->n == floor && floor == 0 && s.n > 0)
 		evl_text_char(t, '/');
@@ -138,7 +139,7 @@ void evl_text_join0(struct evl_text *t, struct span strings, char sep)
 
 		if (p != strings.p)
 			evl_text_char(t, sep);
-		evl_text_add(t, (struct span){ .p = p, .n = n });
+		evl_text_add(t, (struct span){.p = p, .n = n});
 		p += n + 1;
 	}
 }
@@ -156,7 +157,7 @@ int evl_scratch_init(struct evl_scratch *s, size_t cap)
 void evl_scratch_done(struct evl_scratch *s)
 {
 	free(s->buf);
-	*s = (struct evl_scratch){ 0 };
+	*s = (struct evl_scratch){0};
 }
 
 void *evl_scratch_alloc(struct evl_scratch *s, size_t n)

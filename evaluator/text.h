@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Texts of fixed room, and the scratch memory that values of one predicate or one output field live in. Nothing here allocates after evl_scratch_init();
- * what does not fit is cut at the end and remembered in `cut`. */
+/* Texts of fixed room, and the scratch memory that values of one predicate or one output field live
+ * in. Nothing here allocates after evl_scratch_init(); what does not fit is cut at the end and
+ * remembered in `cut`. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,13 +30,14 @@ void evl_text_i64(struct evl_text *t, int64_t v);
 void evl_text_ip(struct evl_text *t, unsigned family, const uint8_t *ip);
 /* Bytes as printable text, others as '.'. */
 void evl_text_printable(struct evl_text *t, struct span s);
-/* @s normalised as a path: "//", "." and ".." collapsed, never above the root. A leading part that is not '/' ("<UNKNOWN>x") is kept as it is. */
+/* @s normalised as a path: "//", "." and ".." collapsed, never above the root. A leading part that
+ * is not '/' ("<UNKNOWN>x") is kept as it is. */
 void evl_text_path(struct evl_text *t, struct span s);
 /* NUL-separated strings joined by @sep. */
 void evl_text_join0(struct evl_text *t, struct span strings, char sep);
 static inline struct span evl_text_span(const struct evl_text *t)
 {
-	return (struct span){ .p = t->p, .n = t->n };
+	return (struct span){.p = t->p, .n = t->n};
 }
 
 struct evl_scratch {
@@ -46,7 +48,8 @@ int evl_scratch_init(struct evl_scratch *s, size_t cap);
 void evl_scratch_done(struct evl_scratch *s);
 /* 8-aligned memory until the scratch is reset; NULL if there is no room. */
 void *evl_scratch_alloc(struct evl_scratch *s, size_t n);
-/* Write a text at the top of the scratch; nothing else may be taken from it until evl_scratch_close(). */
+/* Write a text at the top of the scratch; nothing else may be taken from it until
+ * evl_scratch_close(). */
 struct evl_text evl_scratch_open(struct evl_scratch *s);
 struct span evl_scratch_close(struct evl_scratch *s, const struct evl_text *t);
 /* A NUL-ended copy; "" if there is no room. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Taking records from the event ring. Each is checked once, here, before anything looks at it: events by ev_validate(), threads by prec_validate(), users and
- * groups by kev_parse(); a bad one is counted and passed over.
+/* Taking records from the event ring. Each is checked once, here, before anything looks at it:
+ * events by ev_validate(), threads by prec_validate(), users and groups by kev_parse(); a bad one
+ * is counted and passed over.
  *
- * Progress (protocol.md, line 3): `at` = s before the record of order s is judged, s + 1 when everything that came of it is published. It only grows: after a
- * restart records between the commit and `at` are judged again, and their alerts are dropped by the emitters as repeats. The commit follows at the end of the
- * batch and never includes a record that is still at hand. */
+ * Progress (protocol.md, line 3): `at` = s before the record of order s is judged, s + 1 when
+ * everything that came of it is published. It only grows: after a restart records between the
+ * commit and `at` are judged again, and their alerts are dropped by the emitters as repeats. The
+ * commit follows at the end of the batch and never includes a record that is still at hand. */
 #include "work.h"
 
 #include <errno.h>
@@ -24,7 +26,8 @@ static bool no_limit(const struct work *w)
 static void set_at(struct work *w, uint64_t at)
 {
 	if (at > w->progress->at)
-		atomic_store_release(&w->progress->at, at); /* pairs with the acquire of at in the emitters' merge */
+		atomic_store_release(&w->progress->at,
+			at); /* pairs with the acquire of at in the emitters' merge */
 }
 
 static void count_loss(struct work *w, enum loss_id id)
@@ -50,11 +53,13 @@ static int put_alert(struct work *w)
 
 		if (now == 0)
 			now = clock_mono_ns();
-		r = output_put(&w->outputs.out[i], (const struct rec_head *)w->raise.rec, no_limit(w), now);
+		r = output_put(&w->outputs.out[i], (const struct rec_head *)w->raise.rec,
+			no_limit(w), now);
 		if (r == -EAGAIN)
 			return r;
 		if (r == -EBADMSG)
-			stage_peer_fault(w->stage, FD_RING_OUT_DATA, i, "impossible consumer position");
+			stage_peer_fault(
+				w->stage, FD_RING_OUT_DATA, i, "impossible consumer position");
 		if (r == 0)
 			stats_add(&w->stage->stats->records_out, 1);
 		else
@@ -94,7 +99,8 @@ static int judge(struct work *w)
 		while (w->next_ref < ix->n_refs) {
 			uint32_t rule = img->rulerefs[ix->refs_first + w->next_ref++];
 
-			if (img->rules[rule].enabled && evl_rule_matches(&w->evl, &img->rules[rule])) {
+			if (img->rules[rule].enabled &&
+				evl_rule_matches(&w->evl, &img->rules[rule])) {
 				raise_alert(w, rule);
 				break;
 			}
@@ -103,7 +109,8 @@ static int judge(struct work *w)
 			continue;
 		if (w->has_matched || !w->evl.realpath.p || w->evl.second_name)
 			return 0;
-		/* nothing matched the name that the caller gave: the same rules under the one that the kernel walked */
+		/* nothing matched the name that the caller gave: the same rules under the one that
+		 * the kernel walked */
 		evl_event_second_name(&w->evl);
 		w->next_ref = 0;
 	}
@@ -150,7 +157,10 @@ static int take_event(struct work *w, const struct rec_head *rec)
 /* END goes into every alert ring. */
 static int go_on_end(struct work *w)
 {
-	struct rec_head end = { .ring = { .len = sizeof(end), .type = REC_END }, .seq = w->rec->seq, .ord = w->rec->ord, .ts_ns = w->rec->ts_ns };
+	struct rec_head end = {.ring = {.len = sizeof(end), .type = REC_END},
+		.seq = w->rec->seq,
+		.ord = w->rec->ord,
+		.ts_ns = w->rec->ts_ns};
 
 	for (; w->todo; w->todo &= w->todo - 1) {
 		unsigned i = (unsigned)__builtin_ctzll(w->todo);
@@ -159,7 +169,8 @@ static int go_on_end(struct work *w)
 		if (r == -EAGAIN)
 			return r;
 		if (r == -EBADMSG)
-			stage_peer_fault(w->stage, FD_RING_OUT_DATA, i, "impossible consumer position");
+			stage_peer_fault(
+				w->stage, FD_RING_OUT_DATA, i, "impossible consumer position");
 	}
 	finish_record(w);
 	return -ENODATA;
@@ -171,10 +182,12 @@ static void take_state(struct work *w, const struct rec_head *rec)
 	const char *why;
 	struct kev k;
 
-	if (rec->ring.len < sizeof(*rec) + sizeof(*head) || kev_parse(head, rec->ring.len - sizeof(*rec), &k, &why) < 0)
+	if (rec->ring.len < sizeof(*rec) + sizeof(*head) ||
+		kev_parse(head, rec->ring.len - sizeof(*rec), &k, &why) < 0)
 		refuse(w, rec);
 	else
-		(void)replica_put_id(&w->evl.replica, &k); /* other kinds of state say nothing to an evaluator */
+		(void)replica_put_id(
+			&w->evl.replica, &k); /* other kinds of state say nothing to an evaluator */
 }
 
 static void take_other(struct work *w, const struct rec_head *rec)
@@ -265,7 +278,9 @@ int work_turn(struct work *w)
 	if (n > 0 || r == -ENODATA)
 		commit(w);
 	if (r == -ENODATA) {
-		atomic_store_release(&w->progress->ended, 1); /* pairs with the acquire of ended in the emitters: all alerts are visible */
+		atomic_store_release(
+			&w->progress->ended, 1); /* pairs with the acquire of ended in the emitters:
+						    all alerts are visible */
 		return -ENODATA;
 	}
 	return n > 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The evaluator's work: records of the event ring one by one, each taken to its end before the next. A record whose alert finds its ring full stays at hand and
- * is gone on with at the next turn. */
+/* The evaluator's work: records of the event ring one by one, each taken to its end before the
+ * next. A record whose alert finds its ring full stays at hand and is gone on with at the next
+ * turn. */
 
 #include <shm/progress.h>
 #include <shm/spsc.h>

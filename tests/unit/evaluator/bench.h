@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* A workbench for the evaluator's tests: an image made by hand (arrays behind a struct img, no file), threads, one event. Asserts on its own mistakes. */
+/* A workbench for the evaluator's tests: an image made by hand (arrays behind a struct img, no
+ * file), threads, one event. Asserts on its own mistakes. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -44,7 +45,8 @@ struct bench {
 
 struct bench *bench_new(void);
 void bench_free(struct bench *b);
-/* After the image is complete (it is copied), before events are judged. Called by the others on demand. */
+/* After the image is complete (it is copied), before events are judged. Called by the others on
+ * demand. */
 void bench_start(struct bench *b);
 
 struct img_str bench_str(struct bench *b, const char *text);
@@ -54,22 +56,25 @@ uint32_t bench_const_str(struct bench *b, const char *text);
 uint32_t bench_const_num(struct bench *b, enum img_type type, uint64_t num);
 uint32_t bench_const_ip(struct bench *b, const char *text, int prefix); /* prefix -1: address */
 uint32_t bench_expr_const(struct bench *b, uint32_t constant);
-uint32_t bench_call(struct bench *b, enum img_expr_kind kind, enum img_type type, unsigned n, const uint32_t *operands);
+uint32_t bench_call(struct bench *b, enum img_expr_kind kind, enum img_type type, unsigned n,
+	const uint32_t *operands);
 /* A set over the constants made since the n-th; hashed for texts and integers if @hash. */
 uint32_t bench_set(struct bench *b, uint32_t first, bool hash);
-uint32_t bench_pred(struct bench *b, uint32_t expr, enum img_op op, enum img_rhs kind, uint32_t rhs);
+uint32_t bench_pred(
+	struct bench *b, uint32_t expr, enum img_op op, enum img_rhs kind, uint32_t rhs);
 /* A rule of one predicate for an event type; its template prints @n_out fields. */
 uint32_t bench_rule(struct bench *b, const char *name, uint32_t pred, uint64_t outputs);
 void bench_index(struct bench *b, enum kev_ix ix, unsigned n, const uint32_t *rules);
 
 struct bench_thread {
-	uint32_t slot, leader, parent; /* leader 0: itself, unless has_leader; parent PREC_NO_SLOT: none */
+	uint32_t slot, leader,
+		parent; /* leader 0: itself, unless has_leader; parent PREC_NO_SLOT: none */
 	bool has_leader;
 	int64_t tid, sid, vpgid, pgid, loginuid;
 	uint32_t uid, gid, flags, exe_flags;
 	const char *comm, *exe, *exepath, *cwd, *container;
 	const char *const *args, *const *env; /* NULL-ended */
-	const char *cgroups; /* "a=b" */
+	const char *cgroups;                  /* "a=b" */
 	uint64_t caps, clone_ts;
 };
 void bench_thread(struct bench *b, const struct bench_thread *t);
@@ -85,7 +90,8 @@ void bench_param_int(struct bench *b, const char *name, int64_t v);
 void bench_param_text(struct bench *b, const char *name, const char *text);
 void bench_param_raw(struct bench *b, const char *name, const void *p, size_t n);
 void bench_att_text(struct bench *b, enum ev_att_kind kind, const char *param, const char *text);
-void bench_att_fd(struct bench *b, enum ev_att_kind kind, int index, const struct ev_fd *fd, const char *name);
+void bench_att_fd(struct bench *b, enum ev_att_kind kind, int index, const struct ev_fd *fd,
+	const char *name);
 void bench_event_end(struct bench *b); /* checks it at the door and takes it up */
 
 /* Value of a field as an alert prints it; valid until the next call. */

@@ -8,8 +8,8 @@
 
 #include <base/macros.h>
 
-static const char *const args[] = { "-l", "", "x y", NULL };
-static const char *const env[] = { "HOME=/root", "A=  b ", "EMPTY=", NULL };
+static const char *const args[] = {"-l", "", "x y", NULL};
+static const char *const env[] = {"HOME=/root", "A=  b ", "EMPTY=", NULL};
 
 static int setup(void **state)
 {
@@ -17,12 +17,44 @@ static int setup(void **state)
 
 	setenv("TZ", "UTC", 1);
 	tzset();
-	bench_thread(b, &(struct bench_thread){ .slot = 1, .parent = PREC_NO_SLOT, .tid = 1, .sid = 1, .vpgid = 1, .pgid = 1, .comm = "init", .loginuid = -1 });
-	bench_thread(b, &(struct bench_thread){ .slot = 2, .parent = 1, .tid = 50, .sid = 50, .vpgid = 50, .pgid = 50, .comm = "bash", .exe = "-bash",
-						.exepath = "/bin/bash", .args = args, .env = env, .loginuid = 1000 });
-	bench_thread(b, &(struct bench_thread){ .slot = 3, .parent = 2, .tid = 1000, .sid = 50, .vpgid = 60, .pgid = 1000, .comm = "cat", .exe = "cat",
-						.exepath = "/bin/cat", .args = args, .env = env, .cwd = "/tmp/", .uid = 1000, .gid = 5, .loginuid = 1000,
-						.caps = 1 | 1ULL << 21, .exe_flags = PREC_EXE_UPPER_LAYER, .cgroups = "mem=/a" });
+	bench_thread(b, &(struct bench_thread){.slot = 1,
+				.parent = PREC_NO_SLOT,
+				.tid = 1,
+				.sid = 1,
+				.vpgid = 1,
+				.pgid = 1,
+				.comm = "init",
+				.loginuid = -1});
+	bench_thread(b, &(struct bench_thread){.slot = 2,
+				.parent = 1,
+				.tid = 50,
+				.sid = 50,
+				.vpgid = 50,
+				.pgid = 50,
+				.comm = "bash",
+				.exe = "-bash",
+				.exepath = "/bin/bash",
+				.args = args,
+				.env = env,
+				.loginuid = 1000});
+	bench_thread(b, &(struct bench_thread){.slot = 3,
+				.parent = 2,
+				.tid = 1000,
+				.sid = 50,
+				.vpgid = 60,
+				.pgid = 1000,
+				.comm = "cat",
+				.exe = "cat",
+				.exepath = "/bin/cat",
+				.args = args,
+				.env = env,
+				.cwd = "/tmp/",
+				.uid = 1000,
+				.gid = 5,
+				.loginuid = 1000,
+				.caps = 1 | 1ULL << 21,
+				.exe_flags = PREC_EXE_UPPER_LAYER,
+				.cgroups = "mem=/a"});
 	bench_user(b, "", 1000, "alice");
 	*state = b;
 	return 0;
@@ -36,7 +68,11 @@ static int teardown(void **state)
 
 static void open_event(struct bench *b, int64_t res, uint32_t flags)
 {
-	struct ev_fd fd = { .num = res < 0 ? -1 : res, .type = EV_FD_FILE, .flags = res < 0 ? 0 : EV_FD_KNOWN, .dev = 0x801, .ino = 99 };
+	struct ev_fd fd = {.num = res < 0 ? -1 : res,
+		.type = EV_FD_FILE,
+		.flags = res < 0 ? 0 : EV_FD_KNOWN,
+		.dev = 0x801,
+		.ino = 99};
 
 	bench_event(b, KEV_CODE_SYSCALL_OPENAT_2_X, 3);
 	bench_res(b, res);
@@ -103,8 +139,9 @@ static void test_proc__no_arguments__exeline_ends_in_a_blank(void **state)
 
 static void test_proc__unknown_thread__no_values(void **state)
 {
-	static const char *const none[] = { "proc.name", "proc.pname", "proc.aname", "proc.sname", "proc.cmdline", "proc.pid", "user.uid", "user.name", "group.name",
-					    "container.id", "proc.env", "proc.cwd", "proc.nthreads", "proc.is_exe_writable", "thread.cgroups" };
+	static const char *const none[] = {"proc.name", "proc.pname", "proc.aname", "proc.sname",
+		"proc.cmdline", "proc.pid", "user.uid", "user.name", "group.name", "container.id",
+		"proc.env", "proc.cwd", "proc.nthreads", "proc.is_exe_writable", "thread.cgroups"};
 	struct bench *b = *state;
 
 	bench_event(b, KEV_CODE_SYSCALL_CLOSE_X, PREC_NO_SLOT);
@@ -139,7 +176,7 @@ static void test_tree__ring_of_parents__ends(void **state)
 {
 	struct bench *b = *state;
 
-	bench_thread(b, &(struct bench_thread){ .slot = 1, .parent = 3, .tid = 1, .comm = "init" });
+	bench_thread(b, &(struct bench_thread){.slot = 1, .parent = 3, .tid = 1, .comm = "init"});
 	open_event(b, 3, 1);
 	bench_event_end(b);
 	assert_field(b, "proc.aname", "bash init");
@@ -177,7 +214,11 @@ static void test_container__host_and_container__texts(void **state)
 	assert_field(b, "container.image.repository", "");
 	assert_field(b, "container.privileged", "false");
 	assert_field(b, "k8s.ns.name", "<NA>");
-	bench_thread(b, &(struct bench_thread){ .slot = 3, .parent = 2, .tid = 1000, .uid = 1000, .container = "0123456789abcdef0123456789abcdef" });
+	bench_thread(b, &(struct bench_thread){.slot = 3,
+				.parent = 2,
+				.tid = 1000,
+				.uid = 1000,
+				.container = "0123456789abcdef0123456789abcdef"});
 	open_event(b, 3, 1);
 	bench_event_end(b);
 	assert_field(b, "container.id", "0123456789ab");
@@ -243,8 +284,15 @@ static void test_fd__event_without_descriptor__no_values(void **state)
 static void test_net__client_socket__ends(void **state)
 {
 	struct bench *b = *state;
-	struct ev_fd fd = { .num = 5, .type = EV_FD_IPV4, .l4 = EV_L4_TCP, .role = EV_ROLE_CLIENT, .flags = EV_FD_KNOWN | EV_FD_CONNECTED | EV_FD_CLIENT_LOCAL,
-			    .sport = 5000, .dport = 443, .sip = { 10, 0, 0, 1 }, .dip = { 1, 2, 3, 4 } };
+	struct ev_fd fd = {.num = 5,
+		.type = EV_FD_IPV4,
+		.l4 = EV_L4_TCP,
+		.role = EV_ROLE_CLIENT,
+		.flags = EV_FD_KNOWN | EV_FD_CONNECTED | EV_FD_CLIENT_LOCAL,
+		.sport = 5000,
+		.dport = 443,
+		.sip = {10, 0, 0, 1},
+		.dip = {1, 2, 3, 4}};
 
 	bench_event(b, KEV_CODE_SOCKET_CONNECT_X, 3);
 	bench_res(b, 0);
@@ -268,7 +316,13 @@ static void test_net__client_socket__ends(void **state)
 static void test_net__bound_socket__server_end_alone(void **state)
 {
 	struct bench *b = *state;
-	struct ev_fd fd = { .num = 5, .type = EV_FD_IPV6_SERVER, .l4 = EV_L4_TCP, .role = EV_ROLE_SERVER, .flags = EV_FD_KNOWN, .dport = 80, .dip = { [15] = 1 } };
+	struct ev_fd fd = {.num = 5,
+		.type = EV_FD_IPV6_SERVER,
+		.l4 = EV_L4_TCP,
+		.role = EV_ROLE_SERVER,
+		.flags = EV_FD_KNOWN,
+		.dport = 80,
+		.dip = {[15] = 1}};
 
 	bench_event(b, KEV_CODE_SOCKET_BIND_X, 3);
 	bench_res(b, 0);
@@ -355,7 +409,7 @@ static void test_fd__second_name__replaces_the_first(void **state)
 static void test_fd__stdio_and_types__from_attachments(void **state)
 {
 	struct bench *b = *state;
-	struct ev_fd in = { .num = 0, .type = EV_FD_IPV4, .flags = EV_FD_KNOWN };
+	struct ev_fd in = {.num = 0, .type = EV_FD_IPV4, .flags = EV_FD_KNOWN};
 	uint32_t types = 1u << EV_FD_FILE | 1u << EV_FD_IPV4 | 1u << EV_FD_IPV4_SERVER;
 	uint64_t n = 512;
 

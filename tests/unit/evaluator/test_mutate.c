@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Damaged event and thread records: whatever passes the door, every field of it can be had and printed. Finds crashes and reads out of bounds under the
- * sanitizers; the random numbers are always the same. */
+/* Damaged event and thread records: whatever passes the door, every field of it can be had and
+ * printed. Finds crashes and reads out of bounds under the sanitizers; the random numbers are
+ * always the same. */
 #include "bench.h"
 
 #include <stdio.h>
@@ -19,7 +20,8 @@ static uint64_t rnd(void)
 
 static void damage(uint8_t *p, size_t from, size_t n)
 {
-	static const uint64_t odd[] = { 0, 1, 0x7f, 0xff, 0xffff, 0x7fffffff, 0xffffffff, UINT64_MAX };
+	static const uint64_t odd[] = {
+		0, 1, 0x7f, 0xff, 0xffff, 0x7fffffff, 0xffffffff, UINT64_MAX};
 
 	for (unsigned k = 1 + rnd() % 4; k > 0; k--) {
 		size_t at = from + rnd() % (n - from), width = (size_t)1 << rnd() % 4;
@@ -43,7 +45,11 @@ static void make_fields(struct bench *b)
 			fields[n_fields++] = bench_field(b, f->name);
 		if (!f->arg || b->img.n[IMG_SEC_EXPR] >= BENCH_MAX - 8)
 			continue;
-		snprintf(text, sizeof(text), f->arg & FAF_INDEX ? "%s[1]" : f->arg & FAF_SUFFIX ? "%s.fd" : "%s[A]", f->name);
+		snprintf(text, sizeof(text),
+			f->arg & FAF_INDEX    ? "%s[1]"
+			: f->arg & FAF_SUFFIX ? "%s.fd"
+					      : "%s[A]",
+			f->name);
 		fields[n_fields++] = bench_field(b, text);
 	}
 }
@@ -73,8 +79,13 @@ static void build(struct bench *b)
 {
 	const uint16_t ix = (uint16_t)(rnd() % _KEV_IX_MAX);
 	const struct kev_info *info = kev_info_get(ix);
-	struct ev_fd fd = { .num = 4, .type = (uint8_t)(rnd() % _EV_FD_TYPE_MAX), .l4 = (uint8_t)(rnd() % _EV_L4_MAX), .role = (uint8_t)(rnd() % 3),
-			    .flags = (uint8_t)rnd(), .sport = 1, .dport = 2 };
+	struct ev_fd fd = {.num = 4,
+		.type = (uint8_t)(rnd() % _EV_FD_TYPE_MAX),
+		.l4 = (uint8_t)(rnd() % _EV_L4_MAX),
+		.role = (uint8_t)(rnd() % 3),
+		.flags = (uint8_t)rnd(),
+		.sport = 1,
+		.dport = 2};
 	uint64_t v = rnd();
 	uint32_t types = (uint32_t)rnd();
 
@@ -106,13 +117,14 @@ static void build(struct bench *b)
 static void test_mutation__events__never_crash(void **state)
 {
 	struct bench *b = bench_new();
-	static const char *const args[] = { "-a", NULL };
+	static const char *const args[] = {"-a", NULL};
 	unsigned passed = 0;
 
 	(void)state;
 	make_fields(b);
-	bench_thread(b, &(struct bench_thread){ .slot = 2, .parent = 3, .tid = 2, .comm = "bash" });
-	bench_thread(b, &(struct bench_thread){ .slot = 3, .parent = 2, .tid = 1000, .comm = "cat", .args = args });
+	bench_thread(b, &(struct bench_thread){.slot = 2, .parent = 3, .tid = 2, .comm = "bash"});
+	bench_thread(b, &(struct bench_thread){
+				.slot = 3, .parent = 2, .tid = 1000, .comm = "cat", .args = args});
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		struct rec_head *h = (struct rec_head *)b->ev;
 		uint32_t len;
@@ -138,7 +150,8 @@ static void test_mutation__events__never_crash(void **state)
 static void test_mutation__threads__never_crash(void **state)
 {
 	static _Alignas(8) uint8_t rec[SPSC_RECORD_MAX];
-	static const char *const args[] = { "-a", "", "b c", NULL }, *const env[] = { "A=1", "B", NULL };
+	static const char *const args[] = {"-a", "", "b c", NULL}, *const env[] = {
+									   "A=1", "B", NULL};
 	struct bench *b = bench_new();
 	unsigned passed = 0;
 
@@ -146,10 +159,18 @@ static void test_mutation__threads__never_crash(void **state)
 	make_fields(b);
 	bench_start(b);
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		size_t n = bench_thread_record(&(struct bench_thread){ .slot = (uint32_t)(rnd() % 6), .parent = (uint32_t)(rnd() % 6), .tid = (int64_t)(rnd() % 6),
-								       .comm = "x", .exe = "y", .args = args, .env = env, .cwd = "/", .cgroups = "a=/b",
-								       .container = rnd() & 1 ? "0123456789abcdef" : NULL },
-					       rec);
+		size_t n = bench_thread_record(
+			&(struct bench_thread){.slot = (uint32_t)(rnd() % 6),
+				.parent = (uint32_t)(rnd() % 6),
+				.tid = (int64_t)(rnd() % 6),
+				.comm = "x",
+				.exe = "y",
+				.args = args,
+				.env = env,
+				.cwd = "/",
+				.cgroups = "a=/b",
+				.container = rnd() & 1 ? "0123456789abcdef" : NULL},
+			rec);
 
 		damage(rec, sizeof(struct spsc_rec), n);
 		if (prec_validate((struct rec_head *)rec, b->settings.threads_max) < 0)

@@ -48,7 +48,10 @@ static void put(struct replica *r, uint32_t slot, int64_t tid, const char *comm)
 {
 	static _Alignas(8) uint8_t buf[SPSC_RECORD_MAX];
 
-	(void)bench_thread_record(&(struct bench_thread){ .slot = slot, .parent = PREC_NO_SLOT, .tid = tid, .comm = comm }, buf);
+	(void)bench_thread_record(
+		&(struct bench_thread){
+			.slot = slot, .parent = PREC_NO_SLOT, .tid = tid, .comm = comm},
+		buf);
 	replica_put(r, (struct prec *)buf);
 }
 
@@ -88,7 +91,7 @@ static void test_replica__no_memory__keeps_the_short_texts(void **state)
 {
 	static _Alignas(8) uint8_t buf[SPSC_RECORD_MAX];
 	static char big[8000];
-	const char *const args[] = { big, NULL };
+	const char *const args[] = {big, NULL};
 	struct replica r;
 	const struct prec *p;
 
@@ -96,7 +99,13 @@ static void test_replica__no_memory__keeps_the_short_texts(void **state)
 	memset(big, 'x', sizeof(big) - 1);
 	assert_int_equal(replica_init(&r, 16, 0), 0);
 	r.slab.cap = r.slab.used + 3072; /* a class of its own for the short record */
-	(void)bench_thread_record(&(struct bench_thread){ .slot = 1, .parent = PREC_NO_SLOT, .tid = 5, .comm = "big", .exepath = "/bin/big", .args = args }, buf);
+	(void)bench_thread_record(&(struct bench_thread){.slot = 1,
+					  .parent = PREC_NO_SLOT,
+					  .tid = 5,
+					  .comm = "big",
+					  .exepath = "/bin/big",
+					  .args = args},
+		buf);
 	replica_put(&r, (struct prec *)buf);
 	p = replica_find(&r, 1);
 	assert_non_null(p);
@@ -104,7 +113,10 @@ static void test_replica__no_memory__keeps_the_short_texts(void **state)
 	assert_string_equal(rec_text(p, p->exepath).p, "/bin/big");
 	assert_int_equal(p->args.n, 0);
 	assert_int_equal(p->n_args, 0);
-	(void)bench_thread_record(&(struct bench_thread){ .slot = 2, .parent = PREC_NO_SLOT, .tid = 6, .comm = "two", .args = args }, buf);
+	(void)bench_thread_record(
+		&(struct bench_thread){
+			.slot = 2, .parent = PREC_NO_SLOT, .tid = 6, .comm = "two", .args = args},
+		buf);
 	replica_put(&r, (struct prec *)buf);
 	assert_null(replica_find(&r, 2)); /* not even that fits: unknown, not wrong */
 	assert_int_equal(r.n_cut, 2);

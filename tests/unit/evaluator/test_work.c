@@ -28,17 +28,26 @@ struct fixture {
 static struct fixture *new_fixture(void)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	const uint8_t run[16] = { 1 };
+	const uint8_t run[16] = {1};
 
 	assert_non_null(f);
 	f->b = bench_new();
 	assert_int_equal(spsc_create("event.0", SPSC_SIZE_MIN, false, run, &f->in_fds), 0);
 	assert_int_equal(spsc_create("alert.0.test", SPSC_SIZE_MIN, false, run, &f->out_fds), 0);
-	assert_int_equal(spsc_producer_attach(&f->in, f->in_fds.data_rw, f->in_fds.cursor_ro, -1), 0);
-	assert_int_equal(spsc_consumer_attach(&f->out, f->out_fds.data_ro, f->out_fds.cursor_rw), 0);
-	f->fds[0] = (struct stage_fd){ .role = FD_RING_OUT_DATA, .index = 0, .fd = f->out_fds.data_rw };
-	f->fds[1] = (struct stage_fd){ .role = FD_RING_OUT_CURSOR, .index = 0, .fd = f->out_fds.cursor_ro };
-	f->stage = (struct stage){ .settings = &f->b->settings, .stats = &f->stats, .fds = f->fds, .n_fds = 2, .ctl_fd = -1, .epoll_fd = -1 };
+	assert_int_equal(
+		spsc_producer_attach(&f->in, f->in_fds.data_rw, f->in_fds.cursor_ro, -1), 0);
+	assert_int_equal(
+		spsc_consumer_attach(&f->out, f->out_fds.data_ro, f->out_fds.cursor_rw), 0);
+	f->fds[0] =
+		(struct stage_fd){.role = FD_RING_OUT_DATA, .index = 0, .fd = f->out_fds.data_rw};
+	f->fds[1] = (struct stage_fd){
+		.role = FD_RING_OUT_CURSOR, .index = 0, .fd = f->out_fds.cursor_ro};
+	f->stage = (struct stage){.settings = &f->b->settings,
+		.stats = &f->stats,
+		.fds = f->fds,
+		.n_fds = 2,
+		.ctl_fd = -1,
+		.epoll_fd = -1};
 	return f;
 }
 
@@ -85,7 +94,10 @@ static void send(struct fixture *f, const void *rec, size_t len, uint16_t type, 
 static void send_thread(struct fixture *f)
 {
 	static _Alignas(8) uint8_t buf[SPSC_RECORD_MAX];
-	size_t n = bench_thread_record(&(struct bench_thread){ .slot = 3, .parent = PREC_NO_SLOT, .tid = 1000, .comm = "cat" }, buf);
+	size_t n = bench_thread_record(
+		&(struct bench_thread){
+			.slot = 3, .parent = PREC_NO_SLOT, .tid = 1000, .comm = "cat"},
+		buf);
 
 	send(f, buf, n, REC_PROC, 0);
 }
@@ -93,7 +105,7 @@ static void send_thread(struct fixture *f)
 static void send_open(struct fixture *f, const char *name, const char *realpath, uint16_t flags)
 {
 	struct bench *b = f->b;
-	struct ev_fd fd = { .num = 4, .type = EV_FD_FILE, .flags = EV_FD_KNOWN };
+	struct ev_fd fd = {.num = 4, .type = EV_FD_FILE, .flags = EV_FD_KNOWN};
 
 	bench_event(b, KEV_CODE_SYSCALL_OPENAT_2_X, 3);
 	bench_res(b, 4);
@@ -107,7 +119,10 @@ static void send_open(struct fixture *f, const char *name, const char *realpath,
 
 static uint32_t name_rule(struct bench *b, const char *rule, const char *prefix)
 {
-	return bench_rule(b, rule, bench_pred(b, bench_field(b, "fd.name"), IMG_OP_STARTSWITH, IMG_RHS_CONST, bench_const_str(b, prefix)), 1);
+	return bench_rule(b, rule,
+		bench_pred(b, bench_field(b, "fd.name"), IMG_OP_STARTSWITH, IMG_RHS_CONST,
+			bench_const_str(b, prefix)),
+		1);
 }
 
 static const struct alert *take_alert(struct fixture *f)
@@ -164,7 +179,8 @@ static void test_turn__match__alert_with_typed_fields(void **state)
 	assert_string_equal(rec_text(a, a->rule_name).p, "First");
 	assert_string_equal(rec_text(a, a->source).p, "syscall");
 	assert_string_equal(rec_text(a, a->host).p, "myhost");
-	assert_string_equal(rec_text(a, a->message).p, "x=cat x=/etc/shadow x=<NA> x=O_RDONLY x=4 x=<NA>");
+	assert_string_equal(
+		rec_text(a, a->message).p, "x=cat x=/etc/shadow x=<NA> x=O_RDONLY x=4 x=<NA>");
 	assert_int_equal(a->h.seq, 7);
 	assert_int_equal(a->h.ord, 2);
 	assert_int_equal(a->priority, 4);
@@ -240,7 +256,7 @@ static void test_turn__rule_for_no_output__nothing_sent(void **state)
 static void test_turn__malformed__counted_and_passed_over(void **state)
 {
 	struct fixture *f = two_rules(false);
-	_Alignas(8) uint8_t junk[256] = { 0 };
+	_Alignas(8) uint8_t junk[256] = {0};
 
 	(void)state;
 	send(f, junk, sizeof(junk), REC_EVENT, 0); /* type 0: no such event */
@@ -264,7 +280,7 @@ static void test_turn__state_of_users__known_from_there_on(void **state)
 	struct {
 		struct rec_head h;
 		_Alignas(8) uint8_t kev[4096];
-	} rec = { .h = { .seq = 0 } };
+	} rec = {.h = {.seq = 0}};
 	struct kev_builder kb;
 	int n;
 
@@ -368,7 +384,7 @@ static void test_turn__never_shed__waits_until_stop(void **state)
 static void test_turn__end__passed_on(void **state)
 {
 	struct fixture *f = two_rules(false);
-	struct rec_head end = { .ring = { .len = sizeof(end) } };
+	struct rec_head end = {.ring = {.len = sizeof(end)}};
 	const struct spsc_rec *rec;
 
 	(void)state;
@@ -391,20 +407,26 @@ static void test_raise__long_texts__cut_to_fit(void **state)
 	struct fixture *f = new_fixture();
 	static _Alignas(8) uint8_t buf[SPSC_RECORD_MAX];
 	static char arg[8100];
-	const char *const args[] = { arg, NULL };
-	const char *const names[] = { "proc.cmdline", "proc.args", "proc.exeline", "proc.acmdline[0]", "proc.aargs[0]", "proc.args[0]",
-				      "proc.acmdline[00]", "proc.aargs[00]", "proc.args[00]", "proc.acmdline[000]" };
+	const char *const args[] = {arg, NULL};
+	const char *const names[] = {"proc.cmdline", "proc.args", "proc.exeline",
+		"proc.acmdline[0]", "proc.aargs[0]", "proc.args[0]", "proc.acmdline[00]",
+		"proc.aargs[00]", "proc.args[00]", "proc.acmdline[000]"};
 	uint32_t rule = name_rule(f->b, "Long", "/etc");
 	size_t n;
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_LEN(names); i++, f->b->rules[rule].n_out++)
-		f->b->outfields[f->b->img.n[IMG_SEC_OUTFIELD]++] =
-			(struct img_outfield){ .key = bench_str(f->b, names[i]), .expr = bench_field(f->b, names[i]) };
+		f->b->outfields[f->b->img.n[IMG_SEC_OUTFIELD]++] = (struct img_outfield){
+			.key = bench_str(f->b, names[i]), .expr = bench_field(f->b, names[i])};
 	bench_index(f->b, KEV_IX_SYSCALL_OPENAT_2_X, 1, &rule);
 	start(f);
 	memset(arg, 'y', sizeof(arg) - 1);
-	n = bench_thread_record(&(struct bench_thread){ .slot = 3, .parent = PREC_NO_SLOT, .tid = 1000, .comm = "cat", .args = args }, buf);
+	n = bench_thread_record(&(struct bench_thread){.slot = 3,
+					.parent = PREC_NO_SLOT,
+					.tid = 1000,
+					.comm = "cat",
+					.args = args},
+		buf);
 	send(f, buf, n, REC_PROC, 0);
 	send_open(f, "/etc/shadow", NULL, 0);
 	assert_int_equal(work_turn(&f->w), 1);
