@@ -41,7 +41,7 @@ def check_status(s):
 def main():
     need_root()
     t0 = time.monotonic()
-    s = Saker("-o", "evaluators=2", uids=62500, wait=60)
+    s = Saker("-o", "evaluators=2", uids=64500, wait=60)
     print(f"detecting after {time.monotonic() - t0:.2f} s")
     before = len(s.alerts)
     subprocess.run(["cat", "/etc/shadow"], stdout=subprocess.DEVNULL, check=False)
@@ -56,7 +56,7 @@ def main():
     expect(r.returncode == 0 and "stdout" in r.stdout, f"test-alert: {r.returncode} {r.stdout}{r.stderr}")
     print("test-alert:", r.stdout.strip().splitlines()[-1])
     expect(s.wait_alert("saker test alert", seconds=5), "the test alert did not arrive on stdout")
-    second = subprocess.run([SAKER, "-o", f"control.socket={s.socket}", "-o", "uids.first=62600"], capture_output=True, text=True, timeout=30)
+    second = subprocess.run([SAKER, "-o", f"control.socket={s.socket}", "-o", "uids.first=64600"], capture_output=True, text=True, timeout=30)
     expect(second.returncode == 1 and s.socket in second.stderr, f"a second saker: {second.returncode} {second.stderr}")
     plan = subprocess.run([SAKER, "--show-plan"], capture_output=True, text=True, timeout=30)
     expect(plan.returncode == 0 and "tracker" in plan.stdout, f"--show-plan: {plan.stderr}")
@@ -67,7 +67,7 @@ def main():
     expect(not os.path.exists(s.socket), "the control socket was left behind")
     expect(not children_left(s.proc.pid), f"processes were left behind: {children_left(s.proc.pid)}")
 
-    s = Saker("-o", "evaluators=2", uids=62500, wait=60)
+    s = Saker("-o", "evaluators=2", uids=64500, wait=60)
     os.kill(s.proc.pid, signal.SIGKILL)
     s.proc.wait(10)
     end = time.monotonic() + 5

@@ -63,8 +63,8 @@ def host_cases(act):
     yield ("Read sensitive file untrusted", lambda: act.run("reader", "open", "/etc/shadow", "r"),
            lambda a: fields(a, fd__name="/etc/shadow", proc__name="reader", proc__exepath=f"{w}/reader", proc__pname="python3", user__name="root",
                             user__uid=0, proc__cmdline="reader open /etc/shadow r", evt__type="openat"))
-    yield ("Read sensitive file trusted after startup", lambda: act.run("nginx", "sleep-open", "6", "/etc/sudoers", "r"),
-           lambda a: fields(a, fd__name="/etc/sudoers", proc__name="nginx"))
+    yield ("Read sensitive file trusted after startup", lambda: act.run("nginx", "sleep-open", "6", "/etc/shadow", "r"),
+           lambda a: fields(a, fd__name="/etc/shadow", proc__name="nginx"))
     yield ("Run shell untrusted", lambda: act.run("nginx", "spawn", "/bin/sh", "-c", "true"),
            lambda a: fields(a, proc__pname="nginx", proc__name="sh", proc__pexepath=f"{w}/nginx"))
     yield ("System user interactive", lambda: act.run("sshd", "spawn-daemon", act.path("id")),
@@ -138,8 +138,9 @@ def main():
     need_root()
     rules = official_rules()
     work = tempfile.mkdtemp(prefix="saker-act-", dir="/tmp")
+    os.chmod(work, 0o755)
     act = Actions(work)
-    saker = Saker("-r", rules, "-o", "rule_matching=all", uids=62000, wait=60)
+    saker = Saker("-r", rules, "-o", "rule_matching=all", "-o", 'append_output[]={"suggested_output": true}', uids=64000, wait=60)
     missed, seen = [], 0
     try:
         for rule, action, check in host_cases(act):

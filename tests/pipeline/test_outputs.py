@@ -42,7 +42,7 @@ def run(json_output, d):
     outputs = json.dumps({"name": "sys", "kind": "syslog", "format": "json" if json_output else "text", "include_uuid": False,
                           "syslog": {"targets": [f"local:{log}"]}})
     s = Saker("-o", "engine.kind=synthetic", "-o", f"engine.synthetic.events={EVENTS}", "-o", "file_output.enabled=true", "-o",
-              f"file_output.filename={path}", "-o", f"outputs[]={outputs}", uids=62400, wait=0, json_output=json_output)
+              f"file_output.filename={path}", "-o", f"outputs[]={outputs}", uids=64400, wait=0, json_output=json_output)
     s.proc.wait(120)
     status = s.stop()
     if status != 0:

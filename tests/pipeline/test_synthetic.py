@@ -12,7 +12,7 @@ EVENTS = 20000 if SANITIZED else 100000
 
 
 def run(evaluators, uids):
-    args = ["-o", "engine.kind=synthetic", "-o", f"synthetic.events={EVENTS}", "-o", "synthetic.seed=7", "-o", f"evaluators={evaluators}"]
+    args = ["-o", "engine.kind=synthetic", "-o", f"engine.synthetic.events={EVENTS}", "-o", "engine.synthetic.seed=7", "-o", f"evaluators={evaluators}"]
     if os.path.exists(STABLE):
         args += ["-r", STABLE]
     s = Saker(*args, uids=uids, wait=0)
@@ -29,7 +29,7 @@ def run(evaluators, uids):
 
 
 def main():
-    runs = {n: run(n, 62100 + 100 * i) for i, n in enumerate((1, 2, 4))}
+    runs = {n: run(n, 64100 + 100 * i) for i, n in enumerate((1, 2, 4))}
     first = runs[1].lines
     if len(first) < 50:
         fail(f"only {len(first)} alerts of {EVENTS} synthetic events")
