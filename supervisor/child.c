@@ -4,6 +4,7 @@
  * only from who may send it. */
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -28,6 +29,7 @@
 #define WATCHDOG_WAITING_NS                                                                        \
 	(WATCHDOG_FACTOR * 4 * NS_PER_S) /* the skeleton wakes up each second even when idle */
 #define MESSAGES_A_ROUND 128
+#define COLLECTOR_NICE (-15)
 
 void sup_child_init(struct sup_child *c, const struct plan_proc *proc)
 {
@@ -85,6 +87,10 @@ static int start_stage(struct sup *s, struct sup_child *c)
 	r = sup_spawn(s, c, argv);
 	if (r < 0)
 		return r;
+	/* Whoever makes events must not keep their reader from its CPU. Without the right: as it
+	 * is. */
+	if (c->proc->type == PLAN_COLLECTOR)
+		(void)setpriority(PRIO_PROCESS, (id_t)c->pid, COLLECTOR_NICE);
 	r = sup_send_hello(s, c);
 	if (r == 0)
 		r = sup_give(s, c);

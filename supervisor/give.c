@@ -29,9 +29,9 @@ int sup_reopen_ro(int fd)
 	char path[40];
 	int ro;
 
-	if (fchmod(fd, 0600) < 0)
-		return -errno;
 	if (geteuid() == 0 && fchown(fd, 0, 0) < 0)
+		return -errno;
+	if (fchmod(fd, 0600) < 0)
 		return -errno;
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	ro = open(path, O_RDONLY | O_CLOEXEC);
@@ -76,7 +76,7 @@ static void fill_settings(struct sup *s)
 		.synthetic_rate = c->synthetic_rate,
 		.started_ns = s->started_epoch_ns,
 		.metadata_wait_ns = c->metadata_wait_ns,
-		.verbose = s->args->verbose,
+		.verbose = s->args->verbose || c->log_level == LOG_LVL_DEBUG,
 	};
 	s->settings.max_event_ns = (uint64_t)(s->args->max_seconds * (double)NS_PER_S);
 	memcpy(s->settings.run_id, s->run_id, sizeof(s->run_id));

@@ -47,8 +47,8 @@ const char *lc_state_str(enum lc_state state);
 
 #define LC_BACKOFF_MIN_NS 10000000ULL /* 10 ms, doubled at each failure in a row */
 #define LC_BACKOFF_MAX_NS 5000000000ULL
-#define LC_FAILS_MAX 12 /* in a row, without having worked for LC_HEALTHY_NS: then it is given up  \
-			 */
+/* Failures in a row, without having worked for LC_HEALTHY_NS, after which a child is given up. */
+#define LC_FAILS_MAX 12
 #define LC_HEALTHY_NS 10000000000ULL
 #define LC_START_NS 30000000000ULL /* longest start */
 /* @fails: in a row, 1.. */

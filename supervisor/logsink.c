@@ -4,6 +4,7 @@
  * length and rate; control characters do not reach the terminal. Lines of level 0 are a policy
  * run's diagnostics and pass as they are, from the short-lived programs only. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -127,4 +128,20 @@ void sup_log_flush(struct sup *s, struct sup_child *c)
 	if (c->line_n > 0)
 		take_bytes(c, "\n", 1);
 	sup_watch_close(s, &c->log);
+}
+
+/* Errors of the start always reach the terminal; from then on the log goes where the configuration
+ * wants it. */
+void sup_log_redirect(const struct sup *s)
+{
+	int fd = -1;
+
+	if (s->config->log_stderr)
+		return;
+	if (s->config->log_syslog)
+		fd = sup_syslog_open("/dev/log");
+	if (fd < 0)
+		fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) /* open until we end */
+		log_open(fd, s->config->log_json ? LOG_JSON : LOG_TEXT, log_max_level(), "saker");
 }

@@ -246,7 +246,9 @@ int sup_run(struct sup *s)
 {
 	int r;
 
-	r = prepare(s);
+	r = sup_caps_reduce(s);
+	if (r == 0)
+		r = prepare(s);
 	if (r == 0)
 		r = start_stages(s);
 	if (r < 0) {
@@ -257,6 +259,7 @@ int sup_run(struct sup *s)
 	if (s->args->max_seconds > 0 && s->config->engine == ENGINE_BPF)
 		s->run_deadline_ns =
 			clock_mono_ns() + (uint64_t)(s->args->max_seconds * (double)NS_PER_S);
+	sup_log_redirect(s);
 	log_notice("detecting with %llu rules, %u evaluators, %u outputs, started in %llu ms",
 		(unsigned long long)s->n_rules_enabled, s->config->n_evaluators,
 		s->config->n_outputs,

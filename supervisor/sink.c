@@ -33,7 +33,7 @@ static int open_file(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-static int open_syslog(const char *path)
+int sup_syslog_open(const char *path)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	int types[] = {SOCK_DGRAM, SOCK_STREAM}, r = -EPROTOTYPE;
@@ -64,7 +64,7 @@ int sup_sink_open(struct sup *s, unsigned output)
 	case PLAN_OUT_FILE:
 		return open_file(o->path);
 	case PLAN_OUT_SYSLOG:
-		return open_syslog(o->path[0] ? o->path : "/dev/log");
+		return sup_syslog_open(o->path[0] ? o->path : "/dev/log");
 	default:
 		return -EOPNOTSUPP;
 	}

@@ -170,6 +170,7 @@ void sup_bpf_done(struct sup_bpf *b);
 
 /* sink.c */
 int sup_sink_open(struct sup *s, unsigned output); /* a descriptor or negative errno */
+int sup_syslog_open(const char *path);             /* likewise */
 int sup_meta_file_open(unsigned index);
 const char *sup_meta_file_name(unsigned index); /* NULL: no such */
 int sup_netlink_open(void);
@@ -177,7 +178,11 @@ int sup_netlink_open(void);
 /* uids.c: 0, -EADDRINUSE and who */
 int sup_uids_check(uint32_t first, uint32_t count, uint32_t *reterr_uid, int *reterr_pid);
 
+/* caps.c: gives up what neither we nor a child will need. 0 or negative errno, logged */
+int sup_caps_reduce(const struct sup *s);
+
 /* logsink.c */
+void sup_log_redirect(const struct sup *s); /* log_stderr, log_syslog: once detecting */
 void sup_log_ready(struct sup *s, struct sup_watch *w, uint32_t events);
 void sup_log_flush(struct sup *s, struct sup_child *c);
 
