@@ -127,17 +127,14 @@ static void test_parse__table__tree_or_place_of_error(void **state)
 	tcx_done(&t);
 }
 
-static char *nested(size_t depth, const char *open, const char *middle)
+static void add_nested(struct strbuf *b, size_t depth, const char *open, const char *middle, const char *end)
 {
-	size_t n = strlen(open);
-	char *s = calloc(1, depth * (n + 1) + strlen(middle) + 1);
-
-	assert_non_null(s);
 	for (size_t i = 0; i < depth; i++)
-		memcpy(s + i * n, open, n);
-	strcat(s, middle);
-	memset(s + strlen(s), ')', depth);
-	return s;
+		strbuf_add_str(b, open);
+	strbuf_add_str(b, middle);
+	for (size_t i = 0; i < depth; i++)
+		strbuf_add_char(b, ')');
+	strbuf_add_str(b, end);
 }
 
 static void test_parse__nesting__bounded(void **state)
@@ -155,16 +152,13 @@ static void test_parse__nesting__bounded(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		char *s = nested(cases[i].depth, cases[i].open, cases[i].middle), *whole = calloc(1, strlen(s) + 5);
+		_cleanup_strbuf_ struct strbuf b = { 0 };
 		struct ast_error err = { 0 };
 
 		tcx_init(&t);
-		assert_non_null(whole);
-		strcat(strcat(whole, s), cases[i].open[0] == 't' ? " = x" : "");
-		if ((tcx_parse(&t, whole, &err) != NULL) != cases[i].ok)
+		add_nested(&b, cases[i].depth, cases[i].open, cases[i].middle, cases[i].open[0] == 't' ? " = x" : "");
+		if ((tcx_parse(&t, b.p, &err) != NULL) != cases[i].ok)
 			fail_msg("case %zu: %s", i, err.message ? err.message : "parsed");
-		free(whole);
-		free(s);
 		tcx_done(&t);
 	}
 }
