@@ -46,7 +46,7 @@ static void test_expand_lists__table__as_specified(void **state)
 		{ "l=a", "l", "a" },
 		{ "l=", "x in (l)", "x in (  )" },
 		{ "l=", "x in (a, l)", "x in (a  )" },
-		{ "l=", "x in (l, a)", "x in (  a)" },
+		{ "l=", "x in (l, a)", "x in (   a)" },
 		{ "l1=a;l2=l1|b", "x in (l2)", "x in ( a, b )" },
 		{ "l2=l1|b;l1=a", "x in (l2)", "x in ( a , b )" },
 		{ "l1=a;l2=l1;l3=l2", "x in (l3)", "x in ( l1 )" },
