@@ -103,12 +103,12 @@ class Saker:
             return None
 
     def wait_alert(self, rule, check=lambda a: True, seconds=10, after=0):
-        """The first alert of that rule, from index `after` on, that satisfies check; None in time."""
+        """The first alert of that rule (None: of any), from index `after` on, that satisfies check; None in time."""
         end = time.monotonic() + seconds
         with self.cond:
             while True:
                 for a in self.alerts[after:]:
-                    if a["rule"] == rule and check(a):
+                    if rule in (None, a["rule"]) and check(a):
                         return a
                 left = end - time.monotonic()
                 if left <= 0:
@@ -132,10 +132,11 @@ class Saker:
         return self.proc.returncode
 
 
-def children_left(pid):
-    """Stage programs that are still alive although their supervisor is not."""
-    out = subprocess.run(["ps", "-eo", "pid,ppid,comm"], capture_output=True, text=True).stdout
-    return [line for line in out.splitlines()[1:] if "saker" in line and str(pid) not in line.split()[:1]]
+def left_behind(uids):
+    """Processes that still run under a uid of that block."""
+    out = subprocess.run(["ps", "-eo", "uid,pid,comm"], capture_output=True, text=True).stdout
+    rows = [line.split(None, 2) for line in out.splitlines()[1:]]
+    return [" ".join(r) for r in rows if r[0].isdigit() and uids <= int(r[0]) < uids + 100]
 
 
 def fail(what):

@@ -8,8 +8,9 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import SAKER, children_left, fail # noqa: E402
+from harness import SAKER, left_behind, fail # noqa: E402
 
+UIDS = 64700
 GOOD_RULE = """- rule: R
   desc: d
   condition: evt.type=openat and fd.name=/x
@@ -27,7 +28,7 @@ def write(d, name, text):
 
 def cases(d):
     rules = write(d, "good.yaml", GOOD_RULE)
-    syn = ["-o", "engine.kind=synthetic"]
+    syn = ["-o", "engine.kind=synthetic", "-o", f"uids.first={UIDS}"]
     yield "missing rules file", [*syn, "-r", f"{d}/none.yaml"], r"none\.yaml.*No such file"
     yield "missing config file", ["-c", f"{d}/none.yaml"], r"none\.yaml.*No such file"
     yield "rules file is a directory without rules", [*syn, "-r", os.path.join(d, "emptydir")], r"emptydir"
@@ -81,7 +82,7 @@ def main():
                 print("     the control socket was left behind")
                 bad += 1
                 os.unlink(f"{d}/c.sock")
-        left = children_left(0)
+        left = left_behind(UIDS)
         if left:
             print("     processes left behind:\n" + "\n".join(left))
             bad += 1
