@@ -8,15 +8,17 @@
 __noinline int put_strings(__u32 slot, __u64 array, __u32 first)
 {
 	struct scratch *s = scratch_get(slot);
-	__u32 start, have = 0;
+	__u32 start, have;
 
 	if (!s)
 		return 0;
 	start = s->pos;
+	s->have = 0;
 	for (__u32 i = 0; i < 64; i++) {
 		__u64 p = 0;
 		long n;
 
+		have = s->have;
 		if (s->compat)
 			bpf_probe_read_user(&p, 4, (void *)(array + (first + i) * 4));
 		else
@@ -27,9 +29,10 @@ __noinline int put_strings(__u32 slot, __u64 array, __u32 first)
 		n = bpf_probe_read_user_str(rec_at(s), KEV_ARGS_MAX, (void *)p);
 		if (n <= 0)
 			break;
-		have += n;
+		s->have = have + n;
 	}
 	s->pos = start;
+	have = s->have;
 	if (have > KEV_ARGS_MAX) {
 		have = KEV_ARGS_MAX;
 		s->trunc = 1;

@@ -59,6 +59,7 @@ struct scratch {
 	__s32 sockfd;
 	__u64 iov; /* iovec in the caller's memory */
 	__u32 iovcnt;
+	__u32 have, goal, start; /* bytes gathered of several pieces, bytes wanted, where they begin; in memory, so that every turn of a loop looks the same to the verifier */
 	__u32 no_fd; /* of an io_uring operation: its result is no descriptor of the process */
 	__u64 how[3]; /* openat2's struct open_how */
 	__u64 msg_control;

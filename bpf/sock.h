@@ -189,32 +189,40 @@ __noinline int put_tuple(__u32 slot, __u32 inbound)
 	return 0;
 }
 
-/* iov of the caller: s->iov, s->iovcnt. Sum of the lengths of the first 64. */
+/* One element of the caller's vector (s->iov, s->iovcnt). */
+struct piece {
+	__u64 base, len;
+};
+
+static __always_inline bool iov_get(struct scratch *s, __u32 i, struct piece *ret)
+{
+	__u32 v[2] = {};
+
+	if (!s->compat)
+		return !bpf_probe_read_user(ret, sizeof(*ret), (void *)(s->iov + i * sizeof(*ret)));
+	if (bpf_probe_read_user(v, sizeof(v), (void *)(s->iov + i * sizeof(v))))
+		return false;
+	ret->base = v[0];
+	ret->len = v[1];
+	return true;
+}
+
+/* Sum of the lengths of the first 64 pieces. */
 __noinline int put_iov_size(__u32 slot)
 {
 	struct scratch *s = scratch_get(slot);
-	__u64 sum = 0;
 
 	if (!s)
 		return 0;
+	s->have = 0;
 	for (__u32 i = 0; i < 64; i++) {
-		if (i >= s->iovcnt)
+		struct piece p;
+
+		if (i >= s->iovcnt || !iov_get(s, i, &p))
 			break;
-		if (s->compat) {
-			__u32 v[2] = {};
-
-			if (bpf_probe_read_user(v, sizeof(v), (void *)(s->iov + i * 8)))
-				break;
-			sum += v[1];
-		} else {
-			__u64 v[2] = {};
-
-			if (bpf_probe_read_user(v, sizeof(v), (void *)(s->iov + i * 16)))
-				break;
-			sum += v[1];
-		}
+		s->have += p.len;
 	}
-	put_int(s, sum, 4);
+	put_int(s, s->have, 4);
 	return 0;
 }
 
@@ -222,48 +230,35 @@ __noinline int put_iov_size(__u32 slot)
 __noinline int put_iov_data(__u32 slot)
 {
 	struct scratch *s = scratch_get(slot);
-	__u32 have = 0, want, start;
 
 	if (!s)
 		return 0;
-	want = s->ret > 0 && s->ret < s->snaplen ? s->ret : s->snaplen;
+	s->goal = s->ret > 0 && s->ret < s->snaplen ? s->ret : s->snaplen;
 	if (s->ret <= 0)
-		want = 0;
-	start = s->pos;
+		s->goal = 0;
+	s->start = s->pos;
+	s->have = 0;
 	for (__u32 i = 0; i < 16; i++) {
-		__u64 base, len;
+		struct piece p;
+		__u32 len;
 
-		if (i >= s->iovcnt || have >= want)
+		if (i >= s->iovcnt || s->have >= s->goal || !iov_get(s, i, &p))
 			break;
-		if (s->compat) {
-			__u32 v[2] = {};
-
-			if (bpf_probe_read_user(v, sizeof(v), (void *)(s->iov + i * 8)))
-				break;
-			base = v[0];
-			len = v[1];
-		} else {
-			__u64 v[2] = {};
-
-			if (bpf_probe_read_user(v, sizeof(v), (void *)(s->iov + i * 16)))
-				break;
-			base = v[0];
-			len = v[1];
-		}
-		if (len > want - have)
-			len = want - have;
+		len = s->goal - s->have;
+		if (p.len < len)
+			len = p.len;
 		barrier_var(len);
 		if (len > KEV_ARGS_MAX)
 			break;
-		s->pos = start + have;
-		if (len && bpf_probe_read_user(rec_at(s), len, (void *)base)) {
+		s->pos = s->start + s->have;
+		if (len && bpf_probe_read_user(rec_at(s), len, (void *)p.base)) {
 			s->trunc = 1;
 			break;
 		}
-		have += len;
+		s->have += len;
 	}
-	s->pos = start;
-	put_done(s, have);
+	s->pos = s->start;
+	put_done(s, s->have);
 	return 0;
 }
 

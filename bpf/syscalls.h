@@ -15,7 +15,6 @@
 #define ROW_CLONE 0x40
 #define ROW_MSG 0x80
 #define ROW_MMSG 0x100
-#define ROW_FCNTL 0x200
 #define ROW_FETCH_MAX 9
 #define AT_FDCWD_ (-100)
 
