@@ -136,11 +136,27 @@ void sup_ledger_read(const struct sup *s, struct sup_ledger *ret)
 	}
 }
 
+/* Alerts that an output had not taken when it was ended by force. */
+static uint64_t undelivered_bytes(const struct sup *s, size_t child)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < s->plan.n_rings; i++) {
+		struct spsc_view v;
+
+		if (s->plan.rings[i].to == child &&
+			spsc_view_read(s->rings[i].data_ro, s->rings[i].cursor_ro, &v) == 0)
+			n += v.used;
+	}
+	return n;
+}
+
 static void print_outputs(const struct sup *s)
 {
 	for (size_t i = 1; i < s->n_children; i++) {
 		const struct sup_child *c = &s->children[i];
 		_cleanup_strbuf_ struct strbuf b = {0};
+		uint64_t left;
 
 		if (c->proc->type != PLAN_EMITTER)
 			continue;
@@ -154,8 +170,11 @@ static void print_outputs(const struct sup *s)
 			if (loss_is_output(n) && lost)
 				strbuf_addf(&b, ", %s %llu", loss_str(n), (unsigned long long)lost);
 		}
+		left = undelivered_bytes(s, i);
+		if (left)
+			strbuf_addf(&b, ", left in its rings %llu bytes", (unsigned long long)left);
 		if (strbuf_ok(&b))
-			log_notice("%s", b.p);
+			log_write(left ? LOG_LVL_ERR : LOG_LVL_NOTICE, "%s", b.p);
 	}
 }
 
