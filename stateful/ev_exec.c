@@ -56,7 +56,9 @@ static void set_texts(struct st_ctx *c, struct st_thread *t)
 	st_thread_set_text(threads, t, ST_COMM, comm);
 	st_thread_set_text(threads, t, ST_EXE, kev_param_text(k, 1));
 	t->n_args = st_thread_set_strings(threads, t, ST_ARGS, k->param[2]);
-	(void)st_thread_set_strings(threads, t, ST_ENV, k->param[15]); /* nobody asks how many */
+	if (c->core->cfg.needs & IMG_NEED_ENV)
+		(void)st_thread_set_strings(
+			threads, t, ST_ENV, k->param[15]); /* nobody asks how many */
 	if (exepath.n)
 		st_thread_set_text(threads, t, ST_EXEPATH, exepath);
 	st_set_cgroups(c->core, t, k->param[14], k->head->cgroup_id);
@@ -107,7 +109,7 @@ void st_on_exec(struct st_ctx *c)
 	set_texts(c, t);
 	set_ids(&c->kev, t);
 	set_executable(&c->kev, t);
-	if (kev_param_present(&c->kev, 5) && kev_param_i64(&c->kev, 5) > 0 && t->ptid <= 0)
+	if (kev_param_i64(&c->kev, 5) > 0) /* an exit that was lost may have changed it */
 		st_thread_set_parent(&c->core->threads, t, kev_param_i64(&c->kev, 5));
 	st_mark(c, t);
 }

@@ -63,7 +63,9 @@ static void task_texts(struct st_ctx *c, struct st_thread *t)
 	st_set_cgroups(c->core, t, c->kev.param[27], c->kev.head->cgroup_id);
 	if (!st_thread_is_leader(t))
 		return;
-	(void)st_thread_set_strings(threads, t, ST_ENV, c->kev.param[8]); /* nobody asks how many */
+	if (c->core->cfg.needs & IMG_NEED_ENV)
+		(void)st_thread_set_strings(
+			threads, t, ST_ENV, c->kev.param[8]); /* nobody asks how many */
 	if (kev_param_text(&c->kev, 9).n)
 		st_thread_set_text(
 			threads, t, ST_CWD, st_path_as_dir(kev_param_text(&c->kev, 9), buf));
@@ -210,6 +212,8 @@ static void on_inet(struct st_ctx *c, enum st_family family, size_t n_ip)
 		memcpy(t.sip, k->param[3].p, n_ip);
 	if (k->param[5].n == n_ip)
 		memcpy(t.dip, k->param[5].p, n_ip);
+	st_tuple_unmap(&t);
+	st_fd_set_type(&c->core->fds, f, t.family == ST_AF_INET ? EV_FD_IPV4 : EV_FD_IPV6);
 	if (!t.dport && !t.sport)
 		return; /* just made */
 	if (!t.dport) {
@@ -217,7 +221,7 @@ static void on_inet(struct st_ctx *c, enum st_family family, size_t n_ip)
 			st_host_set_listening(&c->core->host, t.sport);
 		st_tuple_swap(&t);
 		st_fd_set_type(&c->core->fds, f,
-			family == ST_AF_INET ? EV_FD_IPV4_SERVER : EV_FD_IPV6_SERVER);
+			t.family == ST_AF_INET ? EV_FD_IPV4_SERVER : EV_FD_IPV6_SERVER);
 		memset(t.sip, 0, sizeof(t.sip));
 		f->role = EV_ROLE_SERVER;
 		f->name = st_text_new(&c->core->texts, st_addr_name(&t, name));

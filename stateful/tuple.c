@@ -49,6 +49,15 @@ static void unmap(uint8_t *ip)
 	memset(ip + 4, 0, 12);
 }
 
+void st_tuple_unmap(struct st_tuple *t)
+{
+	if (t->family != ST_AF_INET6 || !is_mapped(t->sip) || !is_mapped(t->dip))
+		return;
+	t->family = ST_AF_INET;
+	unmap(t->sip);
+	unmap(t->dip);
+}
+
 bool st_tuple_parse(struct span bytes, struct st_tuple *ret_tuple)
 {
 	struct st_tuple t = {0};
@@ -68,11 +77,7 @@ bool st_tuple_parse(struct span bytes, struct st_tuple *ret_tuple)
 		t.sport = get_u16(p + 17);
 		memcpy(t.dip, p + 19, 16);
 		t.dport = get_u16(p + 35);
-		if (is_mapped(t.sip) && is_mapped(t.dip)) {
-			t.family = ST_AF_INET;
-			unmap(t.sip);
-			unmap(t.dip);
-		}
+		st_tuple_unmap(&t);
 	} else if (p[0] == AF_UNIX && bytes.n >= 17) {
 		t.family = ST_AF_UNIX;
 		t.source = get_u64(p + 1);

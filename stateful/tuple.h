@@ -25,6 +25,8 @@ struct st_tuple {
 bool st_tuple_parse(struct span bytes, struct st_tuple *ret_tuple);
 /* KEV_T_SOCKADDR bytes, as the destination. */
 bool st_addr_parse(struct span bytes, struct st_tuple *ret_tuple);
+/* IPv4 in IPv6 on both ends becomes IPv4. */
+void st_tuple_unmap(struct st_tuple *t);
 void st_tuple_swap(struct st_tuple *t);
 /* `sip:sport->dip:dport`, `sip->dip` for ICMP and raw, `src->dst path`. @l4: enum ev_l4. Into @buf
  * (ST_SOCK_NAME_MAX bytes). */

@@ -217,6 +217,24 @@ static void test_task_file__each_kind__entry(void **state)
 	assert_string_equal(kit_fd_name(&k), "/run/x.sock");
 }
 
+static void test_task_file__mapped_v6__ipv4(void **state)
+{
+	static const uint8_t lo[16] = {[10] = 0xff, 0xff, 127, 0, 0, 1};
+
+	(void)state;
+	start_file(KEV_CODE_ITER_TASK_FILE_SOCKET_INET6_E, 7);
+	kit_int(&k, SOCK_STREAM);
+	kit_int(&k, 6);
+	kit_raw(&k, lo, 16);
+	kit_int(&k, 1000);
+	kit_raw(&k, lo, 16);
+	kit_int(&k, 80);
+	assert_int_equal(kit_send_state(&k), 0);
+	kit_close_fd(&k, KIT_SHELL, 7);
+	assert_int_equal(kit_event_fd(&k)->type, EV_FD_IPV4);
+	assert_string_equal(kit_fd_name(&k), "127.0.0.1:1000->127.0.0.1:80");
+}
+
 static void test_task_file__older_than_an_open__ignored(void **state)
 {
 	(void)state;
@@ -296,6 +314,7 @@ int main(void)
 		T(test_task__older_than_an_event__ignored),
 		T(test_event__older_than_the_snapshot__does_not_undo_it),
 		T(test_task_file__each_kind__entry),
+		T(test_task_file__mapped_v6__ipv4),
 		T(test_task_file__older_than_an_open__ignored),
 		T(test_clock__boot__start_of_the_host_namespace),
 		T(test_useradded__passed_on_as_it_is),
