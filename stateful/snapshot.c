@@ -130,15 +130,35 @@ static void on_task(struct st_ctx *c)
 
 /* --- descriptors --- */
 
+/* The table's own entry for the same file says more (the path as passed, who connected): a snapshot
+ * in the middle of a run must not take that away. Sockets are compared by their ends, in on_inet().
+ */
+static bool is_known(struct st_ctx *c, const struct st_fd *old, enum ev_fd_type type, uint64_t ino)
+{
+	if (!old || old->type != type || old->ts_ns > c->kev.head->ts_ns)
+		return false;
+	if (type == EV_FD_UNIX)
+		return old->ino == ino || (!old->ino && old->name);
+	return type != EV_FD_IPV4 && type != EV_FD_IPV6 && ino && old->ino == ino;
+}
+
+/* The entry to fill in. NULL: there is nothing to say that the table does not know. */
 static struct st_fd *file_entry(struct st_ctx *c, enum ev_fd_type type, unsigned ino_param)
 {
+	uint64_t ino = kev_param_u64(&c->kev, ino_param);
 	struct st_fd *f;
 
 	if (!c->t || !kev_param_present(&c->kev, 0))
 		return NULL;
+	f = st_fd_find(&c->core->fds, c->t->files, kev_param_i64(&c->kev, 0));
+	if (is_known(c, f, type, ino)) {
+		f->ino = ino;
+		f->ts_ns = c->kev.head->ts_ns;
+		return NULL;
+	}
 	f = st_ctx_new_fd(c, kev_param_i64(&c->kev, 0), type);
 	if (f)
-		f->ino = kev_param_u64(&c->kev, ino_param);
+		f->ino = ino;
 	return f;
 }
 
@@ -194,35 +214,64 @@ static uint8_t l4_of(uint64_t type, uint64_t proto)
 	}
 }
 
-/* Bound and listening: the local side is the server's. Connected: a local port that something
- * listens on makes us the server, else we are the client. */
-static void on_inet(struct st_ctx *c, enum st_family family, size_t n_ip)
+static bool has_ends(const struct st_fd *f, const struct st_tuple *t)
 {
-	const struct kev *k = &c->kev;
-	struct st_fd *f = file_entry(c, family == ST_AF_INET ? EV_FD_IPV4 : EV_FD_IPV6, 7);
+	return memcmp(f->sip, t->sip, 16) == 0 && memcmp(f->dip, t->dip, 16) == 0 &&
+	       f->sport == t->sport && f->dport == t->dport;
+}
+
+/* Does the table have this connection already, with the roles that events told? */
+static bool is_same_connection(struct st_ctx *c, const struct st_tuple *t)
+{
+	struct st_fd *old =
+		c->t ? st_fd_find(&c->core->fds, c->t->files, kev_param_i64(&c->kev, 0)) : NULL;
+	struct st_tuple swapped = *t;
+
+	st_tuple_swap(&swapped);
+	if (!old || !t->dport || old->role == EV_ROLE_NONE || old->ts_ns > c->kev.head->ts_ns ||
+		!(has_ends(old, t) || has_ends(old, &swapped)))
+		return false;
+	old->ts_ns = c->kev.head->ts_ns;
+	return true;
+}
+
+static struct st_tuple inet_ends(const struct kev *k, enum st_family family, size_t n_ip)
+{
 	struct st_tuple t = {.family = family,
 		.sport = (uint16_t)kev_param_u64(k, 4),
 		.dport = (uint16_t)kev_param_u64(k, 6)};
-	char name[ST_SOCK_NAME_MAX];
 
-	if (!f)
-		return;
-	f->l4 = l4_of(kev_param_u64(k, 1), kev_param_u64(k, 2));
 	if (k->param[3].n == n_ip)
 		memcpy(t.sip, k->param[3].p, n_ip);
 	if (k->param[5].n == n_ip)
 		memcpy(t.dip, k->param[5].p, n_ip);
 	st_tuple_unmap(&t);
-	st_fd_set_type(&c->core->fds, f, t.family == ST_AF_INET ? EV_FD_IPV4 : EV_FD_IPV6);
+	return t;
+}
+
+/* Bound and listening: the local side is the server's. Connected: a local port that something
+ * listens on makes us the server, else we are the client. */
+static void on_inet(struct st_ctx *c, enum st_family family, size_t n_ip)
+{
+	struct st_tuple t = inet_ends(&c->kev, family, n_ip);
+	bool is_v4 = t.family == ST_AF_INET;
+	char name[ST_SOCK_NAME_MAX];
+	struct st_fd *f;
+
+	if (is_same_connection(c, &t))
+		return;
+	f = file_entry(c, is_v4 ? EV_FD_IPV4 : EV_FD_IPV6, 7);
+	if (!f)
+		return;
+	f->l4 = l4_of(kev_param_u64(&c->kev, 1), kev_param_u64(&c->kev, 2));
 	if (!t.dport && !t.sport)
 		return; /* just made */
 	if (!t.dport) {
 		if (f->l4 == EV_L4_TCP)
 			st_host_set_listening(&c->core->host, t.sport);
 		st_tuple_swap(&t);
-		st_fd_set_type(&c->core->fds, f,
-			t.family == ST_AF_INET ? EV_FD_IPV4_SERVER : EV_FD_IPV6_SERVER);
 		memset(t.sip, 0, sizeof(t.sip));
+		st_fd_set_type(&c->core->fds, f, is_v4 ? EV_FD_IPV4_SERVER : EV_FD_IPV6_SERVER);
 		f->role = EV_ROLE_SERVER;
 		f->name = st_text_new(&c->core->texts, st_addr_name(&t, name));
 	} else {

@@ -235,6 +235,49 @@ static void test_task_file__mapped_v6__ipv4(void **state)
 	assert_string_equal(kit_fd_name(&k), "127.0.0.1:1000->127.0.0.1:80");
 }
 
+static void test_task_file__known_already__keeps_what_events_told(void **state)
+{
+	(void)state;
+	kit_openat(&k, KIT_SHELL, 3, -100, "/a/../b", 1);
+	for (int ino = 4711; ino <= 4712; ino++) {
+		start_file(KEV_CODE_ITER_TASK_FILE_REGULAR_E, 3);
+		kit_text(&k, "/resolved");
+		kit_int(&k, 1);
+		kit_int(&k, 1);
+		kit_int(&k, ino);
+		assert_int_equal(kit_send_state(&k), 0);
+		k.events[KEV_IX_SYSCALL_FSTAT_X].flags = IMG_EV_RULES;
+		kit_start(&k, KEV_CODE_SYSCALL_FSTAT_X, KIT_SHELL, KIT_SHELL);
+		kit_int(&k, 0);
+		kit_int(&k, 3);
+		kit_send(&k);
+		assert_string_equal(kit_fd_name(&k), ino == 4711 ? "/b" : "/resolved");
+	}
+}
+
+static void test_task_file__known_connection__keeps_its_role(void **state)
+{
+	static const uint8_t us[4] = {10, 0, 0, 1}, them[4] = {8, 8, 8, 8};
+	uint8_t tuple[13] = {AF_INET, 8, 8, 8, 8, 0x50, 0xc3, 10, 0, 0, 1, 22, 0};
+
+	(void)state;
+	kit_start(&k, KEV_CODE_SOCKET_ACCEPT_5_X, KIT_SHELL, KIT_SHELL);
+	kit_int(&k, 5);
+	kit_raw(&k, tuple, sizeof(tuple));
+	assert_int_equal(kit_send(&k), 0);
+	start_file(KEV_CODE_ITER_TASK_FILE_SOCKET_INET_E, 5);
+	kit_int(&k, SOCK_STREAM);
+	kit_int(&k, 6);
+	kit_raw(&k, us, 4);
+	kit_int(&k, 22);
+	kit_raw(&k, them, 4);
+	kit_int(&k, 0xc350);
+	assert_int_equal(kit_send_state(&k), 0);
+	assert_int_equal(kit_fd(&k, KIT_SHELL, 5)->role, EV_ROLE_SERVER);
+	kit_close_fd(&k, KIT_SHELL, 5);
+	assert_string_equal(kit_fd_name(&k), "8.8.8.8:50000->10.0.0.1:22");
+}
+
 static void test_task_file__older_than_an_open__ignored(void **state)
 {
 	(void)state;
@@ -315,6 +358,8 @@ int main(void)
 		T(test_event__older_than_the_snapshot__does_not_undo_it),
 		T(test_task_file__each_kind__entry),
 		T(test_task_file__mapped_v6__ipv4),
+		T(test_task_file__known_already__keeps_what_events_told),
+		T(test_task_file__known_connection__keeps_its_role),
 		T(test_task_file__older_than_an_open__ignored),
 		T(test_clock__boot__start_of_the_host_namespace),
 		T(test_useradded__passed_on_as_it_is),
