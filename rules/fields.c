@@ -28,40 +28,31 @@ const struct field_info *field_info_get(enum field_id id)
 	return (unsigned)id < _FIELD_ID_MAX ? &field_table[id] : NULL;
 }
 
-/* The longest name of one class that text starts with. */
-static int find_in_class(unsigned cls, const char *text, size_t n, size_t *ret_used)
+const struct field_info *field_find_prefix(const char *text, size_t n, enum field_id *ret_id, size_t *ret_used)
 {
 	size_t best_n = 0;
 	int best = -1;
 
-	for (int i = 0; i < _FIELD_ID_MAX; i++) {
+	/* The first class that knows any prefix decides, and in it the longest one. */
+	for (int i = 0; i < _FIELD_ID_MAX && n > 0; i++) {
 		const struct field_info *f = &field_table[i];
 		size_t len;
 
-		if (f->cls != cls)
+		if (f->name[0] != text[0] || (best >= 0 && f->cls > field_table[best].cls))
 			continue;
 		len = strlen(f->name);
-		if (len > n || len <= best_n || memcmp(f->name, text, len) != 0)
+		if (len > n || memcmp(f->name, text, len) != 0)
+			continue;
+		if (best >= 0 && f->cls == field_table[best].cls && len <= best_n)
 			continue;
 		best = i;
 		best_n = len;
 	}
-	if (best >= 0)
-		*ret_used = best_n;
-	return best;
-}
-
-const struct field_info *field_find_prefix(const char *text, size_t n, enum field_id *ret_id, size_t *ret_used)
-{
-	for (unsigned cls = 0; cls <= FIELD_K8S; cls++) {
-		int i = find_in_class(cls, text, n, ret_used);
-
-		if (i >= 0) {
-			*ret_id = (enum field_id)i;
-			return &field_table[i];
-		}
-	}
-	return NULL;
+	if (best < 0)
+		return NULL;
+	*ret_id = (enum field_id)best;
+	*ret_used = best_n;
+	return &field_table[best];
 }
 
 /* Edit distance with neighbours swapped counting one; gives up (returns max + 1) on long words. */

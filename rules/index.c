@@ -9,6 +9,7 @@
 #include <abi/kshared.h>
 
 #include "index.h"
+#include "interest.h"
 
 struct outlist {
 	struct builder *b;
@@ -191,10 +192,16 @@ static bool is_flood(const struct kev_info *info)
 	return (info->flags & (KEV_READS | KEV_WRITES)) && !(info->flags & KEV_MODIFIES_STATE) && info->ix != KEV_IX_SYSCALL_FINIT_MODULE_X;
 }
 
-/* Of the rules under an event: is there any, and any that means it by name? */
+/* Of the rules under an event: is there any, any that means it by name, any that can match a failed call? */
 struct interest {
-	bool any, named;
+	bool any, named, failures;
 };
+
+/* A connection that is still being made is state, though the call reports an error. */
+static bool is_state_on_failure(const struct kev_info *info)
+{
+	return info->ix == KEV_IX_SOCKET_CONNECT_X || !interest_has_result(info->ix);
+}
 
 static int emit_event(struct builder *b, const struct kev_info *info, const struct checked_rule *rules, const uint32_t *ids, uint32_t n)
 {
@@ -208,6 +215,7 @@ static int emit_event(struct builder *b, const struct kev_info *info, const stru
 			continue;
 		in.any = true;
 		in.named |= !evset_is_wide(&rules[i].events);
+		in.failures |= interest_in_failures(rules[i].ast, info->ix);
 		ref = builder_add(b, IMG_SEC_RULEREF);
 		if (!ref)
 			return -ENOMEM;
@@ -220,6 +228,8 @@ static int emit_event(struct builder *b, const struct kev_info *info, const stru
 		e.flags |= IMG_EV_STATE;
 	if (info->dir != KEV_ENTER && ((e.flags & IMG_EV_STATE) || in.named || (in.any && !is_flood(info))))
 		e.want |= KSHM_WANT;
+	if ((e.want & KSHM_WANT) && !in.failures && !((e.flags & IMG_EV_STATE) && is_state_on_failure(info)) && interest_has_result(info->ix))
+		e.want |= KSHM_WANT_SUCCESS_ONLY;
 	to = builder_add(b, IMG_SEC_EVENT);
 	if (!to)
 		return -ENOMEM;

@@ -43,15 +43,18 @@ static const char *looks_like(struct cx *cx, const struct ast_val *v)
 {
 	struct ptext t = { 0 };
 	struct ast_val *as_value;
+	enum field_id id;
 	size_t end;
 
+	if (!memchr(v->text, '.', v->n) && !memchr(v->text, '(', v->n))
+		return NULL;
 	for (size_t i = 0; i < v->n; i++)
 		if (!strchr(" \t\r\n", v->text[i]) && ptext_add(cx, &t, &v->text[i], 1, v->pos) < 0)
 			return NULL;
-	if (!t.n || !strpbrk(t.p, ".("))
+	if (!t.n)
 		return NULL;
 	as_value = ast_parse_lhs(cx, &t);
-	if (as_value && as_value->kind == VAL_FIELD && check_is_lhs(cx, as_value))
+	if (as_value && as_value->kind == VAL_FIELD && field_find_prefix(t.p, t.n, &id, &end) && check_is_lhs(cx, as_value))
 		return "field";
 	return ast_parse_func_at(cx, &t, 0, &end) ? "field transformer" : NULL;
 }

@@ -252,6 +252,48 @@ static void test_index__rules_under_their_events__and_interest(void **state)
 	compiled_done(&c);
 }
 
+static void test_interest__failed_calls__only_if_a_rule_can_match_them(void **state)
+{
+	static const struct {
+		const char *cond;
+		uint16_t ix;
+		bool success_only;
+	} cases[] = {
+		{ "evt.type = open", KEV_IX_SYSCALL_OPEN_X, false },
+		{ "evt.type = open and fd.num >= 0", KEV_IX_SYSCALL_OPEN_X, true },
+		{ "evt.type = open and fd.num >= -1", KEV_IX_SYSCALL_OPEN_X, false },
+		{ "evt.type = open and not fd.num >= 0", KEV_IX_SYSCALL_OPEN_X, false },
+		{ "evt.type = open and evt.rawres >= 0 and proc.name = x", KEV_IX_SYSCALL_OPEN_X, true },
+		{ "evt.type = open and (evt.rawres >= 0 or proc.name = x)", KEV_IX_SYSCALL_OPEN_X, false },
+		{ "evt.type = open and not evt.rawres < 0", KEV_IX_SYSCALL_OPEN_X, true },
+		{ "evt.type = open and evt.res = SUCCESS", KEV_IX_SYSCALL_OPEN_X, true },
+		{ "evt.type = open and evt.res != SUCCESS", KEV_IX_SYSCALL_OPEN_X, false },
+		{ "evt.type = open and evt.rawres in (0, -13)", KEV_IX_SYSCALL_OPEN_X, false },
+		{ "evt.type = open and evt.rawres in (0, 1)", KEV_IX_SYSCALL_OPEN_X, true },
+		{ "(evt.type = open and evt.rawres >= 0) or evt.type = mkdir", KEV_IX_SYSCALL_OPEN_X, true },
+		{ "(evt.type = open and evt.rawres >= 0) or evt.type = mkdir", KEV_IX_SYSCALL_MKDIR_2_X, false },
+		{ "evt.type = mkdir and fd.num >= 0", KEV_IX_SYSCALL_MKDIR_2_X, false },
+		{ "evt.type = open", KEV_IX_SYSCALL_CHDIR_X, true }, /* state alone */
+		{ "evt.type = open", KEV_IX_SOCKET_CONNECT_X, false },
+		{ "evt.type = connect and evt.rawres = 0", KEV_IX_SOCKET_CONNECT_X, false },
+		{ "evt.type = open", KEV_IX_PROCEXIT_1_E, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct compiled c;
+		uint8_t want;
+
+		compile_condition(&c, cases[i].cond);
+		assert_int_equal(c.r, 0);
+		want = c.img.events[cases[i].ix].want;
+		assert_true(want & KSHM_WANT);
+		if (!!(want & KSHM_WANT_SUCCESS_ONLY) != cases[i].success_only)
+			fail_msg("'%s': want %x", cases[i].cond, want);
+		compiled_done(&c);
+	}
+}
+
 static void test_outputs__filters__bits(void **state)
 {
 	static const char *const shells[] = { "Sh*", NULL }, *const tag[] = { "t", NULL };
@@ -428,6 +470,7 @@ int main(void)
 		cmocka_unit_test(test_output__pieces_and_fields__in_image),
 		cmocka_unit_test(test_sharing__equal_tests_of_rules__one_predicate),
 		cmocka_unit_test(test_index__rules_under_their_events__and_interest),
+		cmocka_unit_test(test_interest__failed_calls__only_if_a_rule_can_match_them),
 		cmocka_unit_test(test_outputs__filters__bits),
 		cmocka_unit_test(test_needs__fields_used__bits),
 		cmocka_unit_test(test_append_output__entries__text_and_fields),
