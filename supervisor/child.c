@@ -73,8 +73,9 @@ struct sup_child *sup_find_child(struct sup *s, enum plan_type type, unsigned in
 	return NULL;
 }
 
-static void kill_child(struct sup_child *c)
+void sup_child_kill(struct sup_child *c)
 {
+	c->ended_by_us = true; /* who does so has said why */
 	if (c->pid > 0)
 		(void)kill(c->pid, SIGKILL); /* it may have ended already */
 }
@@ -100,7 +101,7 @@ static int start_stage(struct sup *s, struct sup_child *c)
 	sup_bpf_exclude(s);
 	if (r == 0)
 		r = sup_send(c, CTL_START, FD_NONE, 0, NULL, -1);
-	return r < 0 ? log_err_errno(r, "hand over to %s", c->proc->name) : 0;
+	return r;
 }
 
 static void spawn_again(struct sup *s, struct sup_child *c)
@@ -112,7 +113,7 @@ static void spawn_again(struct sup *s, struct sup_child *c)
 	if (r == 0)
 		return;
 	if (c->pid > 0)
-		kill_child(c); /* its end comes as an event */
+		sup_child_kill(c); /* its end comes as an event */
 	else
 		sup_child_event(s, c, LC_EV_EXIT);
 }
@@ -144,7 +145,7 @@ static void schedule(struct sup *s, struct sup_child *c)
 		if (col && col->pid > 0) {
 			log_notice("collector is replaced as well, to read the system's state for "
 				   "the new tracker");
-			kill_child(col);
+			sup_child_kill(col);
 		}
 	}
 }
@@ -170,7 +171,7 @@ void sup_child_event(struct sup *s, struct sup_child *c, enum lc_event ev)
 		log_warning("%s does not move, ending it", c->proc->name);
 		c->deadline_ns = 0;
 		c->running_since_ns = clock_mono_ns(); /* once is enough */
-		kill_child(c);
+		sup_child_kill(c);
 		break;
 	case LC_DO_SCHEDULE:
 		schedule(s, c);
@@ -210,7 +211,7 @@ static void answer_sink(struct sup *s, struct sup_child *c, const struct ctl_msg
 	else
 		a.result = r;
 	if (ctl_send(c->ctl.fd, &a, fd) < 0)
-		kill_child(c);
+		sup_child_kill(c);
 }
 
 /* false: this child may not send that. */
@@ -271,7 +272,7 @@ void sup_child_ready(struct sup *s, struct sup_watch *w, uint32_t events)
 		}
 		if (r == -EBADMSG || !handle_message(s, c, &m, &fd)) {
 			log_err("%s sent a message that it may not send, ending it", c->proc->name);
-			kill_child(c);
+			sup_child_kill(c);
 			sup_watch_close(s, w);
 			return;
 		}
@@ -280,6 +281,8 @@ void sup_child_ready(struct sup *s, struct sup_watch *w, uint32_t events)
 
 static void log_end(const struct sup_child *c, int status)
 {
+	if (c->ended_by_us)
+		return;
 	if (WIFSIGNALED(status))
 		log_err("%s was ended by signal %d", c->proc->name, WTERMSIG(status));
 	else if (WEXITSTATUS(status) != 0 && !(c->proc->row->flags & PLAN_SHORT))

@@ -22,6 +22,8 @@
 
 #include "sup.h"
 
+#define SNAPLEN_MAX 4096U /* what the kernel programs can take; Falco allows more */
+
 /* Another description of the same file, read-only, that the taker cannot turn into a writable one:
  * its mode is 0600 and the owner is us. */
 int sup_reopen_ro(int fd)
@@ -68,7 +70,7 @@ static void fill_settings(struct sup *s)
 		.bpf_ring_bytes = s->plan.bpf_ring_bytes,
 		.threads_max = c->threads_max,
 		.descriptors_max = c->descriptors_max,
-		.snaplen = c->snaplen,
+		.snaplen = MIN(c->snaplen, SNAPLEN_MAX),
 		.rule_matching_all = c->rule_matching_all,
 		.synthetic_seed = c->synthetic_seed,
 		.synthetic_events = c->synthetic_events,
@@ -196,8 +198,10 @@ static int give_iterators(struct sup *s, struct sup_child *c)
 		if (s->bpf.iter_links[i] < 0)
 			continue;
 		fd = sup_bpf_iter(s->bpf.iter_links[i]); /* one-shot: a fresh one at every start */
-		if (fd < 0)
-			return log_err_errno(fd, "make the iterator '%s'", names[i]);
+		if (fd < 0) {
+			log_err_errno(fd, "make the iterator '%s'", names[i]);
+			return -ECANCELED; /* logged */
+		}
 		r = sup_send(c, CTL_FD, FD_ITER, i, names[i], fd);
 		if (r < 0)
 			return r;
@@ -244,8 +248,10 @@ static int give_sink(struct sup *s, struct sup_child *c)
 
 	if (fd >= 0)
 		return sup_send(c, CTL_FD, FD_SINK, 0, o->path, fd);
-	if (o->kind != PLAN_OUT_SYSLOG)
-		return log_err_errno(fd, "open '%s' of output '%s'", o->path, o->name);
+	if (o->kind != PLAN_OUT_SYSLOG) {
+		log_err_errno(fd, "open '%s' of output '%s'", o->path, o->name);
+		return -ECANCELED; /* logged */
+	}
 	log_warning_errno(fd, "output '%s': '%s' does not answer yet", o->name,
 		o->path[0] ? o->path : "/dev/log");
 	return 0; /* the emitter asks again */
@@ -327,5 +333,7 @@ int sup_give(struct sup *s, struct sup_child *c)
 			r = give_one(s, c, rows[i].role);
 	for (size_t i = 0; i < s->plan.n_rings && r == 0; i++)
 		r = give_ring(s, c, i);
+	if (r < 0 && r != -ECANCELED)
+		log_err_errno(r, "hand over to %s", c->proc->name);
 	return r;
 }

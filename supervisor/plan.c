@@ -306,14 +306,14 @@ int plan_check(const struct plan_config *c, const char **reterr_why)
 {
 	*reterr_why = "a number is out of range";
 	if (c->engine < ENGINE_BPF || c->engine > ENGINE_REPLAY || c->n_evaluators < 1 ||
-		c->n_evaluators > 64 || c->snaplen > 4096)
+		c->n_evaluators > 64 || c->snaplen > 65535)
 		return -EBADMSG;
-	if (c->rings_bytes < (1U << 20) || c->rings_bytes > (16ULL << 30) || c->threads_max < 1 ||
+	if (c->rings_bytes < (1U << 20) || c->rings_bytes > (64ULL << 30) || c->threads_max < 1 ||
 		c->descriptors_max < 1)
 		return -EBADMSG;
 	if (c->synthetic_procs > 4096 || c->log_level < 3 || c->log_level > 7)
 		return -EBADMSG;
-	if (c->uids_first < 1000 || c->uids_first > UINT32_MAX - 100000 || c->uids_count > 65536)
+	if (c->uids_first < 1 || c->uids_first > UINT32_MAX - 100000 || c->uids_count > 65536)
 		return -EBADMSG;
 	if (c->n_outputs > PLAN_OUTPUTS_MAX || c->n_rules > PLAN_RULES_MAX)
 		return -EBADMSG;

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,7 +59,7 @@ static void answer_open(struct sup_child *c, const struct ctl_msg *m)
 		a.result = 0;
 	}
 	if (ctl_send(c->ctl.fd, &a, fd) < 0)
-		(void)kill(c->pid, SIGKILL);
+		sup_child_kill(c);
 }
 
 /* A segment that nobody can change any more, as a read-only description. */
@@ -146,7 +145,7 @@ void sup_short_message(struct sup *s, struct sup_child *c, const struct ctl_msg 
 			return;
 		log_err_errno(r, "take what %s hands over (role %u, number %u)", c->proc->name,
 			m->role, m->index);
-		(void)kill(c->pid, SIGKILL);
+		sup_child_kill(c);
 		return;
 	}
 }
@@ -187,7 +186,7 @@ static int short_finish(struct sup *s, struct short_run *run, int r)
 	}
 	while (c->pid > 0) {
 		if (r < 0 || s->stop_asked || clock_mono_ns() > deadline)
-			(void)kill(c->pid, SIGKILL);
+			sup_child_kill(c);
 		sup_pump(s, 100);
 	}
 	sup_child_done(s, c);
@@ -196,6 +195,10 @@ static int short_finish(struct sup *s, struct short_run *run, int r)
 		return r;
 	if (s->stop_asked)
 		return -EINTR;
+	if (clock_mono_ns() > deadline)
+		return log_err_errno(-ETIMEDOUT, "wait for %s", run->proc.name);
+	if (c->ended_by_us)
+		return -EPROTO; /* it was logged */
 	if (c->has_result && c->result.result < 0) {
 		if (c->result.text[0])
 			log_err("%s", c->result.text);
@@ -291,7 +294,7 @@ int sup_run_rules(struct sup *s)
 		r = give_rules(s, &run->child);
 		if (r < 0) {
 			/* it was logged: no second line */
-			(void)kill(run->child.pid, SIGKILL);
+			sup_child_kill(&run->child);
 			run->child.has_result = true;
 			run->child.result = (struct ctl_msg){.result = r};
 			(void)short_finish(s, run, 0);

@@ -122,7 +122,7 @@ int sup_spawn(struct sup *s, struct sup_child *c, char *const *argv)
 		if (env_passes(*e, c->proc->type))
 			env[n_env++] = *e;
 	c->line_n = 0;
-	c->done = c->has_result = false;
+	c->done = c->has_result = c->ended_by_us = false;
 	c->seal_done = c->landlock = c->n_opens = 0;
 	r = open_pair(s, c, &sock, &log);
 	if (r < 0)

@@ -38,8 +38,9 @@ struct sup_child {
 	unsigned restarts, fails;
 	uint64_t deadline_ns; /* of starting and backoff; 0 none */
 	uint64_t running_since_ns;
-	bool done;      /* CTL_DONE came */
-	bool was_ready; /* at least once in this run */
+	bool done;        /* CTL_DONE came */
+	bool ended_by_us; /* its end was our doing, and its reason was logged */
+	bool was_ready;   /* at least once in this run */
 	uint32_t seal_done, landlock;
 	/* segments and descriptors that outlive the process; -1 none */
 	int stats_rw, stats_ro, progress_rw, progress_ro, wake, sink;
@@ -137,6 +138,7 @@ void sup_child_init(struct sup_child *c, const struct plan_proc *proc);
 void sup_child_done(struct sup *s, struct sup_child *c);
 int sup_spawn(struct sup *s, struct sup_child *c, char *const *argv);
 void sup_child_event(struct sup *s, struct sup_child *c, enum lc_event ev);
+void sup_child_kill(struct sup_child *c);
 void sup_child_start(struct sup *s, struct sup_child *c); /* LC_EV_START, and sends what it needs */
 void sup_child_ready(struct sup *s, struct sup_watch *w, uint32_t events); /* its control socket */
 void sup_reap(struct sup *s);

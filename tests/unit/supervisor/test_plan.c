@@ -68,7 +68,7 @@ static void test_plan_check__each_range_broken__refused(void **state)
 	BREAK(c->engine = 9);
 	BREAK(c->n_evaluators = 0);
 	BREAK(c->n_evaluators = 65);
-	BREAK(c->snaplen = 4097);
+	BREAK(c->snaplen = 65536);
 	BREAK(c->rings_bytes = 1000);
 	BREAK(c->threads_max = 0);
 	BREAK(c->uids_first = 0);
