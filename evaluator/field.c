@@ -13,6 +13,7 @@ static const struct evl_field_row *const tables[] = {
 	evl_fields_arg,
 	evl_fields_open,
 	evl_fields_proc,
+	evl_fields_procnum,
 	evl_fields_tree,
 	evl_fields_user,
 	evl_fields_fd,

@@ -20,8 +20,9 @@ struct evl_field_row {
 };
 
 extern const struct evl_field_row evl_fields_evt[], evl_fields_time[], evl_fields_arg[],
-	evl_fields_open[], evl_fields_proc[], evl_fields_tree[], evl_fields_user[], evl_fields_fd[],
-	evl_fields_net[], evl_fields_fspath[], evl_fields_container[], evl_fields_other[];
+	evl_fields_open[], evl_fields_proc[], evl_fields_procnum[], evl_fields_tree[],
+	evl_fields_user[], evl_fields_fd[], evl_fields_net[], evl_fields_fspath[],
+	evl_fields_container[], evl_fields_other[];
 /* Fields that never have a value: removed from the language, or nothing tells them yet. Each says
  * why. */
 struct evl_field_absent {

@@ -72,165 +72,6 @@ static void get_cwd(struct evl *e, const struct evl_field_arg *a, struct evl_val
 			e->leader->cwd.off ? rec_text(e->leader, e->leader->cwd) : SPAN_LIT(""));
 }
 
-enum {
-	N_ARGS,
-	LEN_ARGS,
-	TTY,
-	PID,
-	VPID,
-	SID,
-	VPGID,
-	PGID,
-	DURATION,
-	PID_TS,
-	EXE_INO,
-	EXE_CTIME,
-	EXE_MTIME,
-	CTIME_PROC,
-	CTIME_PIDNS,
-	PIDNS_TS,
-	FD_LIMIT,
-	VM_SIZE,
-	VM_RSS,
-	VM_SWAP,
-	PF_MAJOR,
-	PF_MINOR,
-	VTID,
-	MAIN_VM_SIZE,
-	MAIN_VM_RSS,
-	MAIN_VM_SIZE_B,
-	MAIN_VM_RSS_B,
-	N_THREADS,
-	N_CHILDS,
-};
-
-static void set_nonzero(struct evl_value *v, uint64_t n)
-{
-	if (n)
-		evl_set_u64(v, n);
-}
-
-static void set_known(struct evl_value *v, int64_t n)
-{
-	if (n != -1)
-		evl_set_i64(v, n);
-}
-
-static void set_duration(struct evl_value *v, uint64_t now, uint64_t from)
-{
-	if (from && now >= from)
-		evl_set_u64(v, now - from);
-}
-
-static uint64_t len_args(const struct prec *p)
-{
-	return p->args.n - MIN(p->args.n, p->n_args); /* without the NULs */
-}
-
-static void get_number(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
-{
-	const struct prec *p = e->thread;
-	uint64_t now = e->view->ev->h.ts_ns, main_kb;
-
-	if (!p)
-		return;
-	main_kb = p->flags & PREC_MAIN ? (a->variant == MAIN_VM_RSS || a->variant == MAIN_VM_RSS_B
-							 ? p->vm_rss_kb
-							 : p->vm_size_kb)
-				       : 0;
-	switch (a->variant) {
-	case N_ARGS:
-		evl_set_u64(ret_v, p->n_args);
-		break;
-	case LEN_ARGS:
-		evl_set_u64(ret_v, len_args(p));
-		break;
-	case TTY:
-		evl_set_u64(ret_v, p->tty);
-		break;
-	case PID:
-		evl_set_i64(ret_v, p->pid);
-		break;
-	case VPID:
-		set_known(ret_v, p->vpid);
-		break;
-	case SID:
-		evl_set_i64(ret_v, p->sid);
-		break;
-	case VPGID:
-		evl_set_i64(ret_v, p->vpgid);
-		break;
-	case PGID:
-		evl_set_i64(ret_v, p->pgid);
-		break;
-	case DURATION:
-		set_duration(ret_v, now, p->clone_ts_ns);
-		break;
-	case PID_TS:
-		set_nonzero(ret_v, p->clone_ts_ns);
-		break;
-	case EXE_INO:
-		if (p->exe_ino)
-			evl_set_i64(ret_v, (int64_t)p->exe_ino);
-		break;
-	case EXE_CTIME:
-		set_nonzero(ret_v, p->exe_ctime_ns);
-		break;
-	case EXE_MTIME:
-		set_nonzero(ret_v, p->exe_mtime_ns);
-		break;
-	case CTIME_PROC:
-		if (p->clone_ts_ns && p->exe_ctime_ns) /* a file changed later wraps around, as in
-							  the reference */
-			set_nonzero(ret_v, p->clone_ts_ns - p->exe_ctime_ns);
-		break;
-	case CTIME_PIDNS:
-		if (p->pidns_start_ns && p->exe_ctime_ns > p->pidns_start_ns)
-			evl_set_u64(ret_v, p->exe_ctime_ns - p->pidns_start_ns);
-		break;
-	case PIDNS_TS:
-		set_nonzero(ret_v, p->pidns_start_ns);
-		break;
-	case FD_LIMIT:
-		set_known(ret_v, e->leader->fd_limit);
-		break;
-	case VM_SIZE:
-		evl_set_u64(ret_v, p->vm_size_kb);
-		break;
-	case VM_RSS:
-		evl_set_u64(ret_v, p->vm_rss_kb);
-		break;
-	case VM_SWAP:
-		evl_set_u64(ret_v, p->vm_swap_kb);
-		break;
-	case PF_MAJOR:
-		evl_set_u64(ret_v, p->pf_major);
-		break;
-	case PF_MINOR:
-		evl_set_u64(ret_v, p->pf_minor);
-		break;
-	case VTID:
-		set_known(ret_v, p->vtid);
-		break;
-	case MAIN_VM_SIZE:
-	case MAIN_VM_RSS:
-		evl_set_u64(ret_v, main_kb);
-		break;
-	case MAIN_VM_SIZE_B:
-	case MAIN_VM_RSS_B:
-		evl_set_u64(ret_v, main_kb * 1024);
-		break;
-	case N_THREADS:
-		evl_set_u64(ret_v, e->leader->n_threads);
-		break;
-	case N_CHILDS:
-		evl_set_u64(ret_v, e->leader->n_threads ? e->leader->n_threads - 1 : 0);
-		break;
-	default:
-		break;
-	}
-}
-
 static void get_tid(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
 	(void)a;
@@ -391,30 +232,6 @@ static void get_cgroup(struct evl *e, const struct evl_field_arg *a, struct evl_
 	}
 }
 
-static bool fd_count(struct evl *e, uint64_t *ret_n)
-{
-	const struct ev_att *a = evl_att(e, EV_ATT_FDCOUNT);
-
-	if (!a)
-		return false;
-	memcpy(ret_n, ev_att_data(a), sizeof(*ret_n));
-	return true;
-}
-
-static void get_fd_count(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
-{
-	uint64_t n;
-
-	if (!e->thread || !fd_count(e, &n))
-		return;
-	if (a->field == FIELD_ID_PROC_FDOPENCOUNT)
-		evl_set_u64(ret_v, n);
-	else
-		evl_set_double(ret_v, e->leader->fd_limit > 0
-					      ? (double)n * 100.0 / (double)e->leader->fd_limit
-					      : 0.0);
-}
-
 static void get_stdio(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
 	bool is_name = a->variant >= 3;
@@ -439,17 +256,7 @@ const struct evl_field_row evl_fields_proc[] = {
 	{FIELD_ID_PROC_CMDLINE, PT_CMDLINE, get_text},
 	{FIELD_ID_PROC_EXELINE, PT_EXELINE, get_text},
 	{FIELD_ID_PROC_ARGS, PT_ARGS, get_args},
-	{FIELD_ID_PROC_CMDNARGS, N_ARGS, get_number},
-	{FIELD_ID_PROC_CMDLENARGS, LEN_ARGS, get_number},
 	{FIELD_ID_PROC_CWD, 0, get_cwd},
-	{FIELD_ID_PROC_TTY, TTY, get_number},
-	{FIELD_ID_PROC_PID, PID, get_number},
-	{FIELD_ID_PROC_VPID, VPID, get_number},
-	{FIELD_ID_PROC_SID, SID, get_number},
-	{FIELD_ID_PROC_VPGID, VPGID, get_number},
-	{FIELD_ID_PROC_PGID, PGID, get_number},
-	{FIELD_ID_PROC_DURATION, DURATION, get_number},
-	{FIELD_ID_PROC_PID_TS, PID_TS, get_number},
 	{FIELD_ID_PROC_IS_EXE_WRITABLE, PREC_EXE_WRITABLE, get_exe_flag},
 	{FIELD_ID_PROC_IS_EXE_UPPER_LAYER, PREC_EXE_UPPER_LAYER, get_exe_flag},
 	{FIELD_ID_PROC_IS_EXE_LOWER_LAYER, PREC_EXE_LOWER_LAYER, get_exe_flag},
@@ -457,37 +264,16 @@ const struct evl_field_row evl_fields_proc[] = {
 	{FIELD_ID_PROC_IS_SID_LEADER, IS_SID_LEADER, get_bool},
 	{FIELD_ID_PROC_IS_VPGID_LEADER, IS_VPGID_LEADER, get_bool},
 	{FIELD_ID_PROC_IS_PGID_LEADER, IS_PGID_LEADER, get_bool},
-	{FIELD_ID_PROC_EXE_INO, EXE_INO, get_number},
-	{FIELD_ID_PROC_EXE_INO_CTIME, EXE_CTIME, get_number},
-	{FIELD_ID_PROC_EXE_INO_MTIME, EXE_MTIME, get_number},
-	{FIELD_ID_PROC_EXE_INO_CTIME_DURATION_PROC_START, CTIME_PROC, get_number},
-	{FIELD_ID_PROC_EXE_INO_CTIME_DURATION_PIDNS_START, CTIME_PIDNS, get_number},
-	{FIELD_ID_PROC_PIDNS_INIT_START_TS, PIDNS_TS, get_number},
 	{FIELD_ID_THREAD_CAP_PERMITTED, 0, get_caps},
 	{FIELD_ID_THREAD_CAP_INHERITABLE, 0, get_caps},
 	{FIELD_ID_THREAD_CAP_EFFECTIVE, 0, get_caps},
-	{FIELD_ID_PROC_FDOPENCOUNT, 0, get_fd_count},
-	{FIELD_ID_PROC_FDLIMIT, FD_LIMIT, get_number},
-	{FIELD_ID_PROC_FDUSAGE, 0, get_fd_count},
-	{FIELD_ID_PROC_VMSIZE, VM_SIZE, get_number},
-	{FIELD_ID_PROC_VMRSS, VM_RSS, get_number},
-	{FIELD_ID_PROC_VMSWAP, VM_SWAP, get_number},
-	{FIELD_ID_THREAD_PFMAJOR, PF_MAJOR, get_number},
-	{FIELD_ID_THREAD_PFMINOR, PF_MINOR, get_number},
 	{FIELD_ID_THREAD_TID, 0, get_tid},
 	{FIELD_ID_THREAD_ISMAIN, IS_MAIN, get_bool},
-	{FIELD_ID_THREAD_VTID, VTID, get_number},
 	{FIELD_ID_THREAD_NAMETID, 0, get_nametid},
 	{FIELD_ID_THREAD_EXECTIME, 0, get_exectime},
 	{FIELD_ID_THREAD_TOTEXECTIME, 0, get_exectime},
 	{FIELD_ID_THREAD_CGROUPS, 0, get_cgroups},
 	{FIELD_ID_THREAD_CGROUP, 0, get_cgroup},
-	{FIELD_ID_PROC_NTHREADS, N_THREADS, get_number},
-	{FIELD_ID_PROC_NCHILDS, N_CHILDS, get_number},
-	{FIELD_ID_THREAD_VMSIZE, MAIN_VM_SIZE, get_number},
-	{FIELD_ID_THREAD_VMRSS, MAIN_VM_RSS, get_number},
-	{FIELD_ID_THREAD_VMSIZE_B, MAIN_VM_SIZE_B, get_number},
-	{FIELD_ID_THREAD_VMRSS_B, MAIN_VM_RSS_B, get_number},
 	{FIELD_ID_PROC_STDIN_TYPE, 0, get_stdio},
 	{FIELD_ID_PROC_STDOUT_TYPE, 1, get_stdio},
 	{FIELD_ID_PROC_STDERR_TYPE, 2, get_stdio},
