@@ -141,37 +141,38 @@ struct kernfs_node___old {
 	struct kernfs_node___old *parent;
 } __attribute__((preserve_access_index));
 
-static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *k)
+static __always_inline __u32 kernfs_parent_offset(void)
 {
 	if (bpf_core_field_exists(((struct kernfs_node___old *)0)->parent))
-		return (struct kernfs_node *)BPF_CORE_READ((struct kernfs_node___old *)k, parent);
-	return BPF_CORE_READ(k, __parent);
+		return bpf_core_field_offset(struct kernfs_node___old, parent);
+	return bpf_core_field_offset(struct kernfs_node, __parent);
 }
 
 /* Path of the cgroup whose kernfs node is in s->walk_dentry, into the tail of tmp. */
 __noinline int walk_cgroup(__u32 slot)
 {
 	struct scratch *s = scratch_get(slot);
+	__u32 parent_offset = kernfs_parent_offset();
 
 	if (!s)
 		return 0;
 	s->walk_pos = TMP_SIZE - 1;
 	s->tmp[TMP_SIZE - 1] = 0;
 	for (int i = 0; i < 16; i++) {
-		struct kernfs_node *k = (struct kernfs_node *)s->walk_dentry, *parent;
+		struct kernfs_node *k = (struct kernfs_node *)s->walk_dentry, *parent = NULL;
 		const char *name;
-		char text[128];
+		__u8 *text = s->tmp + TMP_SIZE; /* not on the stack, of which all calls together have 512 bytes */
 		__u32 pos = s->walk_pos;
 		long n;
 
 		if (!k)
 			break;
-		parent = kernfs_parent(k);
+		bpf_probe_read_kernel(&parent, sizeof(parent), (const char *)k + parent_offset);
 		if (!parent) /* the root has no name */
 			break;
 		name = BPF_CORE_READ(k, name);
-		n = bpf_probe_read_kernel_str(text, sizeof(text), name);
-		if (n <= 1 || n > (long)sizeof(text) || pos < n)
+		n = bpf_probe_read_kernel_str(text, 128, name);
+		if (n <= 1 || n > 128 || pos < n)
 			break;
 		n--; /* without its NUL */
 		pos -= n + 1;

@@ -117,8 +117,9 @@ static __always_inline void uring_args_plain(struct scratch *s, __u32 op, const 
 		s->args[1] = BPF_CORE_READ((const struct io_socket *)cmd, type) | BPF_CORE_READ((const struct io_socket *)cmd, flags);
 		s->args[2] = BPF_CORE_READ((const struct io_socket *)cmd, protocol);
 		break;
-	case 57:
-		s->args[1] = BPF_CORE_READ((const struct io_listen *)cmd, backlog);
+	case 57: /* since 6.11 */
+		if (bpf_core_type_exists(struct io_listen))
+			s->args[1] = BPF_CORE_READ((const struct io_listen *)cmd, backlog);
 		break;
 	}
 }
