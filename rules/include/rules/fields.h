@@ -50,5 +50,5 @@ struct field_info {
 const struct field_info *field_info_get(enum field_id id);
 /* The field whose name is the longest prefix of text in lookup order of the classes; *ret_used = bytes matched. NULL if none. */
 const struct field_info *field_find_prefix(const char *text, size_t n, enum field_id *ret_id, size_t *ret_used);
-/* Closest known name, for "did you mean"; NULL if nothing is near. */
+/* Closest known name, for "did you mean"; NULL if nothing is near. In the rules library, not in the image library. */
 const char *field_suggest(const char *text, size_t n);
