@@ -180,11 +180,11 @@ static bool is_signed_type(enum kev_type type)
 	case KEV_T_INT16:
 	case KEV_T_INT32:
 	case KEV_T_INT64:
+	case KEV_T_UINT64: /* as the reference prints them: lseek's offset=-162 */
 	case KEV_T_FD:
 	case KEV_T_FD32:
 	case KEV_T_PID:
 	case KEV_T_PID32:
-	case KEV_T_ERRNO:
 		return true;
 	default:
 		return false;
