@@ -80,6 +80,12 @@ void sup_child_kill(struct sup_child *c)
 		(void)kill(c->pid, SIGKILL); /* it may have ended already */
 }
 
+/* The others end by the END record in their rings. */
+bool sup_child_takes_stop(const struct sup_child *c)
+{
+	return c->proc->type == PLAN_COLLECTOR || c->proc->type == PLAN_METADATA;
+}
+
 static int start_stage(struct sup *s, struct sup_child *c)
 {
 	char *argv[] = {(char *)c->proc->row->program, NULL};
@@ -101,6 +107,9 @@ static int start_stage(struct sup *s, struct sup_child *c)
 	sup_bpf_exclude(s);
 	if (r == 0)
 		r = sup_send(c, CTL_START, FD_NONE, 0, NULL, -1);
+	/* one that is replaced while all are draining has to hear of it */
+	if (r == 0 && s->phase == SUP_STOPPING && sup_child_takes_stop(c))
+		r = sup_send(c, CTL_STOP, FD_NONE, 0, NULL, -1);
 	return r;
 }
 

@@ -52,13 +52,18 @@ static bool may_log(struct sup_child *c)
 	return true;
 }
 
-static void relay(struct sup_child *c, char *line)
+static void relay(struct sup *s, struct sup_child *c, char *line)
 {
 	bool is_short = c->proc->row->flags & PLAN_SHORT;
 	enum log_level level =
 		LOG_LVL_ERR; /* without a level: a library's or sanitizer's last words */
 
 	make_printable(line);
+	if (line[0] == '0' && is_short && s->args->verb != VERB_RUN) {
+		strbuf_addf(
+			&s->held, "%s\n", line + 1); /* who asks for a status knows the warnings */
+		return;
+	}
 	if (line[0] == '0' && is_short) {
 		log_relay(LOG_LVL_RAW, c->proc->name, line + 1);
 		return;
@@ -71,7 +76,7 @@ static void relay(struct sup_child *c, char *line)
 		log_relay(level, c->proc->name, line);
 }
 
-static void take_bytes(struct sup_child *c, const char *p, size_t n)
+static void take_bytes(struct sup *s, struct sup_child *c, const char *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		bool is_full = c->line_n == sizeof(c->line) - 1;
@@ -82,7 +87,7 @@ static void take_bytes(struct sup_child *c, const char *p, size_t n)
 		}
 		c->line[c->line_n] = 0;
 		if (c->line_n > 0)
-			relay(c, c->line);
+			relay(s, c, c->line);
 		c->line_n = 0;
 		if (is_full && p[i] != '\n' && p[i] != 0)
 			c->line[c->line_n++] = p[i];
@@ -90,7 +95,7 @@ static void take_bytes(struct sup_child *c, const char *p, size_t n)
 }
 
 /* Reads what is there; false at the end. */
-static bool read_some(struct sup_child *c)
+static bool read_some(struct sup *s, struct sup_child *c)
 {
 	for (unsigned rounds = 0; rounds < 16; rounds++) { /* the others' turn comes */
 		char buf[4096];
@@ -102,7 +107,7 @@ static bool read_some(struct sup_child *c)
 			return errno == EAGAIN;
 		if (n == 0)
 			return false;
-		take_bytes(c, buf, (size_t)n);
+		take_bytes(s, c, buf, (size_t)n);
 	}
 	return true;
 }
@@ -112,21 +117,21 @@ void sup_log_ready(struct sup *s, struct sup_watch *w, uint32_t events)
 	struct sup_child *c = w->owner;
 
 	(void)events;
-	if (read_some(c))
+	if (read_some(s, c))
 		return;
 	if (c->line_n > 0)
-		take_bytes(c, "\n", 1);
+		take_bytes(s, c, "\n", 1);
 	sup_watch_close(s, w);
 }
 
 void sup_log_flush(struct sup *s, struct sup_child *c)
 {
 	for (unsigned i = 0; c->log.fd >= 0 && i < 64; i++) {
-		if (!read_some(c))
+		if (!read_some(s, c))
 			break;
 	}
 	if (c->line_n > 0)
-		take_bytes(c, "\n", 1);
+		take_bytes(s, c, "\n", 1);
 	sup_watch_close(s, &c->log);
 }
 
@@ -144,4 +149,11 @@ void sup_log_redirect(const struct sup *s)
 		fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	if (fd >= 0) /* open until we end */
 		log_open(fd, s->config->log_json ? LOG_JSON : LOG_TEXT, log_max_level(), "saker");
+}
+
+void sup_log_show_held(struct sup *s)
+{
+	if (s->held.n > 0)
+		(void)fwrite(s->held.p, 1, s->held.n, stderr); /* nothing to do if nobody listens */
+	strbuf_reset(&s->held);
 }

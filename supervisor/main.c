@@ -88,6 +88,7 @@ int main(int argc, char **argv)
 	}
 	log_open(STDERR_FILENO, LOG_TEXT, args.verbose ? LOG_LVL_DEBUG : LOG_LVL_INFO, "saker");
 	if (sup_init(&s, &args) < 0 || sup_run_config(&s) < 0) {
+		sup_log_show_held(&s);
 		sup_done(&s);
 		return EXIT_FAILURE;
 	}

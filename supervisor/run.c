@@ -137,10 +137,8 @@ static void begin_stop(struct sup *s)
 	for (size_t i = 1; i < s->n_children; i++) {
 		struct sup_child *c = &s->children[i];
 
-		if (c->proc->type == PLAN_COLLECTOR || c->proc->type == PLAN_METADATA)
-			if (c->ctl.fd >= 0)
-				(void)sup_send(c, CTL_STOP, FD_NONE, 0, NULL,
-					-1); /* one that is gone already needs no telling */
+		if (sup_child_takes_stop(c) && c->ctl.fd >= 0)
+			(void)sup_send(c, CTL_STOP, FD_NONE, 0, NULL, -1); /* it may be gone */
 		sup_child_event(s, c, LC_EV_STOP);
 	}
 }

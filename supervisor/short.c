@@ -103,7 +103,9 @@ static int take_plan(struct sup *s, int fd)
 	memcpy(s->config, p, sizeof(*s->config));
 	seg_unmap(p, n);
 	r = plan_check(s->config, &why);
-	return r < 0 ? log_err_errno(r, "the configuration's result: %s", why) : 0;
+	if (r < 0)
+		log_err("the configuration's result: %s", why);
+	return r < 0 ? -ECANCELED : 0;
 }
 
 static int take_given(struct sup *s, const struct sup_child *c, const struct ctl_msg *m, int fd)
@@ -143,8 +145,9 @@ void sup_short_message(struct sup *s, struct sup_child *c, const struct ctl_msg 
 		r = take_given(s, c, m, own);
 		if (r == 0)
 			return;
-		log_err_errno(r, "take what %s hands over (role %u, number %u)", c->proc->name,
-			m->role, m->index);
+		if (r != -ECANCELED) /* logged */
+			log_err_errno(r, "take what %s hands over (role %u, number %u)",
+				c->proc->name, m->role, m->index);
 		sup_child_kill(c);
 		return;
 	}

@@ -17,6 +17,7 @@
 
 #define STATUS_LOSS_WINDOW 60 /* seconds for which a loss means degraded */
 #define STATUS_RATE_WINDOW 5
+#define STATUS_HANG_NS (5 * NS_PER_S)
 #define STATUS_STUCK_NS (60 * NS_PER_S)
 
 static json_t *j_int(uint64_t v)
@@ -250,14 +251,26 @@ static bool has_stuck_output(const struct sup *s)
 	return false;
 }
 
+/* A stage that neither works nor waits as it should; the watchdog will end it. */
+static bool is_hanging(const struct sup_child *c)
+{
+	uint64_t now = clock_mono_ns(), beat = stats_get(&c->stats->heartbeat_ns);
+
+	return now > beat && now - beat > STATUS_HANG_NS;
+}
+
 static bool is_degraded(const struct sup *s, const struct sup_ledger *l)
 {
 	const struct sup_sample *old = sample_before(s, STATUS_LOSS_WINDOW);
 
-	for (size_t i = 1; i < s->n_children; i++)
-		if (!(s->children[i].proc->row->flags & PLAN_SHORT) &&
-			s->children[i].state != LC_RUNNING)
+	for (size_t i = 1; i < s->n_children; i++) {
+		const struct sup_child *c = &s->children[i];
+
+		if (c->proc->row->flags & PLAN_SHORT)
+			continue;
+		if (c->state != LC_RUNNING || is_hanging(c))
 			return true;
+	}
 	return (old ? l->lost > old->lost : l->lost > 0) || has_stuck_output(s);
 }
 

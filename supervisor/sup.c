@@ -223,6 +223,7 @@ void sup_done(struct sup *s)
 	(void)fd_close(s->settings_fd);
 	sup_watch_close(s, &s->signals);
 	s->epoll_fd = fd_close(s->epoll_fd);
+	strbuf_done(&s->held);
 	free(s->config);
 }
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include <abi/kshared.h>
+#include <base/strbuf.h>
 #include <shm/progress.h>
 #include <shm/settings.h>
 #include <shm/spsc.h>
@@ -113,6 +114,7 @@ struct sup {
 	struct plan plan;
 	struct sup_child *children; /* as plan.procs; [0] is the supervisor and never runs */
 	size_t n_children;
+	struct strbuf held;              /* diagnostics of a verb's config run: shown if it fails */
 	struct sup_child *current_short; /* a program that ends by itself and is running now */
 	struct spsc_fds *rings;          /* as plan.rings */
 	struct sup_bpf bpf;
@@ -139,6 +141,7 @@ void sup_child_done(struct sup *s, struct sup_child *c);
 int sup_spawn(struct sup *s, struct sup_child *c, char *const *argv);
 void sup_child_event(struct sup *s, struct sup_child *c, enum lc_event ev);
 void sup_child_kill(struct sup_child *c);
+bool sup_child_takes_stop(const struct sup_child *c);
 void sup_child_start(struct sup *s, struct sup_child *c); /* LC_EV_START, and sends what it needs */
 void sup_child_ready(struct sup *s, struct sup_watch *w, uint32_t events); /* its control socket */
 void sup_reap(struct sup *s);
@@ -187,6 +190,7 @@ int sup_caps_reduce(const struct sup *s);
 void sup_log_redirect(const struct sup *s); /* log_stderr, log_syslog: once detecting */
 void sup_log_ready(struct sup *s, struct sup_watch *w, uint32_t events);
 void sup_log_flush(struct sup *s, struct sup_child *c);
+void sup_log_show_held(struct sup *s);
 
 /* run.c */
 int sup_run(struct sup *s);
