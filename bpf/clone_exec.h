@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 #pragma once
-/* System calls whose parameters are the task's facts: failed exec, clone and its family. A successful exec is reported by its tracepoint. */
+/* System calls whose parameters are the task's facts: failed exec, clone and its family. A
+ * successful exec is reported by its tracepoint. */
 
-#include "syscalls.h"
+#include "fetch.h"
 
-/* Puts the strings of a user array of pointers, from the first-th on, as one run of texts. Of up to 64 strings. */
+/* Puts the strings of a user array of pointers, from the first-th on, as one run of texts. Of up to
+ * 64 strings. */
 __noinline int put_strings(__u32 slot, __u64 array, __u32 first)
 {
 	struct scratch *s = scratch_get(slot);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 #pragma once
-/* From a finished record in scratch to this CPU's ring buffer: class thresholds, a reservation of a fixed size class, the time after it, counters,
- * and the wake-up of a sleeping collector. Exact: seen = submitted + all lost. */
+/* From a finished record in scratch to this CPU's ring buffer: class thresholds, a reservation of a
+ * fixed size class, the time after it, counters, and the wake-up of a sleeping collector. Exact:
+ * seen = submitted + all lost. */
 
 #include "maps.h"
 
@@ -51,7 +52,8 @@ static __always_inline __u64 class_room(__u32 cls)
 	return saker_ring_bytes / 2;
 }
 
-/* After the submit: no wake-up can be lost, because the collector stores its flag before it looks at the positions once more. */
+/* After the submit: no wake-up can be lost, because the collector stores its flag before it looks
+ * at the positions once more. */
 static __always_inline void wake(void *rb, __u32 cpu, struct kshm_counters *c)
 {
 	__u32 zero = 0;
@@ -84,7 +86,8 @@ static __always_inline void wake(void *rb, __u32 cpu, struct kshm_counters *c)
 		goto submitted;                                                                    \
 	}
 
-/* Sends the record of the slot. The caller has filled head and parameters, and releases the slot. */
+/* Sends the record of the slot. The caller has filled head and parameters, and releases the slot.
+ */
 __noinline int emit_record(__u32 slot)
 {
 	struct scratch *s = scratch_get(slot);
@@ -106,7 +109,8 @@ __noinline int emit_record(__u32 slot)
 		COUNT(c->lost_full[cls]);
 		return 0;
 	}
-	if (cls != KEV_CLASS_STATE && bpf_ringbuf_query(rb, BPF_RB_AVAIL_DATA) + len > class_room(cls)) {
+	if (cls != KEV_CLASS_STATE &&
+		bpf_ringbuf_query(rb, BPF_RB_AVAIL_DATA) + len > class_room(cls)) {
 		COUNT(c->lost_full[cls]);
 		return 0;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 #pragma once
-/* What the kernel knows of a file: by descriptor, device, inode, overlay layer; and the comparison of an open's argument with where it led. */
+/* What the kernel knows of a file: by descriptor, device, inode, overlay layer; and the comparison
+ * of an open's argument with where it led. */
 
 #include "convert.h"
 #include "path.h"
@@ -31,20 +32,23 @@ static __always_inline bool is_overlay(struct inode *inode)
 	return RD(struct super_block, sb, s_magic) == OVERLAYFS_MAGIC;
 }
 
-/* Layer of an overlay file, 0: not on an overlay. The upper dentry stands behind the vfs inode in struct ovl_inode (a module's private type). */
+/* Layer of an overlay file, 0: not on an overlay. The upper dentry stands behind the vfs inode in
+ * struct ovl_inode (a module's private type). */
 static __always_inline __u32 file_layer(__u64 file)
 {
 	struct inode *inode = RD(struct file, file, f_inode);
 	struct dentry *dentry, *upper = NULL;
 
 	if (!is_overlay(inode)) {
-		/* an opened file of an overlay may carry the dentry of the overlay, but the inode of the layer below */
+		/* an opened file of an overlay may carry the dentry of the overlay, but the inode
+		 * of the layer below */
 		dentry = RD(struct file, file, f_path.dentry);
 		inode = RD(struct dentry, dentry, d_inode);
 		if (!is_overlay(inode))
 			return 0;
 	}
-	bpf_probe_read_kernel(&upper, sizeof(upper), (void *)inode + bpf_core_type_size(struct inode));
+	bpf_probe_read_kernel(
+		&upper, sizeof(upper), (void *)inode + bpf_core_type_size(struct inode));
 	return upper ? LAYER_UPPER : LAYER_LOWER;
 }
 
@@ -77,7 +81,8 @@ static __always_inline __u32 file_open_flags(__u64 file)
 	return out;
 }
 
-/* Is tmp from `from` to its end the text at rec[str_pos]? Both have n bytes with their NULs. In words: a byte loop is too much for the verifier. */
+/* Is tmp from `from` to its end the text at rec[str_pos]? Both have n bytes with their NULs. In
+ * words: a byte loop is too much for the verifier. */
 __noinline int same_text(__u32 slot, __u32 from, __u32 n)
 {
 	struct scratch *s = scratch_get(slot);
@@ -109,8 +114,9 @@ static __always_inline bool is_pseudo(struct file *f)
 	return is_unrooted((__u64)d) && RD(struct vfsmount, mnt, mnt_root) != d;
 }
 
-/* The real path of the opened file s->file, if it is not what the argument (the last text put) says; relative arguments are compared below the directory
- * they start at (dirfd or the working directory). Adds KEV_X_REALPATH's parameter, absent where equal. */
+/* The real path of the opened file s->file, if it is not what the argument (the last text put)
+ * says; relative arguments are compared below the directory they start at (dirfd or the working
+ * directory). Adds KEV_X_REALPATH's parameter, absent where equal. */
 __noinline int put_realpath(__u32 slot, __s32 dirfd)
 {
 	struct scratch *s = scratch_get(slot);
@@ -126,7 +132,8 @@ __noinline int put_realpath(__u32 slot, __s32 dirfd)
 		put_absent(s);
 		return 0;
 	}
-	walk_start(s, (__u64)RD(struct file, f, f_path.dentry), (__u64)RD(struct file, f, f_path.mnt));
+	walk_start(
+		s, (__u64)RD(struct file, f, f_path.dentry), (__u64)RD(struct file, f, f_path.mnt));
 	walk_set_root(s, t);
 	if (s->rec[s->str_pos & REC_MASK] != '/') {
 		skip = 1; /* the walked path has a slash in front of the first name */
@@ -148,7 +155,8 @@ __noinline int put_realpath(__u32 slot, __s32 dirfd)
 		put_absent(s);
 		return 0;
 	}
-	if ((s->walk_end == WALK_BASE || !skip || !s->base_dentry) && TMP_SIZE - s->walk_pos - skip == n && same_text(slot, s->walk_pos + skip, n)) {
+	if ((s->walk_end == WALK_BASE || !skip || !s->base_dentry) &&
+		TMP_SIZE - s->walk_pos - skip == n && same_text(slot, s->walk_pos + skip, n)) {
 		put_absent(s);
 		return 0;
 	}

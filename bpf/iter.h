@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 #pragma once
-/* Iterators: every task and every open descriptor of the host as kev records with KEV_F_SNAPSHOT, back to back in the reader's buffer.
- * One reader of a kind at a time: each kind has one scratch. */
+/* Iterators: every task and every open descriptor of the host as kev records with KEV_F_SNAPSHOT,
+ * back to back in the reader's buffer. One reader of a kind at a time: each kind has one scratch.
+ */
 
 #include "process.h"
 
-
-static __always_inline struct scratch *iter_start(__u32 slot, struct task_struct *t, __u32 code, __u32 n)
+static __always_inline struct scratch *iter_start(
+	__u32 slot, struct task_struct *t, __u32 code, __u32 n)
 {
 	struct scratch *s = scratch_get(slot);
 	struct kev_head *h;
@@ -39,7 +40,8 @@ static __always_inline int iter_write(struct scratch *s, struct seq_file *seq)
 }
 
 /* A run of bytes of another task's memory; only sleepable programs may read it. */
-static __always_inline void put_task_memory(struct scratch *s, struct task_struct *t, bool readable, __u64 from, __u64 to)
+static __always_inline void put_task_memory(
+	struct scratch *s, struct task_struct *t, bool readable, __u64 from, __u64 to)
 {
 	__u32 len;
 
@@ -128,11 +130,13 @@ static __always_inline int dump_task(struct bpf_iter__task *ctx, bool readable)
 	put_int(s, signal_pid_nr(t, PIDTYPE_PGID, level), 4);
 	put_int(s, signal_pid_nr(t, PIDTYPE_SID, level), 4);
 	put_kstr(s, &t->comm, KEV_COMM_LEN);
-	put_task_memory(s, t, readable && mm, BPF_CORE_READ(mm, arg_start), BPF_CORE_READ(mm, arg_end));
+	put_task_memory(
+		s, t, readable && mm, BPF_CORE_READ(mm, arg_start), BPF_CORE_READ(mm, arg_end));
 	s->fpath = exe ? (__u64)&exe->f_path : 0;
 	put_path(slot, 0);
 	put_int(s, exe_flags(t, exe), 4);
-	put_task_memory(s, t, readable && mm, BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end));
+	put_task_memory(
+		s, t, readable && mm, BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end));
 	put_task_rest(slot);
 	return iter_write(s, ctx->meta->seq);
 }
@@ -152,14 +156,14 @@ int saker_iter_task_noargs(struct bpf_iter__task *ctx)
 
 /* ---- descriptors ---- */
 
-
 #define S_IFREG_ 0100000
 #define S_IFDIR_ 0040000
 #define S_IFIFO_ 0010000
 #define PIPEFS_MAGIC_ 0x50495045
 #define ANON_INODE_MAGIC 0x09041934
 
-static __always_inline struct scratch *iter_file(__u32 code, __u32 n, struct task_struct *t, __s32 fd)
+static __always_inline struct scratch *iter_file(
+	__u32 code, __u32 n, struct task_struct *t, __s32 fd)
 {
 	struct scratch *s = iter_start(SLOT_ITER_FILE, t, code, n);
 
@@ -168,10 +172,13 @@ static __always_inline struct scratch *iter_file(__u32 code, __u32 n, struct tas
 	return s;
 }
 
-static __always_inline int dump_inet(struct seq_file *seq, struct task_struct *t, __s32 fd, struct sock *sk, __u32 type, __u64 ino, bool v6)
+static __always_inline int dump_inet(struct seq_file *seq, struct task_struct *t, __s32 fd,
+	struct sock *sk, __u32 type, __u64 ino, bool v6)
 {
-	struct scratch *s = v6 ? iter_file(KEV_CODE_ITER_TASK_FILE_SOCKET_INET6_E, N_ITER_TASK_FILE_SOCKET_INET6_E, t, fd) :
-				 iter_file(KEV_CODE_ITER_TASK_FILE_SOCKET_INET_E, N_ITER_TASK_FILE_SOCKET_INET_E, t, fd);
+	struct scratch *s = v6 ? iter_file(KEV_CODE_ITER_TASK_FILE_SOCKET_INET6_E,
+					 N_ITER_TASK_FILE_SOCKET_INET6_E, t, fd)
+			       : iter_file(KEV_CODE_ITER_TASK_FILE_SOCKET_INET_E,
+					 N_ITER_TASK_FILE_SOCKET_INET_E, t, fd);
 	struct in6_addr a = {};
 
 	if (!s)
@@ -198,9 +205,11 @@ static __always_inline int dump_inet(struct seq_file *seq, struct task_struct *t
 	return iter_write(s, seq);
 }
 
-static __always_inline int dump_unix(struct seq_file *seq, struct task_struct *t, __s32 fd, struct sock *sk, __u32 type, __u64 ino)
+static __always_inline int dump_unix(struct seq_file *seq, struct task_struct *t, __s32 fd,
+	struct sock *sk, __u32 type, __u64 ino)
 {
-	struct scratch *s = iter_file(KEV_CODE_ITER_TASK_FILE_SOCKET_UNIX_E, N_ITER_TASK_FILE_SOCKET_UNIX_E, t, fd);
+	struct scratch *s = iter_file(
+		KEV_CODE_ITER_TASK_FILE_SOCKET_UNIX_E, N_ITER_TASK_FILE_SOCKET_UNIX_E, t, fd);
 	struct unix_sock *u = (struct unix_sock *)sk;
 	struct unix_address *ua;
 	struct unix_sock *peer;
@@ -220,7 +229,8 @@ static __always_inline int dump_unix(struct seq_file *seq, struct task_struct *t
 	return iter_write(s, seq);
 }
 
-static __always_inline int dump_socket(struct seq_file *seq, struct task_struct *t, __s32 fd, struct file *f, __u64 ino)
+static __always_inline int dump_socket(
+	struct seq_file *seq, struct task_struct *t, __s32 fd, struct file *f, __u64 ino)
 {
 	struct socket *sock = BPF_CORE_READ(f, private_data);
 	struct sock *sk = BPF_CORE_READ(sock, sk);
@@ -238,7 +248,8 @@ static __always_inline int dump_socket(struct seq_file *seq, struct task_struct 
 		return dump_unix(seq, t, fd, sk, type, ino);
 	if (family != 16) /* AF_NETLINK; others have no record */
 		return 0;
-	s = iter_file(KEV_CODE_ITER_TASK_FILE_SOCKET_NETLINK_E, N_ITER_TASK_FILE_SOCKET_NETLINK_E, t, fd);
+	s = iter_file(
+		KEV_CODE_ITER_TASK_FILE_SOCKET_NETLINK_E, N_ITER_TASK_FILE_SOCKET_NETLINK_E, t, fd);
 	if (!s)
 		return 0;
 	put_int(s, type, 2);
@@ -315,7 +326,8 @@ int saker_iter_task_file(struct bpf_iter__task_file *ctx)
 	if (mode == S_IFSOCK_)
 		return dump_socket(seq, t, fd, f, ino);
 	if (mode == S_IFDIR_) {
-		s = iter_file(KEV_CODE_ITER_TASK_FILE_DIRECTORY_E, N_ITER_TASK_FILE_DIRECTORY_E, t, fd);
+		s = iter_file(
+			KEV_CODE_ITER_TASK_FILE_DIRECTORY_E, N_ITER_TASK_FILE_DIRECTORY_E, t, fd);
 		if (!s)
 			return 0;
 		put_file_path(s, f);
@@ -325,7 +337,8 @@ int saker_iter_task_file(struct bpf_iter__task_file *ctx)
 			return 0;
 		put_absent(s);
 	} else if (magic == ANON_INODE_MAGIC || (is_pseudo(f) && !is_memfd(f))) {
-		s = iter_file(KEV_CODE_ITER_TASK_FILE_ANON_INODE_E, N_ITER_TASK_FILE_ANON_INODE_E, t, fd);
+		s = iter_file(
+			KEV_CODE_ITER_TASK_FILE_ANON_INODE_E, N_ITER_TASK_FILE_ANON_INODE_E, t, fd);
 		if (!s)
 			return 0;
 		put_int(s, anon_type(f), 1);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 #pragma once
 /* Maps, constants that the loader sets, and the scratch in which a record is built.
- * Who maps what in user space: saker_interest and saker_counters the supervisor, saker_wake the collector (abi/kshared.h). */
+ * Who maps what in user space: saker_interest and saker_counters the supervisor, saker_wake the
+ * collector (abi/kshared.h). */
 
 #include "vmlinux.h"
 
@@ -21,36 +22,41 @@ const volatile __u32 saker_n_cpus = 1;
 const volatile __u64 saker_ring_bytes = 4096;
 const volatile __u64 saker_boot_epoch_ns = 0; /* CLOCK_REALTIME - CLOCK_BOOTTIME at load */
 
-/* Typed pointers from numbers: since 6.2 (a35b9af4ec2c). Loads through them are plain instructions, ten times cheaper than a probe read each. */
+/* Typed pointers from numbers: since 6.2 (a35b9af4ec2c). Loads through them are plain instructions,
+ * ten times cheaper than a probe read each. */
 extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
-const volatile __u32 saker_has_cast = 0; /* set by the loader: the other branch is dead code for the verifier */
+const volatile __u32 saker_has_cast =
+	0; /* set by the loader: the other branch is dead code for the verifier */
 
 /* One field of a kernel object. */
 #define RD(T, p, field)                                                                            \
-	(saker_has_cast ? ((T *)bpf_rdonly_cast((const void *)(p), bpf_core_type_id_kernel(T)))->field : BPF_CORE_READ((T *)(p), field))
+	(saker_has_cast ? ((T *)bpf_rdonly_cast((const void *)(p), bpf_core_type_id_kernel(T)))    \
+				  ->field                                                          \
+			: BPF_CORE_READ((T *)(p), field))
 
-/* One record under construction. A slot of an array, not of a per-CPU array: those are limited to 32 KiB an element. */
+/* One record under construction. A slot of an array, not of a per-CPU array: those are limited to
+ * 32 KiB an element. */
 struct scratch {
 	__u32 busy; /* a program on this CPU is using it: a nested one (interrupt) must not */
-	__u32 pos; /* next free byte of rec */
-	__u32 n; /* parameters put so far */
+	__u32 pos;  /* next free byte of rec */
+	__u32 n;    /* parameters put so far */
 	__u32 n_declared;
-	__u32 kern; /* texts are in kernel memory (io_uring) */
+	__u32 kern;   /* texts are in kernel memory (io_uring) */
 	__u32 compat; /* pointers and structs of the caller are 32-bit */
 	__u32 nr;
 	__u32 want; /* KSHM_WANT_* of the event */
 	__u32 trunc;
-	__u32 open_flags; /* of an open, as events carry them */
+	__u32 open_flags;       /* of an open, as events carry them */
 	__u32 str_pos, str_len; /* last text put: where in rec, bytes with its NUL */
-	__u32 fixed_pos; /* where DEV of a record starts, 0: none */
-	__u32 flags_pos; /* where the flags of an open start, 0: none */
-	__u32 walk_pos; /* start of the path in tmp */
-	__u32 walk_end; /* 0 not finished, 1 at the base, 2 at the root */
+	__u32 fixed_pos;        /* where DEV of a record starts, 0: none */
+	__u32 flags_pos;        /* where the flags of an open start, 0: none */
+	__u32 walk_pos;         /* start of the path in tmp */
+	__u32 walk_end;         /* 0 not finished, 1 at the base, 2 at the root */
 	__u32 snaplen;
 	__u64 task; /* struct task_struct * whose facts are put */
 	__u64 args[6];
 	__s64 ret;
-	__u64 file; /* struct file * of the returned descriptor, 0 unknown */
+	__u64 file;                  /* struct file * of the returned descriptor, 0 unknown */
 	__u64 walk_dentry, walk_mnt; /* struct dentry *, struct mount * */
 	__u64 base_dentry, base_mnt;
 	__u64 root_dentry, root_mnt;
@@ -59,13 +65,15 @@ struct scratch {
 	__s32 sockfd;
 	__u64 iov; /* iovec in the caller's memory */
 	__u32 iovcnt;
-	__u32 have, goal, start; /* bytes gathered of several pieces, bytes wanted, where they begin; in memory, so that every turn of a loop looks the same to the verifier */
-	__u32 no_fd; /* of an io_uring operation: its result is no descriptor of the process */
-	__u64 how[3]; /* openat2's struct open_how */
+	__u32 have, goal,
+		start; /* bytes gathered of several pieces, bytes wanted, where they begin; in
+			  memory, so that every turn of a loop looks the same to the verifier */
+	__u32 no_fd;   /* of an io_uring operation: its result is no descriptor of the process */
+	__u64 how[3];  /* openat2's struct open_how */
 	__u64 msg_control;
 	__u64 msg_controllen;
 	__u64 fpath; /* struct path * being walked */
-	__u64 req; /* io_uring request */
+	__u64 req;   /* io_uring request */
 	__u8 rec[KEV_SIZE_MAX + REC_SLACK] __attribute__((aligned(8)));
 	__u8 tmp[TMP_SIZE + TMP_SLACK] __attribute__((aligned(8)));
 };
@@ -116,12 +124,13 @@ struct {
 	__type(value, struct kshm_wake);
 } saker_wake SEC(".maps");
 
-/* io_uring operations between submission and completion, by request. Names are gone at completion, so the record of a call with names is kept as far as it
- * is known; of other calls the arguments are kept. Not an LRU map: what it threw out would be a loss without a name. */
+/* io_uring operations between submission and completion, by request. Names are gone at completion,
+ * so the record of a call with names is kept as far as it is known; of other calls the arguments
+ * are kept. Not an LRU map: what it threw out would be a loss without a name. */
 #define URING_REC_MAX 2560
 struct uring_op {
-	__u32 len; /* bytes of rec in use; sizeof(struct kev_head): arguments only */
-	__u32 row; /* index in saker_rows */
+	__u32 len;    /* bytes of rec in use; sizeof(struct kev_head): arguments only */
+	__u32 row;    /* index in saker_rows */
 	__u32 n, pos; /* of the record under construction */
 	__u32 str_pos, str_len;
 	__u32 fixed_pos, flags_pos;
@@ -150,7 +159,8 @@ static __always_inline struct kshm_interest *interest_get(void)
 	return bpf_map_lookup_elem(&saker_interest, &zero);
 }
 
-/* bpf_get_current_task_btf: since 5.11 (3ca1032ab7ab). Decided at load: the other branch is dead code for the verifier. */
+/* bpf_get_current_task_btf: since 5.11 (3ca1032ab7ab). Decided at load: the other branch is dead
+ * code for the verifier. */
 #define HAVE_TASK_BTF bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)
 
 static __always_inline struct task_struct *task_current(void)

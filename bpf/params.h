@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 #pragma once
 /* Building a record in scratch: the head, then one put_* for each parameter in order.
- * Positions live in memory, not in registers: every put starts from the same verifier state, which keeps the interpreted table cheap to verify. */
+ * Positions live in memory, not in registers: every put starts from the same verifier state, which
+ * keeps the interpreted table cheap to verify. */
 
 #include "emit.h"
 
@@ -91,7 +92,8 @@ static __always_inline void put_user_bytes(struct scratch *s, __u64 ptr, __u64 l
 	put_done(s, n);
 }
 
-/* Head from the current task. Direct loads where the kernel gives a typed pointer, probe reads before 5.11. */
+/* Head from the current task. Direct loads where the kernel gives a typed pointer, probe reads
+ * before 5.11. */
 static __always_inline void head_current(struct kev_head *h)
 {
 	if (HAVE_TASK_BTF) {
@@ -118,7 +120,8 @@ static __always_inline void head_current(struct kev_head *h)
 	bpf_get_current_comm(h->comm, sizeof(h->comm));
 }
 
-/* The memory controller's cgroup, for hosts whose default hierarchy is unused (v1): everybody is in its root, id 1. */
+/* The memory controller's cgroup, for hosts whose default hierarchy is unused (v1): everybody is in
+ * its root, id 1. */
 static __always_inline __u64 cgroup_id_v1(struct task_struct *t)
 {
 	struct css_set *cset = RD(struct task_struct, t, cgroups);
@@ -128,7 +131,8 @@ static __always_inline __u64 cgroup_id_v1(struct task_struct *t)
 
 	if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
 		return 0;
-	bpf_core_read(&css, sizeof(css), &cset->subsys[bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id)]);
+	bpf_core_read(&css, sizeof(css),
+		&cset->subsys[bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id)]);
 	cgrp = RD(struct cgroup_subsys_state, css, cgroup);
 	kn = RD(struct cgroup, cgrp, kn);
 	return RD(struct kernfs_node, kn, id);
@@ -149,7 +153,8 @@ static __always_inline void head_task(struct kev_head *h, struct task_struct *t)
 }
 
 /* Starts a record: n parameters, extras included. The caller fills tid … comm by head_*(). */
-static __always_inline struct kev_head *rec_start(struct scratch *s, __u32 code, __u32 cls, __u32 n, __u32 extras)
+static __always_inline struct kev_head *rec_start(
+	struct scratch *s, __u32 code, __u32 cls, __u32 n, __u32 extras)
 {
 	struct kev_head *h = (struct kev_head *)s->rec;
 
@@ -169,7 +174,8 @@ static __always_inline struct kev_head *rec_start(struct scratch *s, __u32 code,
 	return h;
 }
 
-/* The length table ends with zeros, and so does the record. Parameters that were not put are absent. */
+/* The length table ends with zeros, and so does the record. Parameters that were not put are
+ * absent. */
 static __always_inline void rec_finish(struct scratch *s)
 {
 	struct kev_head *h = (struct kev_head *)s->rec;

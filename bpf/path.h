@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 #pragma once
-/* Paths from the kernel's own objects: dentries upwards over mounts, into the tail of scratch.tmp. bpf_d_path is refused in tracing programs of
- * system calls, hence by hand. State is in scratch, so that a walk can be continued. */
+/* Paths from the kernel's own objects: dentries upwards over mounts, into the tail of scratch.tmp.
+ * bpf_d_path is refused in tracing programs of system calls, hence by hand. State is in scratch, so
+ * that a walk can be continued. */
 
 #include "params.h"
 
@@ -34,8 +35,9 @@ static __always_inline bool walk_name(struct scratch *s, const struct dentry *d)
 	return true;
 }
 
-/* Goes up from walk_dentry until the base, the process's root or the top of the mounts; walk_end says which. -1: more than the steps of one call, or no
- * room; may be called again in the first case. */
+/* Goes up from walk_dentry until the base, the process's root or the top of the mounts; walk_end
+ * says which. -1: more than the steps of one call, or no room; may be called again in the first
+ * case. */
 __noinline int walk_up(__u32 slot)
 {
 	struct scratch *s = scratch_get(slot);
@@ -125,7 +127,8 @@ static __always_inline bool is_unrooted(__u64 dentry)
 	return d && RD(struct dentry, d, d_parent) == d;
 }
 
-/* Puts the path of s->fpath (struct path *); of a pseudo file its bare name ("memfd:x"). @in_root: stop at the root of s->task. */
+/* Puts the path of s->fpath (struct path *); of a pseudo file its bare name ("memfd:x"). @in_root:
+ * stop at the root of s->task. */
 __noinline int put_path(__u32 slot, __u32 in_root)
 {
 	struct scratch *s = scratch_get(slot);

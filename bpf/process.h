@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 #pragma once
-/* Birth, exec and death of tasks: state that everything else stands on, so these are always sent while capture is enabled. */
+/* Birth, exec and death of tasks: state that everything else stands on, so these are always sent
+ * while capture is enabled. */
 
 #include "clone_exec.h"
 
@@ -95,7 +96,8 @@ int BPF_PROG(saker_fork, struct task_struct *parent, struct task_struct *child)
 	return 0;
 }
 
-/* Who inherits the children of a process that ends: another of its threads, the nearest child subreaper, or the init of its pid namespace; 0: it has none. */
+/* Who inherits the children of a process that ends: another of its threads, the nearest child
+ * subreaper, or the init of its pid namespace; 0: it has none. */
 static __always_inline __s64 reaper_of(struct task_struct *t)
 {
 	struct list_head *children = &t->children;

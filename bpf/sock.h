@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 #pragma once
-/* Sockets: tuples from the kernel's socket, addresses from the caller's memory, message headers and vectors. */
+/* Sockets: tuples from the kernel's socket, addresses from the caller's memory, message headers and
+ * vectors. */
 
 #include "file.h"
 
@@ -53,10 +54,12 @@ __noinline int put_sockaddr(__u32 slot, __u64 ptr, __u32 len)
 	out = rec_at(s);
 	out[0] = a.family;
 	if (a.family == AF_INET_ && len >= 8 && !bpf_probe_read_user(&a, 8, (void *)ptr)) {
-		*(__u32 *)(out + 1) = a.flow; /* sockaddr_in's address stands where v6 has the flow */
+		*(__u32 *)(out + 1) =
+			a.flow; /* sockaddr_in's address stands where v6 has the flow */
 		*(__u16 *)(out + 5) = bpf_ntohs_(a.port);
 		put_done(s, 7);
-	} else if (a.family == AF_INET6_ && len >= 24 && !bpf_probe_read_user(&a, 24, (void *)ptr)) {
+	} else if (a.family == AF_INET6_ && len >= 24 &&
+		   !bpf_probe_read_user(&a, 24, (void *)ptr)) {
 		__builtin_memcpy(out + 1, a.addr, 16);
 		*(__u16 *)(out + 17) = bpf_ntohs_(a.port);
 		put_done(s, 19);
@@ -78,7 +81,8 @@ __noinline int put_sockaddr(__u32 slot, __u64 ptr, __u32 len)
 	return 0;
 }
 
-static __always_inline void put_tuple4(struct scratch *s, __u32 sip, __u16 sport, __u32 dip, __u16 dport)
+static __always_inline void put_tuple4(
+	struct scratch *s, __u32 sip, __u16 sport, __u32 dip, __u16 dport)
 {
 	__u8 *out = rec_at(s);
 
@@ -90,7 +94,8 @@ static __always_inline void put_tuple4(struct scratch *s, __u32 sip, __u16 sport
 	put_done(s, 13);
 }
 
-static __always_inline void put_tuple6(struct scratch *s, const void *sip, __u16 sport, const void *dip, __u16 dport)
+static __always_inline void put_tuple6(
+	struct scratch *s, const void *sip, __u16 sport, const void *dip, __u16 dport)
 {
 	__u8 *out = rec_at(s);
 
@@ -107,14 +112,16 @@ static __always_inline void put_tuple_unix(struct scratch *s, struct sock *sk, b
 	struct unix_sock *u = (struct unix_sock *)sk;
 	struct sock *peer = BPF_CORE_READ(u, peer);
 	/* the path is the server's: our own for what was accepted, the peer's for what we called */
-	struct unix_address *ua = inbound ? BPF_CORE_READ(u, addr) : BPF_CORE_READ((struct unix_sock *)peer, addr);
+	struct unix_address *ua =
+		inbound ? BPF_CORE_READ(u, addr) : BPF_CORE_READ((struct unix_sock *)peer, addr);
 	__u8 *out = rec_at(s);
 	__u32 at = 17;
 	__u8 first = 0;
 	long n = 0;
 
 	if (!ua)
-		ua = inbound ? BPF_CORE_READ((struct unix_sock *)peer, addr) : BPF_CORE_READ(u, addr);
+		ua = inbound ? BPF_CORE_READ((struct unix_sock *)peer, addr)
+			     : BPF_CORE_READ(u, addr);
 	out[0] = AF_UNIX_;
 	*(__u64 *)(out + 1) = inbound ? (__u64)peer : (__u64)sk;
 	*(__u64 *)(out + 9) = inbound ? (__u64)sk : (__u64)peer;
@@ -133,8 +140,8 @@ static __always_inline void put_tuple_unix(struct scratch *s, struct sock *sk, b
 	put_done(s, n > 0 && n <= 109 ? at + n : 18);
 }
 
-/* Both ends of the socket sockfd. The peer's address may be overridden by the one the caller gave (uaddr, ualen): datagrams, failed connects.
- * Outbound: we are the source. Inbound: the peer is. */
+/* Both ends of the socket sockfd. The peer's address may be overridden by the one the caller gave
+ * (uaddr, ualen): datagrams, failed connects. Outbound: we are the source. Inbound: the peer is. */
 __noinline int put_tuple(__u32 slot, __u32 inbound)
 {
 	struct scratch *s = scratch_get(slot);
@@ -153,7 +160,8 @@ __noinline int put_tuple(__u32 slot, __u32 inbound)
 	lport = BPF_CORE_READ(sk, __sk_common.skc_num);
 	rport = bpf_ntohs_(BPF_CORE_READ(sk, __sk_common.skc_dport));
 	if (s->uaddr && s->ualen >= 8)
-		bpf_probe_read_user(&a, s->ualen >= 24 && family == AF_INET6_ ? 24 : 8, (void *)s->uaddr);
+		bpf_probe_read_user(
+			&a, s->ualen >= 24 && family == AF_INET6_ ? 24 : 8, (void *)s->uaddr);
 	if (family == AF_INET_) {
 		__u32 local = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
 		__u32 remote = BPF_CORE_READ(sk, __sk_common.skc_daddr);

@@ -14,10 +14,12 @@ static __always_inline bool is_compat_task(void)
 
 		return t->thread_info.status & TS_COMPAT_;
 	}
-	return BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), thread_info.status) & TS_COMPAT_;
+	return BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), thread_info.status) &
+	       TS_COMPAT_;
 }
 
-/* 32-bit socketcall(2): its arguments are an array in memory; the row is the native call's. 0: none. */
+/* 32-bit socketcall(2): its arguments are an array in memory; the row is the native call's. 0:
+ * none. */
 static __always_inline __u32 socketcall_row(struct pt_regs *regs, __u32 *ret_args)
 {
 	__u32 call = regs->bx;
@@ -58,13 +60,15 @@ static __always_inline bool want_result(__u32 want, const struct sys_row *row, _
 	return true;
 }
 
-/* The real path as the extra parameter, for which the record was started; one that is absent is taken out again where the table of lengths keeps its size. */
+/* The real path as the extra parameter, for which the record was started; one that is absent is
+ * taken out again where the table of lengths keeps its size. */
 static __always_inline void add_realpath(struct scratch *s, __u32 slot, __u32 row_flags)
 {
 	struct kev_head *h = (struct kev_head *)s->rec;
 	__u32 before = s->pos, n = h->n_params;
 
-	if (s->open_flags & 0x2000) /* O_TMPFILE: the file has no name, the argument is its directory */
+	if (s->open_flags &
+		0x2000) /* O_TMPFILE: the file has no name, the argument is its directory */
 		put_absent(s);
 	else
 		put_realpath(slot, row_flags & ROW_AT ? (__s32)s->args[0] : AT_FDCWD_);
@@ -132,7 +136,8 @@ int BPF_PROG(saker_sys_exit, struct pt_regs *regs, long ret)
 	/* Both tables first: whether the call is a 32-bit one costs a look at the task. */
 	row64 = saker_row_of_nr64[nr];
 	row32 = saker_row_of_nr32[nr];
-	want = in->by_ix[saker_rows[row64].ix & 1023] * !!row64 | in->by_ix[saker_rows[row32].ix & 1023] * !!row32;
+	want = in->by_ix[saker_rows[row64].ix & 1023] * !!row64 |
+	       in->by_ix[saker_rows[row32].ix & 1023] * !!row32;
 	if (!want && nr != NR32_SOCKETCALL)
 		return 0;
 	compat = is_compat_task();

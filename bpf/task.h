@@ -2,9 +2,10 @@
 #pragma once
 /* Facts of a task (s->task) that exec, clone, fork and the task iterator report. */
 
-#include "sock.h"
+#include "cgroup.h"
 
-/* i_ctime and i_mtime: struct timespec64 before 6.6 (13bc24457850), __i_ctime in 6.6 to 6.10, two integers since 6.11 (3aa63a569c64). */
+/* i_ctime and i_mtime: struct timespec64 before 6.6 (13bc24457850), __i_ctime in 6.6 to 6.10, two
+ * integers since 6.11 (3aa63a569c64). */
 struct inode___old {
 	struct timespec64 i_ctime, i_mtime;
 } __attribute__((preserve_access_index));
@@ -17,7 +18,8 @@ static __always_inline __u64 inode_ctime(struct inode *i)
 	struct timespec64 ts = {};
 
 	if (bpf_core_field_exists(i->i_ctime_sec))
-		return BPF_CORE_READ(i, i_ctime_sec) * 1000000000ULL + BPF_CORE_READ(i, i_ctime_nsec);
+		return BPF_CORE_READ(i, i_ctime_sec) * 1000000000ULL +
+		       BPF_CORE_READ(i, i_ctime_nsec);
 	if (bpf_core_field_exists(((struct inode___mid *)0)->__i_ctime))
 		BPF_CORE_READ_INTO(&ts, (struct inode___mid *)i, __i_ctime);
 	else
@@ -30,7 +32,8 @@ static __always_inline __u64 inode_mtime(struct inode *i)
 	struct timespec64 ts = {};
 
 	if (bpf_core_field_exists(i->i_mtime_sec))
-		return BPF_CORE_READ(i, i_mtime_sec) * 1000000000ULL + BPF_CORE_READ(i, i_mtime_nsec);
+		return BPF_CORE_READ(i, i_mtime_sec) * 1000000000ULL +
+		       BPF_CORE_READ(i, i_mtime_nsec);
 	if (bpf_core_field_exists(((struct inode___mid *)0)->__i_mtime))
 		BPF_CORE_READ_INTO(&ts, (struct inode___mid *)i, __i_mtime);
 	else if (bpf_core_field_exists(((struct inode___old *)0)->i_mtime))
@@ -64,7 +67,8 @@ static __always_inline __u32 mm_size_kb(struct mm_struct *mm)
 
 static __always_inline __u32 mm_rss_kb(struct mm_struct *mm)
 {
-	return mm ? (mm_counter(mm, 0) + mm_counter(mm, 1) + mm_counter(mm, 3)) * 4 : 0; /* file, anon, shmem */
+	return mm ? (mm_counter(mm, 0) + mm_counter(mm, 1) + mm_counter(mm, 3)) * 4
+		  : 0; /* file, anon, shmem */
 }
 
 static __always_inline __u32 mm_swap_kb(struct mm_struct *mm)
@@ -133,131 +137,6 @@ static __always_inline __u64 caps_at(const void *p)
 		const struct cred *cred_ = BPF_CORE_READ(t, cred);                                 \
 		caps_at(&cred_->set);                                                              \
 	})
-
-/* ---- cgroups ---- */
-
-/* kernfs_node.parent is __parent since 6.15 (633488947ef6). */
-struct kernfs_node___old {
-	struct kernfs_node___old *parent;
-} __attribute__((preserve_access_index));
-
-static __always_inline __u32 kernfs_parent_offset(void)
-{
-	if (bpf_core_field_exists(((struct kernfs_node___old *)0)->parent))
-		return bpf_core_field_offset(struct kernfs_node___old, parent);
-	return bpf_core_field_offset(struct kernfs_node, __parent);
-}
-
-/* Path of the cgroup whose kernfs node is in s->walk_dentry, into the tail of tmp. */
-__noinline int walk_cgroup(__u32 slot)
-{
-	struct scratch *s = scratch_get(slot);
-	__u32 parent_offset = kernfs_parent_offset();
-
-	if (!s)
-		return 0;
-	s->walk_pos = TMP_SIZE - 1;
-	s->tmp[TMP_SIZE - 1] = 0;
-	for (int i = 0; i < 16; i++) {
-		struct kernfs_node *k = (struct kernfs_node *)s->walk_dentry, *parent = NULL;
-		const char *name;
-		__u8 *text = s->tmp + TMP_SIZE; /* not on the stack, of which all calls together have 512 bytes */
-		__u32 pos = s->walk_pos;
-		long n;
-
-		if (!k)
-			break;
-		bpf_probe_read_kernel(&parent, sizeof(parent), (const char *)k + parent_offset);
-		if (!parent) /* the root has no name */
-			break;
-		name = BPF_CORE_READ(k, name);
-		n = bpf_probe_read_kernel_str(text, 128, name);
-		if (n <= 1 || n > 128 || pos < n)
-			break;
-		n--; /* without its NUL */
-		pos -= n + 1;
-		s->walk_pos = pos;
-		barrier_var(pos);
-		pos &= TMP_SIZE - 1;
-		s->tmp[pos] = '/';
-		barrier_var(n);
-		if (n < 0 || n > 127)
-			break;
-		bpf_probe_read_kernel(&s->tmp[pos + 1], n & 127, text);
-		s->walk_dentry = (__u64)parent;
-	}
-	return 0;
-}
-
-/* Appends "name=" and the walked path at pos; the caller makes one parameter of all. */
-static __always_inline void add_cgroup(struct scratch *s, const char *name, __u32 name_len)
-{
-	__u8 *out = rec_at(s);
-	__u32 pos = s->walk_pos, len;
-
-	for (__u32 i = 0; i < 8; i++)
-		if (i < name_len)
-			out[i] = name[i];
-	out[name_len] = '=';
-	s->pos += name_len + 1;
-	barrier_var(pos);
-	pos &= TMP_SIZE - 1;
-	len = TMP_SIZE - pos;
-	if (len <= 1) {
-		*(__u16 *)rec_at(s) = '/';
-		s->pos += 2;
-		return;
-	}
-	if (len > 1024)
-		len = 1024;
-	barrier_var(len);
-	if (len > 1024)
-		return;
-	bpf_probe_read_kernel(rec_at(s), len, &s->tmp[pos]);
-	s->pos += len;
-}
-
-#define ADD_SUBSYS(id, text)                                                                       \
-	do {                                                                                       \
-		if (bpf_core_enum_value_exists(enum cgroup_subsys_id, id)) {                       \
-			struct cgroup_subsys_state *css = NULL;                                    \
-			bpf_core_read(&css, sizeof(css), &cset->subsys[bpf_core_enum_value(enum cgroup_subsys_id, id)]); \
-			s->walk_dentry = (__u64)BPF_CORE_READ(css, cgroup, kn);                    \
-			if (s->walk_dentry) {                                                      \
-				walk_cgroup(slot);                                                 \
-				add_cgroup(s, text, sizeof(text) - 1);                             \
-			}                                                                          \
-		}                                                                                  \
-	} while (0)
-
-/* "cpuset=/…", "cpu=/…", …, NUL after each; last the default hierarchy as "unified=/…". */
-__noinline int put_cgroups(__u32 slot)
-{
-	struct scratch *s = scratch_get(slot);
-	struct task_struct *t;
-	struct css_set *cset;
-	__u32 start, len;
-
-	if (!s)
-		return 0;
-	start = s->pos;
-	t = (struct task_struct *)s->task;
-	cset = BPF_CORE_READ(t, cgroups);
-	if (cset) {
-		ADD_SUBSYS(cpuset_cgrp_id, "cpuset");
-		ADD_SUBSYS(cpu_cgrp_id, "cpu");
-		ADD_SUBSYS(cpuacct_cgrp_id, "cpuacct");
-		ADD_SUBSYS(io_cgrp_id, "io");
-		ADD_SUBSYS(memory_cgrp_id, "memory");
-		s->walk_dentry = (__u64)BPF_CORE_READ(cset, dfl_cgrp, kn);
-		walk_cgroup(slot);
-		add_cgroup(s, "unified", 7);
-	}
-	len = s->pos - start;
-	s->pos = start;
-	put_done(s, len);
-	return 0;
-}
 
 /* ---- arguments ---- */
 
@@ -385,12 +264,14 @@ __noinline int put_task_common(__u32 slot)
 #define EXE_LOWER 8
 #define CAP_DAC_OVERRIDE_BIT (1ULL << 1)
 
-/* Could the task write the file: mode bits as its fsuid and fsgid see them, or by right; never on a read-only file system or an immutable inode. */
+/* Could the task write the file: mode bits as its fsuid and fsgid see them, or by right; never on a
+ * read-only file system or an immutable inode. */
 static __always_inline bool exe_is_writable(struct task_struct *t, struct inode *i)
 {
 	__u32 mode = BPF_CORE_READ(i, i_mode);
 
-	if (BPF_CORE_READ(i, i_sb, s_flags) & 1 || BPF_CORE_READ(i, i_flags) & 8) /* SB_RDONLY, S_IMMUTABLE */
+	if (BPF_CORE_READ(i, i_sb, s_flags) & 1 ||
+		BPF_CORE_READ(i, i_flags) & 8) /* SB_RDONLY, S_IMMUTABLE */
 		return false;
 	if (BPF_CORE_READ(t, cred, fsuid.val) == BPF_CORE_READ(i, i_uid.val) && mode & 0200)
 		return true;
@@ -407,7 +288,8 @@ static __always_inline bool is_memfd(struct file *f)
 	if (!is_unrooted((__u64)d))
 		return false;
 	bpf_probe_read_kernel(name, 6, BPF_CORE_READ(d, d_name.name));
-	return name[0] == 'm' && name[1] == 'e' && name[2] == 'm' && name[3] == 'f' && name[4] == 'd' && name[5] == ':';
+	return name[0] == 'm' && name[1] == 'e' && name[2] == 'm' && name[3] == 'f' &&
+	       name[4] == 'd' && name[5] == ':';
 }
 
 static __always_inline __u32 exe_flags(struct task_struct *t, struct file *f)

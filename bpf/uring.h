@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 #pragma once
-/* io_uring operations under the name of the system call they stand for, so that rules see them. At submission the names are read from the kernel's own
- * copies, at completion the result is known: in between the operation is kept by its request. Kernels since 5.19, where a request has its operation in
- * `cmd` (older ones are not covered: their tracepoints do not carry the request). */
+/* io_uring operations under the name of the system call they stand for, so that rules see them. At
+ * submission the names are read from the kernel's own copies, at completion the result is known: in
+ * between the operation is kept by its request. Kernels since 5.19, where a request has its
+ * operation in `cmd` (older ones are not covered: their tracepoints do not carry the request). */
 
 #include "iter.h"
 #include "sys_exit.h"
@@ -11,12 +12,28 @@
 #define REQ_F_FIXED_FILE_ 0x01
 #define REQ_F_CQE_SKIP_ 0x40
 #define CQE_F_MORE 0x02
-/* "Descriptor" of an open whose result is not one of the process: into the ring's own table, or without a completion. Not negative: it succeeded. */
+/* "Descriptor" of an open whose result is not one of the process: into the ring's own table, or
+ * without a completion. Not negative: it succeeded. */
 #define URING_NO_FD 0x7fffffff
 
 /* Operation to native system call; 0: not covered. Numbers are ABI (linux/io_uring.h). */
-static const __u16 uring_nr64[64] = { [9] = 46, [10] = 47, [13] = 288, [16] = 42, [18] = 257, [19] = 3, [26] = 44, [27] = 45, [28] = 437, [34] = 48,
-	[35] = 316, [36] = 263, [37] = 258, [38] = 266, [39] = 265, [45] = 41, [57] = 50 };
+static const __u16 uring_nr64[64] = {[9] = 46,
+	[10] = 47,
+	[13] = 288,
+	[16] = 42,
+	[18] = 257,
+	[19] = 3,
+	[26] = 44,
+	[27] = 45,
+	[28] = 437,
+	[34] = 48,
+	[35] = 316,
+	[36] = 263,
+	[37] = 258,
+	[38] = 266,
+	[39] = 265,
+	[45] = 41,
+	[57] = 50};
 
 static __always_inline __u64 name_of(struct filename *f)
 {
@@ -114,7 +131,8 @@ static __always_inline void uring_args_plain(struct scratch *s, __u32 op, const 
 		break;
 	case 45:
 		s->args[0] = BPF_CORE_READ((const struct io_socket *)cmd, domain);
-		s->args[1] = BPF_CORE_READ((const struct io_socket *)cmd, type) | BPF_CORE_READ((const struct io_socket *)cmd, flags);
+		s->args[1] = BPF_CORE_READ((const struct io_socket *)cmd, type) |
+			     BPF_CORE_READ((const struct io_socket *)cmd, flags);
 		s->args[2] = BPF_CORE_READ((const struct io_socket *)cmd, protocol);
 		break;
 	case 57: /* since 6.11 */
@@ -167,7 +185,8 @@ static __always_inline void uring_opened(struct scratch *s, __u32 slot, __u64 ro
 	add_realpath(s, slot, row_flags);
 }
 
-/* Keeps what is in scratch until the request completes. Returns 1; 0: too long, or too many at once. */
+/* Keeps what is in scratch until the request completes. Returns 1; 0: too long, or too many at
+ * once. */
 __noinline int uring_keep(__u32 slot, __u32 row_nr)
 {
 	struct scratch *s = scratch_get(slot);
@@ -200,7 +219,8 @@ __noinline int uring_keep(__u32 slot, __u32 row_nr)
 	return bpf_map_update_elem(&saker_uring, &req, op, BPF_ANY) == 0;
 }
 
-/* Told at submission, as if it succeeded: no completion will tell of it (the caller wants none on success), or it could not be kept. */
+/* Told at submission, as if it succeeded: no completion will tell of it (the caller wants none on
+ * success), or it could not be kept. */
 static __always_inline void uring_emit_now(struct scratch *s, __u32 slot, const struct sys_row *row)
 {
 	struct kev_head *h = (struct kev_head *)s->rec;
@@ -208,7 +228,8 @@ static __always_inline void uring_emit_now(struct scratch *s, __u32 slot, const 
 	if (row->flags & ROW_OPEN) {
 		if (!open_is_wanted(s->want, s->open_flags))
 			return;
-		*(__u64 *)(s->rec + ((HEAD_BYTES + LENS_BYTES(h->n_params & 63)) & REC_MASK)) = URING_NO_FD; /* the first parameter */
+		*(__u64 *)(s->rec + ((HEAD_BYTES + LENS_BYTES(h->n_params & 63)) & REC_MASK)) =
+			URING_NO_FD; /* the first parameter */
 		put_absent(s);
 	}
 	rec_finish(s);
@@ -259,7 +280,8 @@ static __always_inline int uring_submit(struct io_kiocb *req)
 	if (uring_args_named(s, op, cmd))
 		fetch_row(slot, row_nr);
 	else
-		uring_args_plain(s, op, cmd, flags & REQ_F_FIXED_FILE_ ? -1 : BPF_CORE_READ(req, cqe.fd));
+		uring_args_plain(
+			s, op, cmd, flags & REQ_F_FIXED_FILE_ ? -1 : BPF_CORE_READ(req, cqe.fd));
 	if ((flags & REQ_F_CQE_SKIP_ && s->n) || !uring_keep(slot, row_nr)) {
 		if (!s->n)
 			fetch_row(slot, row_nr);
@@ -357,7 +379,9 @@ static __always_inline int uring_complete(__u64 req, __s64 res, __u32 cflags)
 			uring_restore(s, op);
 			s->ret = res;
 			if (op->no_fd && res >= 0)
-				s->ret = saker_rows[row_nr].code == KEV_CODE_SYSCALL_CLOSE_X ? res : URING_NO_FD;
+				s->ret = saker_rows[row_nr].code == KEV_CODE_SYSCALL_CLOSE_X
+						 ? res
+						 : URING_NO_FD;
 			s->compat = 0;
 			s->file = 0;
 			s->uaddr = 0;
@@ -376,7 +400,8 @@ static __always_inline int uring_complete(__u64 req, __s64 res, __u32 cflags)
 	return 0;
 }
 
-/* Since 6.3 (1ad555c6ae6e); before it io_uring_submit_sqe with the request as first argument since 5.18. */
+/* Since 6.3 (1ad555c6ae6e); before it io_uring_submit_sqe with the request as first argument
+ * since 5.18. */
 SEC("tp_btf/io_uring_submit_req")
 int BPF_PROG(saker_uring_submit, struct io_kiocb *req)
 {
@@ -397,7 +422,8 @@ int BPF_PROG(saker_uring_complete, struct io_ring_ctx *ctx_, void *req, struct i
 }
 
 SEC("tp_btf/io_uring_complete")
-int BPF_PROG(saker_uring_complete_old, void *ctx_, void *req, __u64 user_data, int res, unsigned int cflags)
+int BPF_PROG(saker_uring_complete_old, void *ctx_, void *req, __u64 user_data, int res,
+	unsigned int cflags)
 {
 	return uring_complete((__u64)req, res, cflags);
 }

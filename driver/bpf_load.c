@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Probing, loading and attaching the kernel programs. Must run with CAP_BPF and CAP_PERFMON; opens nothing but the kernel's own type information.
- * Its input is the kernel, which is trusted. libbpf's own talk goes to the debug log; what a person needs is one line in the caller's text. */
+/* Probing, loading and attaching the kernel programs. Must run with CAP_BPF and CAP_PERFMON; opens
+ * nothing but the kernel's own type information. Its input is the kernel, which is trusted.
+ * libbpf's own talk goes to the debug log; what a person needs is one line in the caller's text. */
 
 #include <driver/load.h>
 
@@ -70,7 +71,8 @@ static unsigned tracepoint_args(const struct btf *btf, const char *name)
 	id = btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF);
 	if (id <= 0)
 		return 0;
-	t = btf__type_by_id(btf, (uint32_t)id); /* typedef -> pointer -> prototype, whose first parameter is the private data */
+	t = btf__type_by_id(btf, (uint32_t)id); /* typedef -> pointer -> prototype, whose first
+						   parameter is the private data */
 	t = btf__type_by_id(btf, t->type);
 	t = btf__type_by_id(btf, t->type);
 	return btf_is_func_proto(t) && btf_vlen(t) > 0 ? (unsigned)btf_vlen(t) - 1 : 0;
@@ -97,8 +99,12 @@ static int check_permission(char *text, size_t size)
 
 	if ((bpf && perfmon) || has_cap(CAP_SYS_ADMIN))
 		return 0;
-	return fail(-EPERM, text, size, "no permission to load the kernel programs: %s missing (run as root, or give both CAP_BPF and CAP_PERFMON)",
-		    !bpf && !perfmon ? "CAP_BPF and CAP_PERFMON are" : bpf ? "CAP_PERFMON is" : "CAP_BPF is");
+	return fail(-EPERM, text, size,
+		"no permission to load the kernel programs: %s missing (run as root, or give both "
+		"CAP_BPF and CAP_PERFMON)",
+		!bpf && !perfmon ? "CAP_BPF and CAP_PERFMON are"
+		: bpf            ? "CAP_PERFMON is"
+				 : "CAP_BPF is");
 }
 
 /* ---- loading ---- */
@@ -109,7 +115,8 @@ static int make_rings(struct drv_loaded *l, struct saker_bpf *skel)
 	int outer = bpf_map__fd(skel->maps.saker_rings);
 
 	for (unsigned i = 0; i < l->n_cpus; i++) {
-		int fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "saker_ring", 0, 0, (uint32_t)l->ring_bytes, NULL);
+		int fd = bpf_map_create(
+			BPF_MAP_TYPE_RINGBUF, "saker_ring", 0, 0, (uint32_t)l->ring_bytes, NULL);
 
 		if (fd < 0)
 			return -errno;
@@ -120,10 +127,12 @@ static int make_rings(struct drv_loaded *l, struct saker_bpf *skel)
 	return 0;
 }
 
-/* io_uring's tracepoints changed their names and arguments over time; what fits none of ours is left out. */
+/* io_uring's tracepoints changed their names and arguments over time; what fits none of ours is
+ * left out. */
 static void select_uring(struct saker_bpf *skel, const struct btf *btf)
 {
-	bool submit = tracepoint_args(btf, "io_uring_submit_req") == 1, submit_old = !submit && tracepoint_args(btf, "io_uring_submit_sqe") == 2;
+	bool submit = tracepoint_args(btf, "io_uring_submit_req") == 1,
+	     submit_old = !submit && tracepoint_args(btf, "io_uring_submit_sqe") == 2;
 	unsigned n = tracepoint_args(btf, "io_uring_complete");
 	bool any = (submit || submit_old) && (n == 3 || n == 7);
 
@@ -132,14 +141,17 @@ static void select_uring(struct saker_bpf *skel, const struct btf *btf)
 	(void)bpf_program__set_autoload(skel->progs.saker_uring_complete, any && n == 3);
 	(void)bpf_program__set_autoload(skel->progs.saker_uring_complete_old, any && n == 7);
 	if (!any)
-		log_debug("this kernel's io_uring tracepoints are not known: operations through io_uring are not seen");
+		log_debug("this kernel's io_uring tracepoints are not known: operations through "
+			  "io_uring are not seen");
 }
 
 static void select_programs(struct saker_bpf *skel, const struct btf *btf, struct drv_loaded *l)
 {
-	skel->rodata->saker_has_cast = btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
+	skel->rodata->saker_has_cast =
+		btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
 	l->has_args = has_helper(btf, "BPF_FUNC_copy_from_user_task");
-	(void)bpf_program__set_autoload(skel->progs.saker_iter_task, l->has_args); /* fails only on loaded objects */
+	(void)bpf_program__set_autoload(
+		skel->progs.saker_iter_task, l->has_args); /* fails only on loaded objects */
 	(void)bpf_program__set_autoload(skel->progs.saker_iter_task_noargs, !l->has_args);
 	select_uring(skel, btf);
 }
@@ -149,8 +161,9 @@ static int set_sizes(struct saker_bpf *skel, const struct drv_loaded *l)
 	skel->rodata->saker_n_cpus = l->n_cpus;
 	skel->rodata->saker_ring_bytes = l->ring_bytes;
 	skel->rodata->saker_boot_epoch_ns = clock_epoch_ns() - clock_boot_ns();
-	if (bpf_map__set_max_entries(skel->maps.saker_scratch, l->n_cpus + 2) < 0 || bpf_map__set_max_entries(skel->maps.saker_rings, l->n_cpus) < 0 ||
-	    bpf_map__set_max_entries(skel->maps.saker_counters, l->n_cpus) < 0)
+	if (bpf_map__set_max_entries(skel->maps.saker_scratch, l->n_cpus + 2) < 0 ||
+		bpf_map__set_max_entries(skel->maps.saker_rings, l->n_cpus) < 0 ||
+		bpf_map__set_max_entries(skel->maps.saker_counters, l->n_cpus) < 0)
 		return -EINVAL;
 	return 0;
 }
@@ -159,7 +172,8 @@ static int attach_programs(struct drv_loaded *l, struct saker_bpf *skel, char *t
 {
 	struct bpf_program *prog;
 
-	bpf_object__for_each_program(prog, skel->obj) {
+	bpf_object__for_each_program(prog, skel->obj)
+	{
 		const char *name = bpf_program__name(prog);
 		bool is_iter = strncmp(bpf_program__section_name(prog), "iter", 4) == 0;
 		struct bpf_link *link;
@@ -168,9 +182,11 @@ static int attach_programs(struct drv_loaded *l, struct saker_bpf *skel, char *t
 			continue;
 		link = bpf_program__attach(prog);
 		if (!link)
-			return fail(-errno, text, size, "kernel program '%s' does not attach: %s", name, strerror(errno));
+			return fail(-errno, text, size, "kernel program '%s' does not attach: %s",
+				name, strerror(errno));
 		if (is_iter) {
-			l->iter_link_fds[strcmp(name, "saker_iter_task_file") == 0] = dup(bpf_link__fd(link));
+			l->iter_link_fds[strcmp(name, "saker_iter_task_file") == 0] =
+				dup(bpf_link__fd(link));
 		} else {
 			assert(l->n_progs < DRV_PROGS_MAX);
 			l->link_fds[l->n_progs] = dup(bpf_link__fd(link));
@@ -184,39 +200,47 @@ static int attach_programs(struct drv_loaded *l, struct saker_bpf *skel, char *t
 
 static int load_object(struct drv_loaded *l, char *text, size_t size)
 {
-	/* Named although it is the default: without it libbpf (before 1.5) asks for the modules' type information as well, which takes CAP_SYS_ADMIN. */
+	/* Named although it is the default: without it libbpf (before 1.5) asks for the modules'
+	 * type information as well, which takes CAP_SYS_ADMIN. */
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = "/sys/kernel/btf/vmlinux");
 	struct btf *btf = btf__load_vmlinux_btf();
 	struct saker_bpf *skel;
 	int r;
 
 	if (!btf)
-		return fail(-ENOENT, text, size, "the kernel's type information cannot be read: %s", strerror(errno));
+		return fail(-ENOENT, text, size, "the kernel's type information cannot be read: %s",
+			strerror(errno));
 	skel = saker_bpf__open_opts(&opts);
 	l->skel = skel;
 	if (skel)
 		select_programs(skel, btf, l);
 	btf__free(btf);
 	if (!skel)
-		return fail(-ENOMEM, text, size, "the kernel programs cannot be opened: %s", strerror(errno));
+		return fail(-ENOMEM, text, size, "the kernel programs cannot be opened: %s",
+			strerror(errno));
 	r = set_sizes(skel, l);
 	if (r < 0)
-		return fail(r, text, size, "the kernel programs cannot be sized for %u CPUs", l->n_cpus);
+		return fail(r, text, size, "the kernel programs cannot be sized for %u CPUs",
+			l->n_cpus);
 	r = saker_bpf__load(skel);
 	if (r == -EPERM)
-		return fail(r, text, size, "the kernel refuses to load the programs: operation not permitted (lockdown, a security module or a seccomp filter)");
+		return fail(r, text, size,
+			"the kernel refuses to load the programs: operation not permitted "
+			"(lockdown, a security module or a seccomp filter)");
 	if (r < 0)
 		return fail(r, text, size, "the kernel refuses the programs: %s", strerror(-r));
 	r = make_rings(l, skel);
 	if (r < 0)
-		return fail(r, text, size, "no ring buffer of %zu bytes a CPU: %s", l->ring_bytes, strerror(-r));
+		return fail(r, text, size, "no ring buffer of %zu bytes a CPU: %s", l->ring_bytes,
+			strerror(-r));
 	l->wake_fd = bpf_map__fd(skel->maps.saker_wake);
 	l->interest_fd = bpf_map__fd(skel->maps.saker_interest);
 	l->counters_fd = bpf_map__fd(skel->maps.saker_counters);
 	return attach_programs(l, skel, text, size);
 }
 
-int drv_load(const struct drv_load_config *c, struct drv_loaded **ret_loaded, char *reterr_text, size_t text_size)
+int drv_load(const struct drv_load_config *c, struct drv_loaded **ret_loaded, char *reterr_text,
+	size_t text_size)
 {
 	struct drv_loaded *l;
 	int r, cpus;
@@ -226,10 +250,13 @@ int drv_load(const struct drv_load_config *c, struct drv_loaded **ret_loaded, ch
 	if (r < 0)
 		return r;
 	if (access(BTF_FILE, R_OK) < 0)
-		return fail(-ENOENT, reterr_text, text_size, "%s is missing: this kernel is built without CONFIG_DEBUG_INFO_BTF", BTF_FILE);
+		return fail(-ENOENT, reterr_text, text_size,
+			"%s is missing: this kernel is built without CONFIG_DEBUG_INFO_BTF",
+			BTF_FILE);
 	cpus = c->n_cpus ? (int)c->n_cpus : libbpf_num_possible_cpus();
 	if (cpus <= 0 || cpus > KSHM_CPUS_MAX)
-		return fail(-E2BIG, reterr_text, text_size, "%d CPUs: at most %d are supported", cpus, KSHM_CPUS_MAX);
+		return fail(-E2BIG, reterr_text, text_size, "%d CPUs: at most %d are supported",
+			cpus, KSHM_CPUS_MAX);
 	l = calloc(1, sizeof(*l));
 	if (!l)
 		return fail(-ENOMEM, reterr_text, text_size, "out of memory");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The mmapable maps of the kernel programs in user space. Plain memory: the kernel's programs and we read and store words; nothing here waits or fails
- * after the mapping. What the counters say is the kernel's and trusted. */
+/* The mmapable maps of the kernel programs in user space. Plain memory: the kernel's programs and
+ * we read and store words; nothing here waits or fails after the mapping. What the counters say is
+ * the kernel's and trusted. */
 
 #include <driver/bpf_maps.h>
 
@@ -19,7 +20,8 @@ static size_t page_round(size_t n)
 
 int drv_interest_map(int fd, struct kshm_interest **ret_interest)
 {
-	void *p = mmap(NULL, page_round(sizeof(struct kshm_interest)), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void *p = mmap(NULL, page_round(sizeof(struct kshm_interest)), PROT_READ | PROT_WRITE,
+		MAP_SHARED, fd, 0);
 
 	if (p == MAP_FAILED)
 		return -errno;
@@ -35,7 +37,8 @@ void drv_interest_unmap(struct kshm_interest *in)
 
 int drv_counters_map(int fd, unsigned n_cpus, const struct kshm_counters **ret_counters)
 {
-	void *p = mmap(NULL, page_round(sizeof(struct kshm_counters) * n_cpus), PROT_READ, MAP_SHARED, fd, 0);
+	void *p = mmap(NULL, page_round(sizeof(struct kshm_counters) * n_cpus), PROT_READ,
+		MAP_SHARED, fd, 0);
 
 	if (p == MAP_FAILED)
 		return -errno;
@@ -49,7 +52,8 @@ void drv_counters_unmap(const struct kshm_counters *c, unsigned n_cpus)
 		(void)munmap((void *)(uintptr_t)c, page_round(sizeof(*c) * n_cpus)); /* as above */
 }
 
-void drv_interest_set(struct kshm_interest *in, const uint8_t by_ix[_KEV_IX_MAX], uint32_t snaplen, const uint32_t *self_tgids, unsigned n_self)
+void drv_interest_set(struct kshm_interest *in, const uint8_t by_ix[_KEV_IX_MAX], uint32_t snaplen,
+	const uint32_t *self_tgids, unsigned n_self)
 {
 	for (unsigned i = 0; i < _KEV_IX_MAX; i++)
 		atomic_store_relaxed(&in->by_ix[i], by_ix[i]);
@@ -61,7 +65,7 @@ void drv_interest_set(struct kshm_interest *in, const uint8_t by_ix[_KEV_IX_MAX]
 void drv_interest_enable(struct kshm_interest *in, int enabled)
 {
 	/* release: the programs that see it see the whole set (x86: stores are seen in order) */
-	atomic_store_release(&in->enabled, (uint32_t)!!enabled);
+	atomic_store_release(&in->enabled, (uint32_t) !!enabled);
 }
 
 static uint64_t sum(const uint64_t v[KEV_CLASSES + 1])
@@ -75,7 +79,7 @@ static uint64_t sum(const uint64_t v[KEV_CLASSES + 1])
 
 struct drv_counts drv_counters_sum(const struct kshm_counters *c, unsigned n_cpus)
 {
-	struct drv_counts out = { 0 };
+	struct drv_counts out = {0};
 
 	for (unsigned i = 0; i < n_cpus; i++) {
 		out.submitted += sum(c[i].submitted);

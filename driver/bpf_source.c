@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The BPF source: per-CPU ring buffers mapped into this process, merged by time. It reads what the kernel wrote; the kernel is trusted, yet every position
- * and length is bounded by what was mapped. Allocates and opens only in drv_bpf_open(), before the seal; afterwards it makes no system call but
- * clock_gettime.
+/* The BPF source: per-CPU ring buffers mapped into this process, merged by time. It reads what the
+ * kernel wrote; the kernel is trusted, yet every position and length is bounded by what was mapped.
+ * Allocates and opens only in drv_bpf_open(), before the seal; afterwards it makes no system call
+ * but clock_gettime.
  *
- * Order: the clock is read first, then every producer position. What lies below the positions and is older than the clock - 1 us is final, because a
- * program stamps the time after its reservation. Of the final records the oldest is next. A record that is still being written holds back everything
- * that is younger than its CPU's last one. */
+ * Order: the clock is read first, then every producer position. What lies below the positions and
+ * is older than the clock - 1 us is final, because a program stamps the time after its reservation.
+ * Of the final records the oldest is next. A record that is still being written holds back
+ * everything that is younger than its CPU's last one. */
 
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -27,17 +29,19 @@
 
 #define FINAL_NS 1000
 #define OFFSET_CHECK_NS (10 * NS_PER_S)
-#define OFFSET_STEP_NS ((int64_t)NS_PER_MS) /* a smaller drift of the wall clock is not followed, so that times stay in order */
+#define OFFSET_STEP_NS                                                                             \
+	((int64_t)NS_PER_MS) /* a smaller drift of the wall clock is not followed, so that times   \
+				stay in order */
 
 /* One CPU's ring. Positions count bytes since the start and never wrap. */
 struct ring {
-	uint64_t *consumer; /* our page */
+	uint64_t *consumer;       /* our page */
 	const uint64_t *producer; /* the kernel's page */
-	const uint8_t *data; /* mapped twice in a row */
+	const uint8_t *data;      /* mapped twice in a row */
 	int fd;
-	uint64_t at; /* next record to look at */
-	uint64_t given; /* consumer position as stored */
-	uint64_t limit; /* producer position of this round */
+	uint64_t at;      /* next record to look at */
+	uint64_t given;   /* consumer position as stored */
+	uint64_t limit;   /* producer position of this round */
 	uint64_t last_ns; /* time of the last record handed over */
 };
 
@@ -70,7 +74,8 @@ static void give_back(struct drv_bpf *b)
 
 		if (r->given == r->at)
 			continue;
-		/* release: pairs with the acquire of the consumer position in the kernel's reserve; our reads of the data come before */
+		/* release: pairs with the acquire of the consumer position in the kernel's reserve;
+		 * our reads of the data come before */
 		atomic_store_release(r->consumer, r->at);
 		r->given = r->at;
 	}
@@ -81,7 +86,8 @@ static void new_round(struct drv_bpf *b)
 	uint64_t now = clock_boot_ns();
 
 	for (unsigned i = 0; i < b->n_cpus; i++)
-		/* acquire: pairs with the release of the producer position in the kernel's reserve */
+		/* acquire: pairs with the release of the producer position in the kernel's reserve
+		 */
 		b->rings[i].limit = atomic_load_acquire(b->rings[i].producer);
 	b->final_ns = now - FINAL_NS;
 	if (now - b->offset_checked_ns > OFFSET_CHECK_NS) {
@@ -95,15 +101,18 @@ static void new_round(struct drv_bpf *b)
 
 static uint32_t total_len(uint32_t len)
 {
-	return ALIGN_UP((len & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT)) + BPF_RINGBUF_HDR_SZ, 8u);
+	return ALIGN_UP(
+		(len & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT)) + BPF_RINGBUF_HDR_SZ, 8u);
 }
 
-/* Looks at the ring's next record and passes over discarded ones. -EBADMSG: positions that cannot be. */
+/* Looks at the ring's next record and passes over discarded ones. -EBADMSG: positions that cannot
+ * be. */
 static int peek(const struct drv_bpf *b, struct ring *r, uint64_t *ret_ts)
 {
 	while (r->at < r->limit) {
 		const uint8_t *p = r->data + (r->at & (b->size - 1));
-		/* acquire: pairs with the kernel's commit, which clears the busy bit after the record is written */
+		/* acquire: pairs with the kernel's commit, which clears the busy bit after the
+		 * record is written */
 		uint32_t len = atomic_load_acquire((const uint32_t *)(const void *)p);
 
 		if (len & BPF_RINGBUF_BUSY_BIT)
@@ -114,7 +123,8 @@ static int peek(const struct drv_bpf *b, struct ring *r, uint64_t *ret_ts)
 			r->at += total_len(len);
 			continue;
 		}
-		memcpy(ret_ts, p + BPF_RINGBUF_HDR_SZ + offsetof(struct kev_head, ts_ns), sizeof(*ret_ts));
+		memcpy(ret_ts, p + BPF_RINGBUF_HDR_SZ + offsetof(struct kev_head, ts_ns),
+			sizeof(*ret_ts));
 		return HEAD_READY;
 	}
 	return HEAD_NONE;
@@ -159,7 +169,8 @@ static void take(struct drv_bpf *b, struct ring *r, struct drv_record *ret)
 	ret->p = b->buf;
 	ret->len = n;
 	ret->epoch_ns = h->ts_ns + (uint64_t)b->offset_ns;
-	ret->is_state = h->flags & KEV_F_SNAPSHOT; /* saker_fork is an event: the kernel counts it as seen */
+	ret->is_state = h->flags &
+			KEV_F_SNAPSHOT; /* saker_fork is an event: the kernel counts it as seen */
 }
 
 static int bpf_next(struct drv_source *s, struct drv_record *ret_rec)
@@ -174,7 +185,8 @@ static int bpf_next(struct drv_source *s, struct drv_record *ret_rec)
 	if (cpu < -1)
 		return cpu;
 	if (cpu == -1) {
-		/* wake-ups leave discarded records, which nobody commits; unread they would keep the descriptor readable */
+		/* wake-ups leave discarded records, which nobody commits; unread they would keep
+		 * the descriptor readable */
 		if (!b->has_handed)
 			give_back(b);
 		return 0;
@@ -219,7 +231,8 @@ static bool bpf_arm(struct drv_source *s)
 
 	for (unsigned i = 0; i < b->n_cpus; i++)
 		atomic_store_relaxed(&b->wake->need[i * 8], 1);
-	/* the flag before the positions, as the program has its submit before the flag: one of the two sees the other */
+	/* the flag before the positions, as the program has its submit before the flag: one of the
+	 * two sees the other */
 	atomic_fence_seq_cst();
 	for (unsigned i = 0; i < b->n_cpus; i++) {
 		if (atomic_load_acquire(b->rings[i].producer) == b->rings[i].at)
@@ -252,7 +265,7 @@ static void bpf_close(struct drv_source *s)
 
 static int map_ring(struct drv_bpf *b, struct ring *r, int fd)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
+	struct epoll_event ev = {.events = EPOLLIN};
 	void *p;
 
 	p = mmap(NULL, (size_t)b->page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -264,7 +277,8 @@ static int map_ring(struct drv_bpf *b, struct ring *r, int fd)
 		return -errno;
 	r->producer = p;
 	r->data = (const uint8_t *)p + b->page;
-	r->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0); /* an epoll watches only as long as somebody holds the descriptor */
+	r->fd = fcntl(fd, F_DUPFD_CLOEXEC,
+		0); /* an epoll watches only as long as somebody holds the descriptor */
 	if (r->fd < 0 || epoll_ctl(b->epoll_fd, EPOLL_CTL_ADD, r->fd, &ev) < 0)
 		return -errno;
 	return 0;
@@ -300,7 +314,8 @@ static int bpf_map_all(struct drv_bpf *b, const int *ring_fds, int wake_fd, cons
 	b->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (b->epoll_fd < 0)
 		return -errno;
-	p = mmap(NULL, ALIGN_UP(sizeof(*b->wake), (size_t)b->page), PROT_READ | PROT_WRITE, MAP_SHARED, wake_fd, 0);
+	p = mmap(NULL, ALIGN_UP(sizeof(*b->wake), (size_t)b->page), PROT_READ | PROT_WRITE,
+		MAP_SHARED, wake_fd, 0);
 	if (p == MAP_FAILED)
 		return -errno;
 	b->wake = p;
@@ -314,7 +329,8 @@ static int bpf_map_all(struct drv_bpf *b, const int *ring_fds, int wake_fd, cons
 	return 0;
 }
 
-int drv_bpf_open(const int *ring_fds, unsigned n_cpus, size_t ring_size, int wake_fd, const uint64_t *resume, struct drv_source **ret_source)
+int drv_bpf_open(const int *ring_fds, unsigned n_cpus, size_t ring_size, int wake_fd,
+	const uint64_t *resume, struct drv_source **ret_source)
 {
 	struct drv_bpf *b;
 	int r;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads a BPF iterator descriptor to its end and cuts the stream into kev records. The kernel writes records back to back, but a read may end anywhere in
- * one. Lengths are checked here, everything else at the caller's door. */
+/* Reads a BPF iterator descriptor to its end and cuts the stream into kev records. The kernel
+ * writes records back to back, but a read may end anywhere in one. Lengths are checked here,
+ * everything else at the caller's door. */
 
 #include <driver/iter.h>
 
@@ -10,7 +11,8 @@
 
 #include <abi/kevent.h>
 
-/* The unread rest goes to the front, new bytes behind it. Bytes read, 0 at the end, negative errno. */
+/* The unread rest goes to the front, new bytes behind it. Bytes read, 0 at the end, negative errno.
+ */
 static ssize_t fill(struct drv_iter *it)
 {
 	ssize_t n;

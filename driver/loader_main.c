@@ -4,12 +4,12 @@
  * SYNOPSIS
  *	started by saker(8); descriptor 3 is the control socket, 4 the log
  * DESCRIPTION
- *	Loads and attaches the kernel programs, makes one ring buffer a CPU and the links of the iterators, gives every descriptor to the supervisor,
- *	reports the result and exits. What it attached lives as long as somebody holds the descriptors. Capture is still disabled.
- * SECURITY
- *	Runs as an own user with CAP_BPF and CAP_PERFMON and nothing else. Reads the kernel's type information; no hostile input.
- * DIAGNOSTICS
- *	One line in the result's text when the programs cannot be loaded; libbpf's own messages in the debug log. Exit status 0, or 1 after an error. */
+ *	Loads and attaches the kernel programs, makes one ring buffer a CPU and the links of the
+ *iterators, gives every descriptor to the supervisor, reports the result and exits. What it
+ *attached lives as long as somebody holds the descriptors. Capture is still disabled. SECURITY Runs
+ *as an own user with CAP_BPF and CAP_PERFMON and nothing else. Reads the kernel's type information;
+ *no hostile input. DIAGNOSTICS One line in the result's text when the programs cannot be loaded;
+ *libbpf's own messages in the debug log. Exit status 0, or 1 after an error. */
 
 #include <linux/capability.h>
 
@@ -54,7 +54,9 @@ static int loader_run(struct stage *s, int argc, char **argv)
 {
 	struct drv_load_config c = {
 		.n_cpus = s->settings ? s->settings->n_cpus : 0,
-		.ring_bytes = s->settings && s->settings->bpf_ring_bytes ? s->settings->bpf_ring_bytes : DEFAULT_RING_BYTES,
+		.ring_bytes = s->settings && s->settings->bpf_ring_bytes
+				      ? s->settings->bpf_ring_bytes
+				      : DEFAULT_RING_BYTES,
 	};
 	char why[CTL_TEXT_MAX] = "";
 	struct drv_loaded *l;
@@ -64,7 +66,8 @@ static int loader_run(struct stage *s, int argc, char **argv)
 	(void)argv;
 	r = drv_load(&c, &l, why, sizeof(why));
 	if (r < 0) {
-		(void)stage_send(s, CTL_RESULT, FD_NONE, 0, r, 0, why, -1); /* a dead supervisor needs no answer */
+		(void)stage_send(s, CTL_RESULT, FD_NONE, 0, r, 0, why,
+			-1); /* a dead supervisor needs no answer */
 		return 1;
 	}
 	r = give_all(s, l);
@@ -72,7 +75,8 @@ static int loader_run(struct stage *s, int argc, char **argv)
 		(void)log_err_errno(r, "hand the kernel programs over");
 		return 1;
 	}
-	r = stage_send(s, CTL_RESULT, FD_NONE, l->n_cpus, 0, l->ring_bytes, l->has_args ? "" : "no arguments of running processes on this kernel", -1);
+	r = stage_send(s, CTL_RESULT, FD_NONE, l->n_cpus, 0, l->ring_bytes,
+		l->has_args ? "" : "no arguments of running processes on this kernel", -1);
 	return r < 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The three mmapable maps, mapped by who owns them (abi/kshared.h): interest and counters by the supervisor, wake flags by the collector. */
+/* The three mmapable maps, mapped by who owns them (abi/kshared.h): interest and counters by the
+ * supervisor, wake flags by the collector. */
 
 #include <stdint.h>
 
@@ -13,8 +14,10 @@ void drv_interest_unmap(struct kshm_interest *in);
 int drv_counters_map(int fd, unsigned n_cpus, const struct kshm_counters **ret_counters);
 void drv_counters_unmap(const struct kshm_counters *c, unsigned n_cpus);
 
-/* Store a whole set of wanted events (KSHM_WANT_* by enum kev_ix), snaplen, and saker's own processes; `enabled` is stored last and alone. */
-void drv_interest_set(struct kshm_interest *in, const uint8_t by_ix[_KEV_IX_MAX], uint32_t snaplen, const uint32_t *self_tgids, unsigned n_self);
+/* Store a whole set of wanted events (KSHM_WANT_* by enum kev_ix), snaplen, and saker's own
+ * processes; `enabled` is stored last and alone. */
+void drv_interest_set(struct kshm_interest *in, const uint8_t by_ix[_KEV_IX_MAX], uint32_t snaplen,
+	const uint32_t *self_tgids, unsigned n_self);
 void drv_interest_enable(struct kshm_interest *in, int enabled);
 
 /* Sum of one field's classes over all CPUs. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kernel programs for real: load, do a thing, look at the record that comes out. Needs root and a kernel with type information; else skipped (77). */
+/* The kernel programs for real: load, do a thing, look at the record that comes out. Needs root and
+ * a kernel with type information; else skipped (77). */
 
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -78,7 +79,8 @@ static bool expect_of(uint16_t code, uint32_t tgid, bool (*match)(const struct k
 			continue;
 		}
 		keep(rec.p, rec.len);
-		if (kept_kev.head->type == code && (!tgid || kept_kev.head->tgid == tgid) && (!match || match(&kept_kev)))
+		if (kept_kev.head->type == code && (!tgid || kept_kev.head->tgid == tgid) &&
+			(!match || match(&kept_kev)))
 			return true;
 	}
 	return false;
@@ -154,7 +156,8 @@ static void make_file(const char *name)
 /* A copy below 4 GiB, where 32-bit calls can point; never freed. */
 static void *low_copy(const void *from, size_t n)
 {
-	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	void *p = mmap(
+		NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 
 	assert_true(p != MAP_FAILED);
 	return memcpy(p, from, n);
@@ -164,7 +167,10 @@ static long call32(long nr, uintptr_t a, uintptr_t b, uintptr_t c)
 {
 	long r;
 
-	__asm__ volatile("int $0x80" : "=a"(r) : "a"(nr), "b"(a), "c"(b), "d"(c) : "memory", "r8", "r9", "r10", "r11");
+	__asm__ volatile("int $0x80"
+			 : "=a"(r)
+			 : "a"(nr), "b"(a), "c"(b), "d"(c)
+			 : "memory", "r8", "r9", "r10", "r11");
 	return (int)r;
 }
 
@@ -172,7 +178,7 @@ static long call32(long nr, uintptr_t a, uintptr_t b, uintptr_t c)
 
 static int set_up(void **state)
 {
-	struct drv_load_config c = { .ring_bytes = RING_BYTES };
+	struct drv_load_config c = {.ring_bytes = RING_BYTES};
 	uint8_t want[_KEV_IX_MAX];
 	char why[512] = "";
 
@@ -181,7 +187,9 @@ static int set_up(void **state)
 		print_error("load: %s\n", why);
 		return -1;
 	}
-	assert_int_equal(drv_bpf_open(loaded->ring_fds, loaded->n_cpus, RING_BYTES, loaded->wake_fd, NULL, &source), 0);
+	assert_int_equal(drv_bpf_open(loaded->ring_fds, loaded->n_cpus, RING_BYTES, loaded->wake_fd,
+				 NULL, &source),
+		0);
 	assert_int_equal(drv_interest_map(loaded->interest_fd, &interest), 0);
 	memset(want, KSHM_WANT, sizeof(want));
 	want[KEV_IX_SYSCALL_READ_X] = 0; /* the rest of the machine reads a lot */
@@ -220,7 +228,8 @@ static void test_open__absolute_path__has_head_and_parameters(void **state)
 	assert_int_equal(kept_kev.head->uid, geteuid());
 	assert_int_equal(kept_kev.head->gid, getegid());
 	assert_int_equal(kept_kev.head->cls, KEV_CLASS_FILE_NET);
-	assert_true(kept_kev.head->leader_start_ns > 0 && kept_kev.head->leader_start_ns < kept_kev.head->ts_ns);
+	assert_true(kept_kev.head->leader_start_ns > 0 &&
+		    kept_kev.head->leader_start_ns < kept_kev.head->ts_ns);
 	assert_true(kept_kev.head->cgroup_id > 0);
 	assert_memory_equal(kept_kev.head->comm, "test-driver-bpf", 15);
 	assert_int_equal(int_of("fd"), fd);
@@ -334,7 +343,8 @@ static void test_files__calls_with_paths__carry_them(void **state)
 	(void)state;
 	make_file("a");
 	assert_true(expect(KEV_CODE_SYSCALL_OPENAT_2_X));
-	assert_int_equal(uint_of("flags") & 0x4004, 0x4004); /* O_CREAT, and the kernel says that it was created */
+	assert_int_equal(uint_of("flags") & 0x4004,
+		0x4004); /* O_CREAT, and the kernel says that it was created */
 	assert_int_equal(rename(a, b), 0);
 	assert_true(expect(KEV_CODE_SYSCALL_RENAME_X));
 	assert_text(text_of("oldpath"), a);
@@ -405,7 +415,8 @@ static uint16_t get16(const char *p)
 
 static void test_connect__tcp__tuples_of_both_ends(void **state)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) }, own;
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)},
+			   own;
 	socklen_t n = sizeof(a);
 	int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), c, s;
 	struct span t;
@@ -447,7 +458,8 @@ static void test_connect__tcp__tuples_of_both_ends(void **state)
 
 static void test_sendto__udp__tuple_has_the_address(void **state)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(0x7f000002) };
+	struct sockaddr_in a = {
+		.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(0x7f000002)};
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 	struct span t;
 
@@ -465,7 +477,7 @@ static void test_sendto__udp__tuple_has_the_address(void **state)
 
 static void test_connect__unix__has_the_path(void **state)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	int l = socket(AF_UNIX, SOCK_STREAM, 0), c = socket(AF_UNIX, SOCK_STREAM, 0);
 	struct span t;
 
@@ -487,7 +499,7 @@ static void test_connect__unix__has_the_path(void **state)
 
 static void test_socketcall__32_bit__is_the_socket_call(void **state)
 {
-	const uint32_t args[6] = { AF_INET, SOCK_DGRAM, 0 };
+	const uint32_t args[6] = {AF_INET, SOCK_DGRAM, 0};
 	long fd = call32(102, 1, (uintptr_t)low_copy(args, sizeof(args)), 0);
 
 	(void)state;
@@ -513,7 +525,8 @@ static pid_t run(const char *path, char *const argv[], char *const env[])
 
 static void test_exec__true_with_arguments__has_everything(void **state)
 {
-	char *argv[] = { (char *)"mytrue", (char *)"one", (char *)"two words", NULL }, *env[] = { (char *)"SAKER=1", (char *)"X=", NULL };
+	char *argv[] = {(char *)"mytrue", (char *)"one", (char *)"two words", NULL},
+	     *env[] = {(char *)"SAKER=1", (char *)"X=", NULL};
 	pid_t pid = run("/bin/true", argv, env);
 	struct stat st;
 	int status;
@@ -539,7 +552,8 @@ static void test_exec__true_with_arguments__has_everything(void **state)
 	assert_text(text_of("trusted_exepath"), "/usr/bin/true");
 	assert_text(text_of("filename"), "/bin/true");
 	assert_int_equal(uint_of("exe_ino"), st.st_ino);
-	assert_int_equal(uint_of("exe_ino_mtime"), (uint64_t)st.st_mtim.tv_sec * NS_PER_S + (uint64_t)st.st_mtim.tv_nsec);
+	assert_int_equal(uint_of("exe_ino_mtime"),
+		(uint64_t)st.st_mtim.tv_sec * NS_PER_S + (uint64_t)st.st_mtim.tv_nsec);
 	assert_int_equal(uint_of("uid"), geteuid());
 	assert_int_equal(uint_of("flags") & 0xe, 0); /* no overlay, no memfd */
 	assert_true(uint_of("vm_size") > 0);
@@ -552,7 +566,7 @@ static void test_exec__true_with_arguments__has_everything(void **state)
 
 static void test_exec__missing_file__fails_with_arguments(void **state)
 {
-	char *argv[] = { (char *)"ghost", (char *)"-x", NULL }, *env[] = { NULL };
+	char *argv[] = {(char *)"ghost", (char *)"-x", NULL}, *env[] = {NULL};
 	int status;
 	pid_t pid = run("/no/such/program", argv, env);
 
@@ -580,7 +594,7 @@ static void copy_program(int to)
 
 static void test_exec__from_memfd__is_marked(void **state)
 {
-	char *argv[] = { (char *)"ghost", NULL }, *env[] = { NULL };
+	char *argv[] = {(char *)"ghost", NULL}, *env[] = {NULL};
 	int status, fd = memfd_create("evil", MFD_CLOEXEC);
 	pid_t pid;
 
@@ -599,14 +613,16 @@ static void test_exec__from_memfd__is_marked(void **state)
 	close(fd);
 }
 
-/* In a child with its own mounts: a file of the lower and one of the upper layer of an overlay, then exec of `name`. */
+/* In a child with its own mounts: a file of the lower and one of the upper layer of an overlay,
+ * then exec of `name`. */
 static void exec_on_overlay(const char *name)
 {
-	char *argv[] = { (char *)"layered", NULL }, *env[] = { NULL };
+	char *argv[] = {(char *)"layered", NULL}, *env[] = {NULL};
 	int fd;
 
-	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || mount("t", dir, "tmpfs", 0, NULL) < 0 || chdir(dir) < 0 ||
-	    mkdir("l", 0755) < 0 || mkdir("u", 0755) < 0 || mkdir("w", 0755) < 0 || mkdir("m", 0755) < 0)
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		mount("t", dir, "tmpfs", 0, NULL) < 0 || chdir(dir) < 0 || mkdir("l", 0755) < 0 ||
+		mkdir("u", 0755) < 0 || mkdir("w", 0755) < 0 || mkdir("m", 0755) < 0)
 		_exit(77);
 	fd = open("l/low", O_CREAT | O_WRONLY | O_CLOEXEC, 0755);
 	copy_program(fd);
@@ -724,7 +740,8 @@ static void test_clone__both_sides__are_reported(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(expect(KEV_CODE_SYSCALL_CLONE_20_X));
 	assert_int_equal(int_of("res"), pid);
-	assert_true(expect_of(KEV_CODE_SYSCALL_CLONE_20_X, (uint32_t)pid, is_child_side) || expect_of(KEV_CODE_PROCEXIT_1_E, (uint32_t)pid, NULL));
+	assert_true(expect_of(KEV_CODE_SYSCALL_CLONE_20_X, (uint32_t)pid, is_child_side) ||
+		    expect_of(KEV_CODE_PROCEXIT_1_E, (uint32_t)pid, NULL));
 }
 
 static void test_process__ptrace_kill_setsid_prctl__as_called(void **state)
@@ -834,7 +851,7 @@ static void test_io_uring__without_completion__is_told_at_submission(void **stat
 
 static void test_io_uring__connect__has_the_tuple(void **state)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t n = sizeof(a);
 	struct io_uring ring;
 	struct span t;
@@ -901,14 +918,17 @@ static void test_counters__full_ring__add_up(void **state)
 	(void)usleep(1000);
 	n = drv_counters_sum(c, loaded->n_cpus);
 	assert_true(n.lost_full > 0);
-	assert_int_equal(n.seen, n.submitted + n.lost_full + n.lost_flood + n.lost_scratch + n.lost_size);
+	assert_int_equal(
+		n.seen, n.submitted + n.lost_full + n.lost_flood + n.lost_scratch + n.lost_size);
 	drv_counters_unmap(c, loaded->n_cpus);
 	drv_interest_enable(interest, 1);
 }
 
 static bool find_in_iter(unsigned which, uint16_t code, bool (*match)(const struct kev *k))
 {
-	struct drv_iter it = { .buf = iter_buf, .cap = sizeof(iter_buf), .fd = bpf_iter_create(loaded->iter_link_fds[which]) };
+	struct drv_iter it = {.buf = iter_buf,
+		.cap = sizeof(iter_buf),
+		.fd = bpf_iter_create(loaded->iter_link_fds[which])};
 	const void *rec;
 	size_t len;
 	bool found = false;
@@ -920,7 +940,8 @@ static bool find_in_iter(unsigned which, uint16_t code, bool (*match)(const stru
 			continue;
 		keep(rec, len);
 		assert_true(kept_kev.head->flags & KEV_F_SNAPSHOT);
-		found = kept_kev.head->type == code && kept_kev.head->tgid == (uint32_t)getpid() && (!match || match(&kept_kev));
+		found = kept_kev.head->type == code && kept_kev.head->tgid == (uint32_t)getpid() &&
+			(!match || match(&kept_kev));
 	}
 	assert_int_equal(r, 0);
 	close(it.fd);
@@ -996,7 +1017,7 @@ static void test_iter__task_file__has_descriptors_by_kind(void **state)
 
 static void test_arm__event_while_waiting__wakes(void **state)
 {
-	struct pollfd p = { .fd = source->ops->wait_fd(source), .events = POLLIN };
+	struct pollfd p = {.fd = source->ops->wait_fd(source), .events = POLLIN};
 	struct drv_record rec;
 	bool armed = false;
 	int status;
