@@ -229,7 +229,7 @@ static struct ast *parse_condition(struct rule_run *run)
 		return NULL;
 	n = ast_parse(run->cx, &t, owner, &err);
 	if (!n && !err.is_memory)
-		cx_error(run->cx, COMPILE_CONDITION, t.n ? t.at[MIN(err.at, t.n - 1)] : run->r->pos, "%s in condition of %s", err.message, owner);
+		cx_error(run->cx, COMPILE_CONDITION, t.n ? t.at[MIN(err.at, t.n - 1)] : run->r->pos, "%s, in condition of %s", err.message, owner);
 	return n && expand_macros(run->c, n, UINT32_MAX) ? n : NULL;
 }
 

@@ -18,7 +18,7 @@
 static const char seed_text[] =
 	"- required_engine_version: 0.57.0\n"
 	"- required_plugin_versions:\n  - {name: container, version: 0.4.0, alternatives: [{name: x, version: 1.0.0}]}\n"
-	"- list: l1\n  items: &a [a, 'b c', \"(d)\", 22]\n- list: l2\n  items: [l1, e]\n- list: l2\n  items: *a\n  override: {items: append}\n"
+	"- list: l1\n  items: &a [a, 'b c', \"d-e\", 22]\n- list: l2\n  items: [l1, e]\n- list: l2\n  items: *a\n  override: {items: append}\n"
 	"- macro: m\n  condition: (proc.name in (l1, l2) or fd.name startswith /x)\n- macro: m\n  condition: or proc.aname[2] exists\n  append: true\n"
 	"- rule: R\n  desc: d\n  condition: >\n    evt.type in (open, openat) and not m and\n    (fd.snet in (10.0.0.0/8) or len(concat(proc.name, '-')) > 3)\n"
 	"  output: '*x %10proc.name %toupper(fd.name) %evt.arg.flags.'\n  priority: WARNING\n  tags: [a, b]\n  warn_evttypes: no\n"
