@@ -28,6 +28,7 @@ static const struct {
 	size_t size;
 	uint64_t fs, net, scoped;
 } landlock_abis[] = {
+	{0, 0, 0, 0},                 /* 0: the kernel has none */
 	{8, (1ULL << 13) - 1, 0, 0},  /* 1: files (Linux 5.13) */
 	{8, (1ULL << 14) - 1, 0, 0},  /* 2: refer */
 	{8, (1ULL << 15) - 1, 0, 0},  /* 3: truncate */
@@ -51,7 +52,7 @@ int seal_landlock(uint32_t *ret_abi)
 
 	if (abi == 0)
 		return -ENOSYS;
-	i = MIN(abi, (unsigned)ARRAY_LEN(landlock_abis)) - 1;
+	i = MIN(abi, (unsigned)ARRAY_LEN(landlock_abis) - 1);
 	attr = (struct landlock_attr){
 		.handled_fs = landlock_abis[i].fs,
 		.handled_net = landlock_abis[i].net,
