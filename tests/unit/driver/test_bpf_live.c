@@ -28,6 +28,8 @@
 
 #include <cmocka.h>
 
+#include <linux/openat2.h>
+
 #include <bpf/bpf.h>
 #include <liburing.h>
 
@@ -662,6 +664,30 @@ static void test_exec__on_overlay__layers_are_told(void **state)
 	expect_layer("m/up", 0x2);
 }
 
+static void test_openat2__flags_and_real_path__as_called(void **state)
+{
+	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
+	char *link = path_in("link2");
+	int fd = (int)syscall(SYS_openat2, AT_FDCWD, "/etc/passwd", &how, sizeof(how));
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_true(expect(KEV_CODE_SYSCALL_OPENAT2_X));
+	assert_int_equal(int_of("fd"), fd);
+	assert_text(text_of("name"), "/etc/passwd");
+	assert_int_equal(uint_of("flags"), 0x1001);
+	assert_int_equal(uint_of("resolve"), 0x4);
+	assert_true(uint_of("ino") > 0);
+	assert_int_equal(kev_extra(&kept_kev, KEV_X_REALPATH).n, 0);
+	close(fd);
+	assert_int_equal(symlink("/etc/passwd", link), 0);
+	fd = (int)syscall(SYS_openat2, AT_FDCWD, link, &how, sizeof(how));
+	assert_true(expect(KEV_CODE_SYSCALL_OPENAT2_X));
+	assert_text(kev_extra(&kept_kev, KEV_X_REALPATH), "/etc/passwd");
+	close(fd);
+	unlink(link);
+}
+
 static void test_open__in_chroot__compared_inside_of_it(void **state)
 {
 	int status;
@@ -1060,6 +1086,7 @@ int main(void)
 		cmocka_unit_test(test_exec__missing_file__fails_with_arguments),
 		cmocka_unit_test(test_exec__from_memfd__is_marked),
 		cmocka_unit_test(test_exec__on_overlay__layers_are_told),
+		cmocka_unit_test(test_openat2__flags_and_real_path__as_called),
 		cmocka_unit_test(test_open__in_chroot__compared_inside_of_it),
 		cmocka_unit_test(test_next__events_of_two_cpus__are_in_order),
 		cmocka_unit_test(test_clone__both_sides__are_reported),
