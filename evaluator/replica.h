@@ -47,7 +47,8 @@ struct replica {
 	uint64_t n_cut; /* records kept without arguments and environment, or not at all: no memory
 			 */
 	struct replica_id *ids;
-	uint32_t n_ids, id_free;
+	uint32_t n_ids, ids_used; /* entries; those never used are not touched */
+	uint32_t id_free;
 	uint32_t *id_buckets;
 	uint32_t id_mask;
 	/* remembered predicates: two bits each, by slot */

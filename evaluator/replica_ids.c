@@ -23,8 +23,7 @@ int replica_ids_init(struct replica *r)
 	if (!r->ids || !r->id_buckets)
 		return -ENOMEM;
 	memset(r->id_buckets, 0xff, ((size_t)r->id_mask + 1) * sizeof(*r->id_buckets));
-	for (uint32_t i = 0; i < r->n_ids; i++)
-		r->ids[i].next = i + 1 < r->n_ids ? i + 1 : REPLICA_NO_ID;
+	r->id_free = REPLICA_NO_ID;
 	return 0;
 }
 
@@ -73,18 +72,21 @@ static void insert(struct replica *r, const struct replica_id *key, struct span 
 	struct span name, struct span home, struct span shell)
 {
 	size_t n = container.n + name.n + home.n + shell.n + 4, used = 0;
-	uint32_t i = r->id_free, off;
+	uint32_t i = r->id_free != REPLICA_NO_ID ? r->id_free : r->ids_used, off;
 	struct replica_id *e;
 	uint32_t *at;
 	char *text;
 
-	if (i == REPLICA_NO_ID || n > TEXT_MAX)
+	if (i == r->n_ids || n > TEXT_MAX)
 		return;
 	text = slab_get(&r->slab, n);
 	if (!text)
 		return;
 	e = &r->ids[i];
-	r->id_free = e->next;
+	if (i == r->ids_used)
+		r->ids_used++;
+	else
+		r->id_free = e->next;
 	*e = *key;
 	e->text = text;
 	add_text(text, &used, container, &off, &e->container_n);

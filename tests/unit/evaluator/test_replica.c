@@ -176,6 +176,9 @@ static void test_ids__many__found_and_removed(void **state)
 	assert_int_equal(kev_parse(buf, (size_t)n, &k, &why), 0);
 	assert_int_equal(replica_put_id(&b->e.replica, &k), 0);
 	assert_null(replica_find_user(&b->e.replica, SPAN_LIT(""), 299));
+	bench_user(b, "", 299, "again"); /* takes the freed entry */
+	assert_string_equal(replica_find_user(&b->e.replica, SPAN_LIT(""), 299)->text + 1, "again");
+	assert_int_equal(b->e.replica.ids_used, 600);
 	kev_build_start(&kb, buf, sizeof(buf), KEV_CODE_SAKER_CLOCK, 0);
 	n = kev_build_finish(&kb);
 	assert_int_equal(kev_parse(buf, (size_t)n, &k, &why), 0);
