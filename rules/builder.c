@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes policy images: string pool, expressions, predicates, constants and sets, each equal thing once. Input is checked conditions; the output goes through
- * img_verify() at every reader all the same. */
+/* Writes policy images: string pool, expressions, predicates, constants and sets, each equal thing
+ * once. Input is checked conditions; the output goes through img_verify() at every reader all the
+ * same. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -66,10 +67,11 @@ void *builder_add(struct builder *b, enum img_section_id s)
 
 void builder_init(struct builder *b, struct cx *cx)
 {
-	*b = (struct builder){ .cx = cx };
+	*b = (struct builder){.cx = cx};
 	for (int s = 0; s < _IMG_SEC_MAX; s++)
 		b->sec[s].size = element_size[s];
-	(void)builder_str(b, "", 0); /* offset 0 is the empty text; a failure is kept in b->failed */
+	(void)builder_str(
+		b, "", 0); /* offset 0 is the empty text; a failure is kept in b->failed */
 }
 
 struct img_str builder_str(struct builder *b, const char *p, size_t n)
@@ -78,30 +80,35 @@ struct img_str builder_str(struct builder *b, const char *p, size_t n)
 	char *to, *key;
 
 	if (at != MAP_NONE)
-		return (struct img_str){ .off = at, .n = (uint32_t)n };
+		return (struct img_str){.off = at, .n = (uint32_t)n};
 	at = b->sec[IMG_SEC_STR].n;
 	to = add_n(b, IMG_SEC_STR, (uint32_t)n + 1);
 	key = cx_strndup(b->cx, p, n); /* the pool moves when it grows */
 	if (!to || !key || map_put(b->cx, &b->strs, key, n, at) < 0) {
 		b->failed = true;
-		return (struct img_str){ 0 };
+		return (struct img_str){0};
 	}
 	if (n)
 		memcpy(to, p, n);
 	to[n] = '\0';
-	return (struct img_str){ .off = at, .n = (uint32_t)n };
+	return (struct img_str){.off = at, .n = (uint32_t)n};
 }
 
 static struct img_const make_const(struct builder *b, const struct tconst *c)
 {
-	struct img_const k = { .type = c->type, .family = c->family, .prefix = c->prefix, .num = c->num, .str = builder_str(b, c->str, c->n) };
+	struct img_const k = {.type = c->type,
+		.family = c->family,
+		.prefix = c->prefix,
+		.num = c->num,
+		.str = builder_str(b, c->str, c->n)};
 
 	memcpy(k.ip, c->ip, sizeof(k.ip));
 	return k;
 }
 
 /* Store the element once, by its bytes. */
-static uint32_t intern(struct builder *b, struct map *m, enum img_section_id s, const void *el, const void *key, size_t key_n)
+static uint32_t intern(struct builder *b, struct map *m, enum img_section_id s, const void *el,
+	const void *key, size_t key_n)
 {
 	uint32_t at = map_get(m, key, key_n);
 	void *copy, *to;
@@ -163,7 +170,8 @@ static uint64_t needs_of_field(const struct tval *t)
 	switch ((enum field_id)t->field) {
 	case FIELD_ID_EVT_ARG:
 	case FIELD_ID_EVT_RAWARG:
-		return t->arg_kind == IMG_ARG_KEY ? needs_of_param(t->key) : IMG_NEED_PARAM_FDS | IMG_NEED_IO_DATA;
+		return t->arg_kind == IMG_ARG_KEY ? needs_of_param(t->key)
+						  : IMG_NEED_PARAM_FDS | IMG_NEED_IO_DATA;
 	case FIELD_ID_EVT_ARGS:
 	case FIELD_ID_EVT_INFO:
 		return IMG_NEED_PARAM_FDS | IMG_NEED_IO_DATA;
@@ -196,7 +204,6 @@ static uint64_t needs_of_field(const struct tval *t)
 	return 0;
 }
 
-
 static uint32_t store_expr(struct builder *b, struct img_expr *e, const uint32_t *args, uint32_t n)
 {
 	size_t key_n = sizeof(struct img_expr) + n * sizeof(*args);
@@ -225,7 +232,12 @@ static uint32_t store_expr(struct builder *b, struct img_expr *e, const uint32_t
 
 uint32_t builder_expr(struct builder *b, const struct tval *t)
 {
-	struct img_expr e = { .kind = t->kind, .type = t->type, .arg_kind = t->arg_kind, .field = t->field, .n_args = (uint16_t)t->n_args, .index = t->index };
+	struct img_expr e = {.kind = t->kind,
+		.type = t->type,
+		.arg_kind = t->arg_kind,
+		.field = t->field,
+		.n_args = (uint16_t)t->n_args,
+		.index = t->index};
 	uint32_t *args = cx_alloc(b->cx, (t->n_args + 1) * sizeof(*args));
 
 	if (!args) {
@@ -239,7 +251,8 @@ uint32_t builder_expr(struct builder *b, const struct tval *t)
 	if (t->is_field)
 		b->needs |= needs_of_field(t);
 	for (uint32_t i = 0; i < t->n_args; i++) {
-		args[i] = builder_expr(b, t->args[i]); /* as deep as functions nest: AST_FUNC_DEPTH_MAX */
+		args[i] = builder_expr(
+			b, t->args[i]); /* as deep as functions nest: AST_FUNC_DEPTH_MAX */
 		if (args[i] == IMG_NONE)
 			return IMG_NONE;
 	}
@@ -294,7 +307,8 @@ static bool is_pattern(const struct tconst *c)
 }
 
 /* Sorted, each once. */
-static struct tconst *canonical_set(struct builder *b, const struct tcheck *tc, uint32_t *ret_n, uint8_t *ret_flags)
+static struct tconst *canonical_set(
+	struct builder *b, const struct tcheck *tc, uint32_t *ret_n, uint8_t *ret_flags)
 {
 	struct tconst *c = cx_alloc(b->cx, tc->n_consts * sizeof(*c));
 	uint32_t n = 0;
@@ -339,7 +353,8 @@ static void fill_slots(struct builder *b, struct img_set *s)
 	for (uint32_t k = s->first; slots && k < s->first + s->n; k++) {
 		const struct img_const *c = &consts[k];
 		const char *text = (const char *)b->sec[IMG_SEC_STR].p + c->str.off;
-		uint64_t h = c->type <= IMG_T_BYTES ? hash_bytes(text, c->str.n, s->seed) : hash_u64(c->num ^ s->seed);
+		uint64_t h = c->type <= IMG_T_BYTES ? hash_bytes(text, c->str.n, s->seed)
+						    : hash_u64(c->num ^ s->seed);
 		uint32_t i = (uint32_t)h & (s->n_slots - 1);
 
 		while (slots[i])
@@ -351,7 +366,7 @@ static void fill_slots(struct builder *b, struct img_set *s)
 static uint32_t emit_set(struct builder *b, const struct tcheck *tc)
 {
 	enum img_type type = img_type_of_element(tc->lhs->type);
-	struct img_set s = { .type = (uint8_t)type };
+	struct img_set s = {.type = (uint8_t)type};
 	uint32_t n = 0, at;
 	struct tconst *c = canonical_set(b, tc, &n, &s.flags);
 	size_t key_n = 4 + n * sizeof(struct img_const);
@@ -398,22 +413,40 @@ static bool is_proc_scope(const struct tval *t)
 uint16_t builder_cost(const struct tcheck *tc)
 {
 	static const uint8_t op_cost[_IMG_OP_MAX] = {
-		[IMG_OP_EXISTS] = 1,	[IMG_OP_EQ] = 2,	 [IMG_OP_NE] = 2,	   [IMG_OP_LT] = 2,	    [IMG_OP_LE] = 2,
-		[IMG_OP_GT] = 2,	[IMG_OP_GE] = 2,	 [IMG_OP_CONTAINS] = 12,   [IMG_OP_ICONTAINS] = 20, [IMG_OP_BCONTAINS] = 12,
-		[IMG_OP_STARTSWITH] = 3, [IMG_OP_BSTARTSWITH] = 3, [IMG_OP_ENDSWITH] = 3, [IMG_OP_GLOB] = 25,	    [IMG_OP_IGLOB] = 30,
-		[IMG_OP_REGEX] = 100,	[IMG_OP_IN] = 5,	 [IMG_OP_INTERSECTS] = 5,  [IMG_OP_PMATCH] = 20,
+		[IMG_OP_EXISTS] = 1,
+		[IMG_OP_EQ] = 2,
+		[IMG_OP_NE] = 2,
+		[IMG_OP_LT] = 2,
+		[IMG_OP_LE] = 2,
+		[IMG_OP_GT] = 2,
+		[IMG_OP_GE] = 2,
+		[IMG_OP_CONTAINS] = 12,
+		[IMG_OP_ICONTAINS] = 20,
+		[IMG_OP_BCONTAINS] = 12,
+		[IMG_OP_STARTSWITH] = 3,
+		[IMG_OP_BSTARTSWITH] = 3,
+		[IMG_OP_ENDSWITH] = 3,
+		[IMG_OP_GLOB] = 25,
+		[IMG_OP_IGLOB] = 30,
+		[IMG_OP_REGEX] = 100,
+		[IMG_OP_IN] = 5,
+		[IMG_OP_INTERSECTS] = 5,
+		[IMG_OP_PMATCH] = 20,
 	};
-	const struct field_info *f = tc->lhs->is_field ? field_info_get((enum field_id)tc->lhs->field) : NULL;
+	const struct field_info *f =
+		tc->lhs->is_field ? field_info_get((enum field_id)tc->lhs->field) : NULL;
 	uint32_t cost = op_cost[tc->op];
 
 	if (tc->lhs->type >= IMG_T_BOOL && tc->lhs->type <= IMG_T_DOUBLE)
 		cost = 1;
 	if (!f)
 		cost += 30;
-	else if (f->cls == FIELD_PROCESS && tc->lhs->arg_kind == IMG_ARG_NONE && (f->arg & FAF_INDEX) && !strncmp(f->name, "proc.a", 6) &&
+	else if (f->cls == FIELD_PROCESS && tc->lhs->arg_kind == IMG_ARG_NONE &&
+		 (f->arg & FAF_INDEX) && !strncmp(f->name, "proc.a", 6) &&
 		 tc->lhs->field != FIELD_ID_PROC_ARGS)
 		cost *= 8;
-	else if (f->cls == FIELD_EVTS && (f->type == FT_CHARBUF) && tc->lhs->field != FIELD_ID_EVT_TYPE)
+	else if (f->cls == FIELD_EVTS && (f->type == FT_CHARBUF) &&
+		 tc->lhs->field != FIELD_ID_EVT_TYPE)
 		cost += 10;
 	if (tc->modifier != IMG_MOD_NONE || (tc->op == IMG_OP_PMATCH && tc->n_consts > 1))
 		cost *= MIN(tc->n_consts, 50u) + 1;
@@ -422,7 +455,10 @@ uint16_t builder_cost(const struct tcheck *tc)
 
 uint32_t builder_pred(struct builder *b, struct tcheck *tc)
 {
-	struct img_pred p = { .op = tc->op, .modifier = tc->modifier, .type = tc->lhs->type, .rhs_kind = tc->rhs_kind };
+	struct img_pred p = {.op = tc->op,
+		.modifier = tc->modifier,
+		.type = tc->lhs->type,
+		.rhs_kind = tc->rhs_kind};
 
 	if (tc->pred != IMG_NONE)
 		return tc->pred;
@@ -444,9 +480,14 @@ uint32_t builder_pred(struct builder *b, struct tcheck *tc)
 	return tc->pred;
 }
 
-int builder_finish(struct builder *b, uint32_t flags, uint32_t n_enabled, void **ret_image, size_t *ret_size)
+int builder_finish(
+	struct builder *b, uint32_t flags, uint32_t n_enabled, void **ret_image, size_t *ret_size)
 {
-	struct img_head h = { .magic = IMG_MAGIC, .version = IMG_VERSION, .flags = flags, .needs = b->needs, .n_rules_enabled = n_enabled };
+	struct img_head h = {.magic = IMG_MAGIC,
+		.version = IMG_VERSION,
+		.flags = flags,
+		.needs = b->needs,
+		.n_rules_enabled = n_enabled};
 	size_t size = ALIGN_UP(sizeof(h), 8);
 	uint8_t *p;
 
@@ -454,7 +495,7 @@ int builder_finish(struct builder *b, uint32_t flags, uint32_t n_enabled, void *
 		return b->cx->oom ? -ENOMEM : -E2BIG;
 	h.vocabulary = img_vocabulary();
 	for (int s = 0; s < _IMG_SEC_MAX; s++) {
-		h.sec[s] = (struct img_section){ .off = (uint32_t)size, .n = b->sec[s].n };
+		h.sec[s] = (struct img_section){.off = (uint32_t)size, .n = b->sec[s].n};
 		size += ALIGN_UP((size_t)b->sec[s].n * b->sec[s].size, 8);
 		if (size > IMG_SIZE_MAX)
 			return -E2BIG;

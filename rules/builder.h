@@ -6,7 +6,7 @@
 #include "map.h"
 
 struct table {
-	uint8_t *p; /* in the arena */
+	uint8_t *p;            /* in the arena */
 	uint32_t n, cap, size; /* elements; bytes of one */
 };
 
@@ -31,4 +31,5 @@ uint32_t builder_expr(struct builder *b, const struct tval *t);
 uint32_t builder_pred(struct builder *b, struct tcheck *tc);
 uint16_t builder_cost(const struct tcheck *tc);
 /* Lay the tables out as an image. 0 and malloc'd bytes, -ENOMEM, -E2BIG. */
-int builder_finish(struct builder *b, uint32_t flags, uint32_t n_enabled, void **ret_image, size_t *ret_size);
+int builder_finish(
+	struct builder *b, uint32_t flags, uint32_t n_enabled, void **ret_image, size_t *ret_size);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Conditions into forward-only graphs. Built from the end: a test is made once both places it goes to are known, so turning the order around makes every
- * edge point forward. `not` swaps the two places; what is statically true or false makes no node; within and/or the cheaper operand is tested first, which
- * no one can see, for tests have no side effects and a missing value is just false. Recursion is bound by AST_HEIGHT_MAX. */
+/* Conditions into forward-only graphs. Built from the end: a test is made once both places it goes
+ * to are known, so turning the order around makes every edge point forward. `not` swaps the two
+ * places; what is statically true or false makes no node; within and/or the cheaper operand is
+ * tested first, which no one can see, for tests have no side effects and a missing value is just
+ * false. Recursion is bound by AST_HEIGHT_MAX. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,7 +23,8 @@ struct gen {
 
 static enum ast_truth truth_of_check(const struct gen *g, const struct ast *n)
 {
-	enum tcheck_fold f = n->typed->fold != FOLD_NO ? n->typed->fold : evset_fold(n->typed, g->events);
+	enum tcheck_fold f =
+		n->typed->fold != FOLD_NO ? n->typed->fold : evset_fold(n->typed, g->events);
 
 	return f == FOLD_NO ? TRUTH_OPEN : f == FOLD_TRUE ? TRUTH_TRUE : TRUTH_FALSE;
 }
@@ -53,7 +56,8 @@ static void settle(struct gen *g, struct ast *n)
 		all &= n->kids[i]->truth != TRUTH_OPEN;
 	}
 	if (n->kind == AST_NOT || n->kind == AST_MACRO) {
-		n->truth = n->kind == AST_NOT ? (uint8_t)invert(n->kids[0]->truth) : n->kids[0]->truth;
+		n->truth =
+			n->kind == AST_NOT ? (uint8_t)invert(n->kids[0]->truth) : n->kids[0]->truth;
 		return;
 	}
 	for (uint32_t i = 0; i < n->n_kids; i++)
@@ -78,7 +82,7 @@ static uint32_t make_node(struct gen *g, uint32_t pred, uint32_t if_true, uint32
 		g->failed = true;
 		return IMG_REJECT;
 	}
-	*key = (struct img_node){ .pred = pred, .if_true = if_true, .if_false = if_false };
+	*key = (struct img_node){.pred = pred, .if_true = if_true, .if_false = if_false};
 	at = map_get(&g->seen, key, sizeof(*key));
 	if (at != MAP_NONE)
 		return at;
@@ -128,12 +132,13 @@ static uint32_t emit_joined(struct gen *g, struct ast *n, uint32_t t, uint32_t f
 	}
 	for (uint32_t i = 0; i < n->n_kids; i++)
 		if (n->kids[i]->truth == TRUTH_OPEN)
-			kids[count++] = (struct ranked){ .n = n->kids[i], .at = i };
+			kids[count++] = (struct ranked){.n = n->kids[i], .at = i};
 	if (count)
 		qsort(kids, count, sizeof(*kids), compare_cost);
 	next = n->kind == AST_AND ? t : f;
 	for (uint32_t i = count; i-- > 0;)
-		next = n->kind == AST_AND ? emit(g, kids[i].n, next, f) : emit(g, kids[i].n, t, next);
+		next = n->kind == AST_AND ? emit(g, kids[i].n, next, f)
+					  : emit(g, kids[i].n, t, next);
 	return next;
 }
 
@@ -161,9 +166,10 @@ static uint32_t forward(const struct gen *g, uint32_t to, uint32_t first)
 	return to == IMG_ACCEPT || to == IMG_REJECT ? to : first + (g->n - 1 - to);
 }
 
-int codegen_rule(struct builder *b, struct ast *n, const struct evset *events, uint32_t gen, struct code *ret)
+int codegen_rule(struct builder *b, struct ast *n, const struct evset *events, uint32_t gen,
+	struct code *ret)
 {
-	struct gen g = { .b = b, .events = events, .id = gen };
+	struct gen g = {.b = b, .events = events, .id = gen};
 	uint32_t entry, first = builder_n(b, IMG_SEC_NODE);
 
 	settle(&g, n);
@@ -173,12 +179,12 @@ int codegen_rule(struct builder *b, struct ast *n, const struct evset *events, u
 
 		if (!to)
 			break;
-		*to = (struct img_node){ .pred = g.nodes[i].pred,
-					 .if_true = forward(&g, g.nodes[i].if_true, first),
-					 .if_false = forward(&g, g.nodes[i].if_false, first) };
+		*to = (struct img_node){.pred = g.nodes[i].pred,
+			.if_true = forward(&g, g.nodes[i].if_true, first),
+			.if_false = forward(&g, g.nodes[i].if_false, first)};
 	}
 	if (g.failed || b->failed)
 		return -ENOMEM;
-	*ret = (struct code){ .entry = forward(&g, entry, first), .first = first, .n = g.n };
+	*ret = (struct code){.entry = forward(&g, entry, first), .first = first, .n = g.n};
 	return 0;
 }

@@ -9,5 +9,7 @@ struct code {
 	uint32_t entry, first, n;
 };
 
-/* @events: what the rule is indexed under; tests of evt.type are settled by it. @gen: a number of its own for every rule. 0 or -ENOMEM. */
-int codegen_rule(struct builder *b, struct ast *n, const struct evset *events, uint32_t gen, struct code *ret);
+/* @events: what the rule is indexed under; tests of evt.type are settled by it. @gen: a number of
+ * its own for every rule. 0 or -ENOMEM. */
+int codegen_rule(struct builder *b, struct ast *n, const struct evset *events, uint32_t gen,
+	struct code *ret);

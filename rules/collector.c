@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Walks a file's documents and gives every item to its reader. A refused item is reported and its name remembered as broken, so that one mistake does not
- * make others of everything that refers to it; reading goes on, for all errors of a file are wanted at once. */
+/* Walks a file's documents and gives every item to its reader. A refused item is reported and its
+ * name remembered as broken, so that one mistake does not make others of everything that refers to
+ * it; reading goes on, for all errors of a file are wanted at once. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -55,9 +56,12 @@ int item_append(struct collector *c, const struct ynode *item, bool *ret)
 		cx_error(c->cx, YAML_VALIDATE, n->pos, "'append' must be true or false");
 		return -EINVAL;
 	}
-	cx_warning(c->cx, "LOAD_DEPRECATED_ITEM", n->pos, "'append' key is deprecated. Add an 'append' entry (e.g. 'condition: append') under 'override' instead.");
+	cx_warning(c->cx, "LOAD_DEPRECATED_ITEM", n->pos,
+		"'append' key is deprecated. Add an 'append' entry (e.g. 'condition: append') "
+		"under 'override' instead.");
 	if (*ret && o && !o->is_null && o->n) {
-		cx_error(c->cx, YAML_VALIDATE, n->pos, "Keys 'override' and 'append: true' cannot be used together");
+		cx_error(c->cx, YAML_VALIDATE, n->pos,
+			"Keys 'override' and 'append: true' cannot be used together");
 		return -EINVAL;
 	}
 	return 0;
@@ -77,7 +81,8 @@ void item_unknown_keys(struct collector *c, const struct ynode *item, const char
 		if (found)
 			continue;
 		near = diag_nearest(k->text, k->n, known);
-		cx_report(c->cx, DIAG_WARNING, "LOAD_UNKNOWN_KEY", k->pos, k->n, cx_did_you_mean(c->cx, near), "Unknown key '%s'", k->text);
+		cx_report(c->cx, DIAG_WARNING, "LOAD_UNKNOWN_KEY", k->pos, k->n,
+			cx_did_you_mean(c->cx, near), "Unknown key '%s'", k->text);
 	}
 }
 
@@ -115,27 +120,32 @@ static bool version_ok(const unsigned long have[3], const unsigned long want[3])
 
 int item_engine_version(struct collector *c, const struct ynode *item)
 {
-	static const char *const keys[] = { "required_engine_version", NULL };
-	static const unsigned long have[3] = { RULES_ENGINE_MAJOR, RULES_ENGINE_MINOR, RULES_ENGINE_PATCH };
+	static const char *const keys[] = {"required_engine_version", NULL};
+	static const unsigned long have[3] = {
+		RULES_ENGINE_MAJOR, RULES_ENGINE_MINOR, RULES_ENGINE_PATCH};
 	const struct ynode *n = ynode_get(item, keys[0]);
 	unsigned long want[3];
 
 	item_unknown_keys(c, item, keys);
 	if (parse_version(n, want) < 0) {
-		cx_error(c->cx, YAML_VALIDATE, n->pos, "Unable to parse engine version '%s' as a semver string. Expected \"x.y.z\" semver format.",
-			 n->kind == YN_SCALAR ? n->text : "");
+		cx_error(c->cx, YAML_VALIDATE, n->pos,
+			"Unable to parse engine version '%s' as a semver string. Expected "
+			"\"x.y.z\" semver format.",
+			n->kind == YN_SCALAR ? n->text : "");
 		return -EINVAL;
 	}
 	if (!version_ok(have, want)) {
-		cx_error(c->cx, VALIDATE, n->pos, "Rules require engine version %lu.%lu.%lu, but engine version is %d.%d.%d", want[0], want[1], want[2],
-			 RULES_ENGINE_MAJOR, RULES_ENGINE_MINOR, RULES_ENGINE_PATCH);
+		cx_error(c->cx, VALIDATE, n->pos,
+			"Rules require engine version %lu.%lu.%lu, but engine version is %d.%d.%d",
+			want[0], want[1], want[2], RULES_ENGINE_MAJOR, RULES_ENGINE_MINOR,
+			RULES_ENGINE_PATCH);
 		return -EINVAL;
 	}
 	return 0;
 }
 
 #define PLUGIN_NAME "container"
-static const unsigned long plugin_have[3] = { 0, 7, 0 };
+static const unsigned long plugin_have[3] = {0, 7, 0};
 
 struct plugin_check {
 	bool known, ok;
@@ -150,7 +160,8 @@ static int check_plugin(struct collector *c, const struct ynode *n, struct plugi
 	size_t used = strlen(pc->wanted);
 
 	if (n->kind != YN_MAP) {
-		cx_error(c->cx, YAML_VALIDATE, n->pos, "Plugin version must be a mapping with 'name' and 'version'");
+		cx_error(c->cx, YAML_VALIDATE, n->pos,
+			"Plugin version must be a mapping with 'name' and 'version'");
 		return -EINVAL;
 	}
 	name = item_text(c, n, "name");
@@ -158,10 +169,12 @@ static int check_plugin(struct collector *c, const struct ynode *n, struct plugi
 	if (!name || !version)
 		return -EINVAL;
 	if (parse_version(version, want) < 0) {
-		cx_error(c->cx, VALIDATE, version->pos, "Invalid required version '%s' for plugin '%s'", version->text, name->text);
+		cx_error(c->cx, VALIDATE, version->pos,
+			"Invalid required version '%s' for plugin '%s'", version->text, name->text);
 		return -EINVAL;
 	}
-	(void)snprintf(pc->wanted + used, sizeof(pc->wanted) - used, "%s%.100s (>= %.40s)", used ? ", " : "", name->text, version->text);
+	(void)snprintf(pc->wanted + used, sizeof(pc->wanted) - used, "%s%.100s (>= %.40s)",
+		used ? ", " : "", name->text, version->text);
 	if (!pc->known && strcmp(name->text, PLUGIN_NAME) == 0) {
 		pc->known = true;
 		pc->ok = version_ok(plugin_have, want);
@@ -172,21 +185,24 @@ static int check_plugin(struct collector *c, const struct ynode *n, struct plugi
 static int check_plugin_entry(struct collector *c, const struct ynode *n)
 {
 	const struct ynode *alt = n->kind == YN_MAP ? ynode_get(n, "alternatives") : NULL;
-	struct plugin_check pc = { 0 };
+	struct plugin_check pc = {0};
 	int r = check_plugin(c, n, &pc);
 
 	if (r < 0)
 		return r;
 	if (alt && !alt->is_null && alt->kind != YN_SEQ) {
-		cx_error(c->cx, YAML_VALIDATE, alt->pos, "Value of 'alternatives' must be a sequence");
+		cx_error(c->cx, YAML_VALIDATE, alt->pos,
+			"Value of 'alternatives' must be a sequence");
 		return -EINVAL;
 	}
 	for (size_t i = 0; alt && alt->kind == YN_SEQ && i < alt->n; i++) {
-		const struct ynode *a = alt->kids[i], *name = a->kind == YN_MAP ? ynode_get(a, "name") : NULL;
+		const struct ynode *a = alt->kids[i],
+				   *name = a->kind == YN_MAP ? ynode_get(a, "name") : NULL;
 		const struct ynode *first = ynode_get(n, "name");
 
 		if (name && name->kind == YN_SCALAR && strcmp(name->text, first->text) == 0) {
-			cx_error(c->cx, VALIDATE, a->pos, "Multiple alternatives for the same plugin '%s'", name->text);
+			cx_error(c->cx, VALIDATE, a->pos,
+				"Multiple alternatives for the same plugin '%s'", name->text);
 			return -EINVAL;
 		}
 		r = check_plugin(c, a, &pc);
@@ -194,7 +210,8 @@ static int check_plugin_entry(struct collector *c, const struct ynode *n)
 			return r;
 	}
 	if (!pc.ok) {
-		cx_error(c->cx, VALIDATE, n->pos, "Plugin requirement not satisfied, must load one of: %s", pc.wanted);
+		cx_error(c->cx, VALIDATE, n->pos,
+			"Plugin requirement not satisfied, must load one of: %s", pc.wanted);
 		return -EINVAL;
 	}
 	return 0;
@@ -202,13 +219,14 @@ static int check_plugin_entry(struct collector *c, const struct ynode *n)
 
 int item_plugin_versions(struct collector *c, const struct ynode *item)
 {
-	static const char *const keys[] = { "required_plugin_versions", NULL };
+	static const char *const keys[] = {"required_plugin_versions", NULL};
 	const struct ynode *n = ynode_get(item, keys[0]);
 	int r = 0;
 
 	item_unknown_keys(c, item, keys);
 	if (n->kind != YN_SEQ) {
-		cx_error(c->cx, YAML_VALIDATE, n->pos, "Value of required_plugin_versions must be a sequence");
+		cx_error(c->cx, YAML_VALIDATE, n->pos,
+			"Value of required_plugin_versions must be a sequence");
 		return -EINVAL;
 	}
 	for (size_t i = 0; i < n->n && r >= 0; i++)
@@ -226,7 +244,8 @@ static void mark_broken(struct collector *c, const struct ynode *item, const cha
 	const struct ynode *n = ynode_get(item, key);
 
 	if (n && n->kind == YN_SCALAR && !collector_is_broken(c, n->text))
-		(void)map_put(c->cx, &c->broken, n->text, strlen(n->text), 1); /* on failure cx->oom stops the compilation */
+		(void)map_put(c->cx, &c->broken, n->text, strlen(n->text),
+			1); /* on failure cx->oom stops the compilation */
 }
 
 static void read_item(struct collector *c, const struct ynode *item)
@@ -235,16 +254,18 @@ static void read_item(struct collector *c, const struct ynode *item)
 		const char *key;
 		int (*read)(struct collector *c, const struct ynode *item);
 	} readers[] = {
-		{ "required_engine_version", item_engine_version },
-		{ "required_plugin_versions", item_plugin_versions },
-		{ "list", item_list },
-		{ "macro", item_macro },
-		{ "rule", item_rule },
+		{"required_engine_version", item_engine_version},
+		{"required_plugin_versions", item_plugin_versions},
+		{"list", item_list},
+		{"macro", item_macro},
+		{"rule", item_rule},
 	};
 
 	if (item->kind != YN_MAP) {
 		if (!item->is_null)
-			cx_error(c->cx, YAML_VALIDATE, item->pos, "Unexpected element type. Each element should be a yaml associative array.");
+			cx_error(c->cx, YAML_VALIDATE, item->pos,
+				"Unexpected element type. Each element should be a yaml "
+				"associative array.");
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(readers); i++) {
@@ -269,7 +290,8 @@ int collector_read(struct collector *c, uint16_t file)
 		if (!docs[i])
 			continue;
 		if (docs[i]->kind != YN_SEQ) {
-			cx_error(c->cx, YAML_VALIDATE, docs[i]->pos, "Rules content is not yaml array of objects");
+			cx_error(c->cx, YAML_VALIDATE, docs[i]->pos,
+				"Rules content is not yaml array of objects");
 			continue;
 		}
 		for (size_t k = 0; k < docs[i]->n && !c->cx->oom; k++)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* What the files define, in order, with appends and overrides applied: lists, macros and rules before expansion. */
+/* What the files define, in order, with appends and overrides applied: lists, macros and rules
+ * before expansion. */
 
 #include "ast.h"
 #include "map.h"
@@ -23,7 +24,7 @@ struct list_def {
 	uint32_t n_items;
 	uint32_t visibility; /* id of the last define or append */
 	bool used, odd_name; /* odd: holds a character that ends words */
-	struct litem *flat; /* this pass */
+	struct litem *flat;  /* this pass */
 	uint32_t n_flat;
 };
 
@@ -76,7 +77,7 @@ struct collector {
 	uint32_t n_lists, n_macros, n_rules, cap_lists, cap_macros, cap_rules;
 	struct map list_by_name, macro_by_name, rule_by_name;
 	struct map broken; /* names of items that were refused: nothing more is said about them */
-	uint32_t id; /* grows by every define and append */
+	uint32_t id;       /* grows by every define and append */
 	unsigned macro_depth; /* of resolving */
 };
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rule files to a policy image. Input is hostile: sizes, depths and memory are bound, nothing is opened, no file is named by what is read. After every file
- * all that was collected so far must compile, as in the reference, so that a file cannot lean on a later one; the last pass makes the image. */
+/* Rule files to a policy image. Input is hostile: sizes, depths and memory are bound, nothing is
+ * opened, no file is named by what is read. After every file all that was collected so far must
+ * compile, as in the reference, so that a file cannot lean on a later one; the last pass makes the
+ * image. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,24 +17,31 @@ static void warn_unused(struct collector *c)
 {
 	for (uint32_t i = 0; i < c->n_macros; i++)
 		if (!c->macros[i].used)
-			cx_warning(c->cx, "LOAD_UNUSED_MACRO", c->macros[i].pos, "Macro '%s' not referred to by any other rule/macro", c->macros[i].name);
+			cx_warning(c->cx, "LOAD_UNUSED_MACRO", c->macros[i].pos,
+				"Macro '%s' not referred to by any other rule/macro",
+				c->macros[i].name);
 	for (uint32_t i = 0; i < c->n_lists; i++)
 		if (!c->lists[i].used)
-			cx_warning(c->cx, "LOAD_UNUSED_LIST", c->lists[i].pos, "List '%s' not referred to by any other rule/macro/list", c->lists[i].name);
+			cx_warning(c->cx, "LOAD_UNUSED_LIST", c->lists[i].pos,
+				"List '%s' not referred to by any other rule/macro/list",
+				c->lists[i].name);
 }
 
-static int make_image(struct collector *c, const struct checked_rule *rules, const struct rules_options *opt, struct rules_result *ret)
+static int make_image(struct collector *c, const struct checked_rule *rules,
+	const struct rules_options *opt, struct rules_result *ret)
 {
-	struct rules_result res = { 0 };
+	struct rules_result res = {0};
 	struct builder b;
 	int r;
 
 	builder_init(&b, c->cx);
 	r = index_rules(&b, rules, c->n_rules, opt, &res.n_rules, &res.n_enabled);
 	if (r >= 0 || b.failed)
-		r = builder_finish(&b, opt->match_all ? IMG_F_MATCH_ALL : 0, res.n_enabled, &res.image, &res.size);
+		r = builder_finish(&b, opt->match_all ? IMG_F_MATCH_ALL : 0, res.n_enabled,
+			&res.image, &res.size);
 	if (r == -E2BIG)
-		cx_error(c->cx, VALIDATE, ((struct spos){ .file = UINT16_MAX }), "the compiled rules are larger than %u MiB", IMG_SIZE_MAX >> 20);
+		cx_error(c->cx, VALIDATE, ((struct spos){.file = UINT16_MAX}),
+			"the compiled rules are larger than %u MiB", IMG_SIZE_MAX >> 20);
 	if (r < 0)
 		return r;
 	*ret = res;
@@ -40,7 +49,8 @@ static int make_image(struct collector *c, const struct checked_rule *rules, con
 }
 
 /* Compile what was collected. @ret: NULL to check only. Everything it allocates goes at its end. */
-static int compile_pass(struct collector *c, const struct rules_options *opt, struct rules_result *ret)
+static int compile_pass(
+	struct collector *c, const struct rules_options *opt, struct rules_result *ret)
 {
 	struct arena outer = c->cx->arena;
 	struct checked_rule *rules;
@@ -63,7 +73,8 @@ static int compile_pass(struct collector *c, const struct rules_options *opt, st
 	return r;
 }
 
-static int compile_files(struct collector *c, const struct rules_options *opt, struct rules_result *ret)
+static int compile_files(
+	struct collector *c, const struct rules_options *opt, struct rules_result *ret)
 {
 	int r = 0;
 
@@ -80,26 +91,30 @@ static int compile_files(struct collector *c, const struct rules_options *opt, s
 	return r;
 }
 
-int rules_compile(const struct rules_file *files, size_t n_files, const struct rules_options *opt, struct diag *d, struct rules_result *ret_result)
+int rules_compile(const struct rules_file *files, size_t n_files, const struct rules_options *opt,
+	struct diag *d, struct rules_result *ret_result)
 {
-	struct rules_result res = { 0 };
-	struct cx cx = { .d = d, .n_files = n_files };
-	struct collector c = { .cx = &cx };
+	struct rules_result res = {0};
+	struct cx cx = {.d = d, .n_files = n_files};
+	struct collector c = {.cx = &cx};
 	size_t errors_before = d->n_errors;
 	int r = 0;
 
 	arena_init(&cx.arena, MEMORY_MAX);
 	cx.files = cx_alloc(&cx, n_files * sizeof(*cx.files));
 	if (n_files == 0 || n_files >= UINT16_MAX || opt->n_outputs > IMG_OUTPUTS_MAX)
-		diag_add(d, DIAG_ERROR, NULL, (struct diag_pos){ 0 }, NULL, NULL, n_files ? "too many rule files or outputs" : "no rule files given");
+		diag_add(d, DIAG_ERROR, NULL, (struct diag_pos){0}, NULL, NULL,
+			n_files ? "too many rule files or outputs" : "no rule files given");
 	else if (cx.files) {
 		for (size_t i = 0; i < n_files; i++)
-			cx.files[i] = (struct source_file){ .name = files[i].name, .text = files[i].text, .n = files[i].n };
+			cx.files[i] = (struct source_file){
+				.name = files[i].name, .text = files[i].text, .n = files[i].n};
 		r = compile_files(&c, opt, &res);
 	}
 	if (r < 0 || cx.oom || d->n_errors > errors_before) {
 		if (cx.oom || (r < 0 && d->n_errors == errors_before))
-			diag_add(d, DIAG_ERROR, NULL, (struct diag_pos){ 0 }, NULL, NULL, "out of memory while compiling the rules");
+			diag_add(d, DIAG_ERROR, NULL, (struct diag_pos){0}, NULL, NULL,
+				"out of memory while compiling the rules");
 		free(res.image);
 		arena_done(&cx.arena);
 		return -EINVAL;

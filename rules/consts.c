@@ -10,20 +10,64 @@
 
 #define TEXT_MAX 255 /* bytes, as the reference has it */
 
-/* The services that rules name. A table, because the compiler runs where there is no /etc/services. */
+/* The services that rules name. A table, because the compiler runs where there is no /etc/services.
+ */
 static const struct service {
 	const char *name;
 	uint16_t port;
 } services[] = {
-	{ "bgp", 179 },	      { "bootpc", 68 },	     { "bootps", 67 },	     { "discard", 9 },	    { "domain", 53 },	 { "echo", 7 },
-	{ "finger", 79 },     { "ftp", 21 },	     { "ftp-data", 20 },     { "ftps", 990 },	    { "gopher", 70 },	 { "http", 80 },
-	{ "http-alt", 8080 }, { "https", 443 },	     { "imap", 143 },	     { "imap2", 143 },	    { "imaps", 993 },	 { "ipp", 631 },
-	{ "ircd", 6667 },     { "kerberos", 88 },    { "ldap", 389 },	     { "ldaps", 636 },	    { "microsoft-ds", 445 }, { "ms-sql-s", 1433 },
-	{ "mysql", 3306 },    { "netbios-ns", 137 }, { "netbios-ssn", 139 }, { "nfs", 2049 },	    { "nntp", 119 },	 { "ntp", 123 },
-	{ "openvpn", 1194 },  { "pop3", 110 },	     { "pop3s", 995 },	     { "postgresql", 5432 }, { "rsync", 873 },	 { "rtsp", 554 },
-	{ "shell", 514 },     { "sip", 5060 },	     { "smtp", 25 },	     { "snmp", 161 },	    { "snmp-trap", 162 }, { "ssh", 22 },
-	{ "submission", 587 }, { "sunrpc", 111 },    { "syslog", 514 },	     { "telnet", 23 },	    { "telnets", 992 },	 { "tftp", 69 },
-	{ "time", 37 },	      { "whois", 43 },	     { "x11", 6000 },	     { NULL, 0 },
+	{"bgp", 179},
+	{"bootpc", 68},
+	{"bootps", 67},
+	{"discard", 9},
+	{"domain", 53},
+	{"echo", 7},
+	{"finger", 79},
+	{"ftp", 21},
+	{"ftp-data", 20},
+	{"ftps", 990},
+	{"gopher", 70},
+	{"http", 80},
+	{"http-alt", 8080},
+	{"https", 443},
+	{"imap", 143},
+	{"imap2", 143},
+	{"imaps", 993},
+	{"ipp", 631},
+	{"ircd", 6667},
+	{"kerberos", 88},
+	{"ldap", 389},
+	{"ldaps", 636},
+	{"microsoft-ds", 445},
+	{"ms-sql-s", 1433},
+	{"mysql", 3306},
+	{"netbios-ns", 137},
+	{"netbios-ssn", 139},
+	{"nfs", 2049},
+	{"nntp", 119},
+	{"ntp", 123},
+	{"openvpn", 1194},
+	{"pop3", 110},
+	{"pop3s", 995},
+	{"postgresql", 5432},
+	{"rsync", 873},
+	{"rtsp", 554},
+	{"shell", 514},
+	{"sip", 5060},
+	{"smtp", 25},
+	{"snmp", 161},
+	{"snmp-trap", 162},
+	{"ssh", 22},
+	{"submission", 587},
+	{"sunrpc", 111},
+	{"syslog", 514},
+	{"telnet", 23},
+	{"telnets", 992},
+	{"tftp", 69},
+	{"time", 37},
+	{"whois", 43},
+	{"x11", 6000},
+	{NULL, 0},
 };
 
 static int parse_port(const char *text, size_t n, uint64_t *ret)
@@ -57,7 +101,9 @@ static int parse_signed(const char *text, enum field_type ft, uint64_t *ret)
 	v = strtoll(text, &end, 10);
 	if (*end || end == text)
 		return -EINVAL;
-	*ret = ft == FT_INT16 ? (uint64_t)(int64_t)(int16_t)v : ft == FT_INT32 ? (uint64_t)(int64_t)(int32_t)v : (uint64_t)v;
+	*ret = ft == FT_INT16   ? (uint64_t)(int64_t)(int16_t)v
+	       : ft == FT_INT32 ? (uint64_t)(int64_t)(int32_t)v
+				: (uint64_t)v;
 	return 0;
 }
 
@@ -89,7 +135,8 @@ static int parse_net(const char *text, size_t n, struct tconst *c)
 	char addr[64];
 	uint64_t bits;
 
-	if (!slash || slash == text || (size_t)(slash - text) >= sizeof(addr) || slash[1] < '0' || slash[1] > '9')
+	if (!slash || slash == text || (size_t)(slash - text) >= sizeof(addr) || slash[1] < '0' ||
+		slash[1] > '9')
 		return -EINVAL;
 	memcpy(addr, text, (size_t)(slash - text));
 	addr[slash - text] = '\0';
@@ -129,10 +176,12 @@ static int parse_hex(struct cx *cx, const char *text, size_t n, struct tconst *c
 	return 0;
 }
 
-static int parse_text(struct cx *cx, enum img_type type, enum img_op op, const char *text, size_t n, struct tconst *c, const char **reterr)
+static int parse_text(struct cx *cx, enum img_type type, enum img_op op, const char *text, size_t n,
+	struct tconst *c, const char **reterr)
 {
 	if (n > TEXT_MAX) {
-		*reterr = cx_printf(cx, "filter parameter too long (used=%zu, available=%d)", n + 1, TEXT_MAX + 1);
+		*reterr = cx_printf(cx, "filter parameter too long (used=%zu, available=%d)", n + 1,
+			TEXT_MAX + 1);
 		return -EINVAL;
 	}
 	if (type == IMG_T_STR && memchr(text, '\0', n)) {
@@ -140,7 +189,8 @@ static int parse_text(struct cx *cx, enum img_type type, enum img_op op, const c
 		return -EINVAL;
 	}
 	if (op == IMG_OP_BCONTAINS || op == IMG_OP_BSTARTSWITH) {
-		*reterr = cx_printf(cx, "'%.100s' is not an even number of hexadecimal digits", text);
+		*reterr =
+			cx_printf(cx, "'%.100s' is not an even number of hexadecimal digits", text);
 		return parse_hex(cx, text, n, c);
 	}
 	c->str = text;
@@ -154,12 +204,13 @@ static int parse_bool(const char *text, uint64_t *ret)
 	return *ret || !strcmp(text, "false") ? 0 : -EINVAL;
 }
 
-int check_const(struct cx *cx, enum field_type ft, enum img_type type, enum img_op op, const char *text, size_t n, struct tconst *ret, const char **reterr)
+int check_const(struct cx *cx, enum field_type ft, enum img_type type, enum img_op op,
+	const char *text, size_t n, struct tconst *ret, const char **reterr)
 {
 	const char *what = "a valid number";
 	int r;
 
-	*ret = (struct tconst){ .type = (uint8_t)type, .str = "" };
+	*ret = (struct tconst){.type = (uint8_t)type, .str = ""};
 	if (type == IMG_T_STR || type == IMG_T_BYTES)
 		return parse_text(cx, type, op, text, n, ret, reterr);
 	if (memchr(text, '\0', n)) {

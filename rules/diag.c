@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Collects errors and warnings of files and prints them for people. Texts come from the files that are complained of, so what is printed is made safe for a
- * terminal: control characters never pass. Out of memory loses a message but never the count of errors. */
+/* Collects errors and warnings of files and prints them for people. Texts come from the files that
+ * are complained of, so what is printed is made safe for a terminal: control characters never pass.
+ * Out of memory loses a message but never the count of errors. */
 
 #include <stdarg.h>
 #include <string.h>
@@ -12,7 +13,7 @@
 
 void diag_init(struct diag *d)
 {
-	*d = (struct diag){ 0 };
+	*d = (struct diag){0};
 	arena_init(&d->arena, 0);
 	d->last = &d->first;
 }
@@ -20,7 +21,7 @@ void diag_init(struct diag *d)
 void diag_done(struct diag *d)
 {
 	arena_done(&d->arena);
-	*d = (struct diag){ 0 };
+	*d = (struct diag){0};
 }
 
 static const char *dup_or_null(struct diag *d, const char *s)
@@ -28,8 +29,8 @@ static const char *dup_or_null(struct diag *d, const char *s)
 	return s ? arena_strdup(&d->arena, s) : NULL;
 }
 
-void diag_add(struct diag *d, enum diag_severity sev, const char *code, struct diag_pos pos, const char *source_line, const char *hint,
-	      const char *fmt, ...)
+void diag_add(struct diag *d, enum diag_severity sev, const char *code, struct diag_pos pos,
+	const char *source_line, const char *hint, const char *fmt, ...)
 {
 	struct diag_item *it = arena_alloc(&d->arena, sizeof(*it));
 	char text[1024];
@@ -103,7 +104,8 @@ static void put_caret(FILE *f, const struct diag_item *it, const char *line, siz
 
 static void print_item(const struct diag_item *it, FILE *f)
 {
-	static const char *const words[] = { [DIAG_ERROR] = "error", [DIAG_WARNING] = "warning", [DIAG_NOTE] = "note" };
+	static const char *const words[] = {
+		[DIAG_ERROR] = "error", [DIAG_WARNING] = "warning", [DIAG_NOTE] = "note"};
 	size_t from, n;
 
 	if (it->pos.file) {

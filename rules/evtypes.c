@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The event-type analysis: tests of evt.type and syscall.type narrow the set, evt.num settles it, everything else is neutral under any sign. Walks a
- * condition by recursion, bound by AST_HEIGHT_MAX. */
+/* The event-type analysis: tests of evt.type and syscall.type narrow the set, evt.num settles it,
+ * everything else is neutral under any sign. Walks a condition by recursion, bound by
+ * AST_HEIGHT_MAX. */
 
 #include <string.h>
 
@@ -16,10 +17,13 @@ static bool is_visible(const struct kev_info *info)
 {
 	if (info->dir == KEV_ENTER || info->code >= SAKER_CODES_FROM)
 		return false;
-	return info->kind != KEV_KIND_ITER && (info->kind != KEV_KIND_META || info->ix == KEV_IX_ASYNCEVENT_E || info->ix == KEV_IX_CONTAINER_JSON_2_E);
+	return info->kind != KEV_KIND_ITER &&
+	       (info->kind != KEV_KIND_META || info->ix == KEV_IX_ASYNCEVENT_E ||
+		       info->ix == KEV_IX_CONTAINER_JSON_2_E);
 }
 
-/* The same for ever, and asked for at every test of every rule: made once. The compiler has one thread. */
+/* The same for ever, and asked for at every test of every rule: made once. The compiler has one
+ * thread. */
 void evset_all(struct evset *ret)
 {
 	static struct evset all;
@@ -79,14 +83,15 @@ static void add_codes(struct evset *s, const char *p, size_t n)
 bool evname_is_known(const char *name, size_t n)
 {
 	for (uint16_t ix = 0; ix < _KEV_IX_MAX; ix++)
-		if (name_is(kev_info_get(ix)->name, name, n) && kev_info_get(ix)->code < SAKER_CODES_FROM)
+		if (name_is(kev_info_get(ix)->name, name, n) &&
+			kev_info_get(ix)->code < SAKER_CODES_FROM)
 			return true;
 	return name_is("container_removed", name, n) || kev_syscall_name_exists(name, (unsigned)n);
 }
 
 const char *evname_nearest(const char *name, size_t n)
 {
-	const char *names[_KEV_IX_MAX + 1] = { NULL };
+	const char *names[_KEV_IX_MAX + 1] = {NULL};
 	int count = 0;
 
 	for (uint16_t ix = 0; ix < _KEV_IX_MAX; ix++)
@@ -110,7 +115,7 @@ static void of_check(const struct tcheck *tc, bool neg, struct evset *ret)
 	bool negate = neg;
 
 	if (l->is_field && l->field == FIELD_ID_EVT_NUM && tc->fold != FOLD_NO) {
-		*ret = (struct evset){ 0 };
+		*ret = (struct evset){0};
 		if ((tc->fold == FOLD_TRUE) != neg)
 			evset_all(ret);
 		return;
@@ -120,13 +125,14 @@ static void of_check(const struct tcheck *tc, bool neg, struct evset *ret)
 		return;
 	if (tc->op == IMG_OP_EXISTS) {
 		if (neg && l->field == FIELD_ID_EVT_TYPE)
-			*ret = (struct evset){ 0 };
+			*ret = (struct evset){0};
 		return;
 	}
-	if ((tc->op != IMG_OP_EQ && tc->op != IMG_OP_NE && tc->op != IMG_OP_IN) || tc->modifier != IMG_MOD_NONE ||
-	    (tc->rhs_kind != IMG_RHS_CONST && tc->rhs_kind != IMG_RHS_SET))
+	if ((tc->op != IMG_OP_EQ && tc->op != IMG_OP_NE && tc->op != IMG_OP_IN) ||
+		tc->modifier != IMG_MOD_NONE ||
+		(tc->rhs_kind != IMG_RHS_CONST && tc->rhs_kind != IMG_RHS_SET))
 		return;
-	*ret = (struct evset){ 0 };
+	*ret = (struct evset){0};
 	for (uint32_t i = 0; i < tc->n_consts; i++)
 		add_codes(ret, tc->consts[i].str, tc->consts[i].n);
 	if (tc->op == IMG_OP_NE)
@@ -168,8 +174,9 @@ enum tcheck_fold evset_fold(const struct tcheck *tc, const struct evset *s)
 	bool inside = true, outside = true;
 	struct evset t;
 
-	if (!tc->lhs->is_field || tc->lhs->field != FIELD_ID_EVT_TYPE || tc->modifier != IMG_MOD_NONE ||
-	    (tc->op != IMG_OP_EQ && tc->op != IMG_OP_NE && tc->op != IMG_OP_IN))
+	if (!tc->lhs->is_field || tc->lhs->field != FIELD_ID_EVT_TYPE ||
+		tc->modifier != IMG_MOD_NONE ||
+		(tc->op != IMG_OP_EQ && tc->op != IMG_OP_NE && tc->op != IMG_OP_IN))
 		return FOLD_NO;
 	of_check(tc, tc->op == IMG_OP_NE, &t);
 	/* Their names come from the event's content. */

@@ -25,7 +25,8 @@ void evset_all(struct evset *ret);
 unsigned evset_count(const struct evset *s);
 /* Of a typed condition. */
 void evset_of(const struct ast *n, struct evset *ret);
-/* More than a hundred event codes of the reference's table: this table has one row where that has several. */
+/* More than a hundred event codes of the reference's table: this table has one row where that has
+ * several. */
 bool evset_is_wide(const struct evset *s);
 /* What an evt.type check is for every event of the set: settled, or open. */
 enum tcheck_fold evset_fold(const struct tcheck *tc, const struct evset *s);

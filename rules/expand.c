@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The textual passes over conditions. They are textual in the reference too: a list name is replaced wherever it stands between delimiters, quoted or not,
- * and lists are passed over once in their order, so that what a list brings in is only expanded by later lists. Sizes are bound by CX_TEXT_MAX. */
+/* The textual passes over conditions. They are textual in the reference too: a list name is
+ * replaced wherever it stands between delimiters, quoted or not, and lists are passed over once in
+ * their order, so that what a list brings in is only expanded by later lists. Sizes are bound by
+ * CX_TEXT_MAX. */
 
 #include <errno.h>
 #include <string.h>
@@ -12,7 +14,8 @@
 
 static bool ends_word(char ch)
 {
-	return ch == ' ' || ch == '\t' || ch == '\n' || ch == '\r' || ch == '(' || ch == ')' || ch == ',' || ch == '=';
+	return ch == ' ' || ch == '\t' || ch == '\n' || ch == '\r' || ch == '(' || ch == ')' ||
+	       ch == ',' || ch == '=';
 }
 
 static bool is_blank(char ch)
@@ -51,7 +54,8 @@ static int count_value(struct exc_out *o, const struct ynode *n)
 }
 
 /* "(a, b)" of scalars */
-static int add_scalars(struct exc_out *o, const struct ynode *const *nodes, size_t n, const char *why)
+static int add_scalars(
+	struct exc_out *o, const struct ynode *const *nodes, size_t n, const char *why)
 {
 	int r = ptext_add_str(o->c->cx, o->t, "(", o->e->pos);
 
@@ -86,7 +90,8 @@ static int add_value(struct exc_out *o, const struct ynode *v, const char *comp)
 	if (r < 0)
 		return r;
 	if (v->kind == YN_SEQ)
-		return add_scalars(o, (const struct ynode *const *)v->kids, v->n, "values nested too deeply");
+		return add_scalars(
+			o, (const struct ynode *const *)v->kids, v->n, "values nested too deeply");
 	if (v->kind != YN_SCALAR)
 		return bad_values(o, v, "a value must be a text or a sequence of texts");
 	if (!exception_comp_takes_list(comp))
@@ -128,7 +133,8 @@ static int add_exception(struct exc_out *o)
 		if (r >= 0)
 			r = add_field(o, 0);
 		if (r >= 0)
-			r = add_scalars(o, e->values, e->n_values, "values of an exception with one field must be a list of texts");
+			r = add_scalars(o, e->values, e->n_values,
+				"values of an exception with one field must be a list of texts");
 	} else {
 		for (uint32_t i = 0; i < e->n_values && r >= 0; i++) {
 			if (i)
@@ -142,19 +148,20 @@ static int add_exception(struct exc_out *o)
 
 int expand_exceptions(struct collector *c, const struct rule_def *rule, struct ptext *ret)
 {
-	struct exc_out o = { .c = c, .t = ret };
+	struct exc_out o = {.c = c, .t = ret};
 	bool any = false;
 	int r;
 
-	*ret = (struct ptext){ 0 };
+	*ret = (struct ptext){0};
 	for (const struct exception_def *e = rule->exceptions; e; e = e->next)
 		any |= e->n_values > 0;
 	if (!any) {
 		*ret = rule->cond;
 		return 0;
 	}
-	if ((r = ptext_add_str(c->cx, ret, "(", rule->pos)) < 0 || (r = ptext_add_text(c->cx, ret, &rule->cond, 0, rule->cond.n)) < 0 ||
-	    (r = ptext_add_str(c->cx, ret, ")", rule->pos)) < 0)
+	if ((r = ptext_add_str(c->cx, ret, "(", rule->pos)) < 0 ||
+		(r = ptext_add_text(c->cx, ret, &rule->cond, 0, rule->cond.n)) < 0 ||
+		(r = ptext_add_str(c->cx, ret, ")", rule->pos)) < 0)
 		return r;
 	for (o.e = rule->exceptions; o.e && r >= 0; o.e = o.e->next)
 		if (o.e->n_values)
@@ -188,7 +195,8 @@ static int flatten(struct collector *c, uint32_t at)
 		}
 		c->lists[k].used = true;
 		if (c->lists[k].n_items)
-			memcpy(&l->flat[l->n_flat], c->lists[k].items, c->lists[k].n_items * sizeof(*l->flat));
+			memcpy(&l->flat[l->n_flat], c->lists[k].items,
+				c->lists[k].n_items * sizeof(*l->flat));
 		l->n_flat += c->lists[k].n_items;
 	}
 	return 0;
@@ -230,7 +238,8 @@ static size_t find_word(const struct ptext *t, size_t from, const char *name, si
 		if (!hit)
 			break;
 		at = (size_t)(hit - t->p);
-		if ((at == 0 || ends_word(t->p[at - 1])) && (at + n == t->n || ends_word(t->p[at + n])))
+		if ((at == 0 || ends_word(t->p[at - 1])) &&
+			(at + n == t->n || ends_word(t->p[at + n])))
 			return at;
 		from = at + 1;
 	}
@@ -241,7 +250,7 @@ static size_t find_word(const struct ptext *t, size_t from, const char *name, si
 static int substitute(struct collector *c, struct list_def *l, struct ptext *t)
 {
 	size_t n = strlen(l->name), at = find_word(t, 0, l->name, n), done = 0;
-	struct ptext out = { 0 };
+	struct ptext out = {0};
 	int r = 0;
 
 	if (n == 0 || at == t->n)
@@ -296,7 +305,8 @@ static uint32_t next_list(const struct collector *c, const struct ptext *t, uint
 	}
 	/* Names with delimiters inside are not words. */
 	for (uint32_t k = after == MAP_NONE ? 0 : after + 1; k < c->n_lists && k < best; k++)
-		if (c->lists[k].odd_name && find_word(t, 0, c->lists[k].name, strlen(c->lists[k].name)) < t->n)
+		if (c->lists[k].odd_name &&
+			find_word(t, 0, c->lists[k].name, strlen(c->lists[k].name)) < t->n)
 			return k;
 	return best;
 }

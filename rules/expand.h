@@ -10,7 +10,8 @@ int expand_exceptions(struct collector *c, const struct rule_def *r, struct ptex
 int expand_flatten(struct collector *c);
 /* List names in the text by their items, once over all lists in order. */
 int expand_lists(struct collector *c, struct ptext *t);
-/* Macro names of a parsed condition to their trees. @visibility: only macros first defined below it are seen (UINT32_MAX: all). */
+/* Macro names of a parsed condition to their trees. @visibility: only macros first defined below it
+ * are seen (UINT32_MAX: all). */
 bool expand_macros(struct collector *c, struct ast *n, uint32_t visibility);
 /* Parse and resolve all macros. */
 void expand_parse_macros(struct collector *c);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The field table and lookups in it. Static data, no allocation: linked by every consumer of a policy image. The text looked up comes from rule files and
- * is not trusted; it is only compared. */
+/* The field table and lookups in it. Static data, no allocation: linked by every consumer of a
+ * policy image. The text looked up comes from rule files and is not trusted; it is only compared.
+ */
 
 #include <string.h>
 
@@ -9,15 +10,15 @@
 
 static const struct field_info field_table[] = {
 #define FIELD(ID, fname, fcls, ftype, fprint, farg, fflags, fscope, fhelp)                         \
-	[FIELD_ID_##ID] = {                                                                         \
-		.name = fname,                                                                      \
-		.cls = FIELD_##fcls,                                                                \
-		.type = ftype,                                                                      \
-		.print = fprint,                                                                    \
-		.arg = farg,                                                                        \
-		.scope = fscope,                                                                    \
-		.flags = fflags,                                                                    \
-		.help = fhelp,                                                                      \
+	[FIELD_ID_##ID] = {                                                                        \
+		.name = fname,                                                                     \
+		.cls = FIELD_##fcls,                                                               \
+		.type = ftype,                                                                     \
+		.print = fprint,                                                                   \
+		.arg = farg,                                                                       \
+		.scope = fscope,                                                                   \
+		.flags = fflags,                                                                   \
+		.help = fhelp,                                                                     \
 	},
 #include <rules/fields.def>
 };
@@ -28,7 +29,8 @@ const struct field_info *field_info_get(enum field_id id)
 	return (unsigned)id < _FIELD_ID_MAX ? &field_table[id] : NULL;
 }
 
-const struct field_info *field_find_prefix(const char *text, size_t n, enum field_id *ret_id, size_t *ret_used)
+const struct field_info *field_find_prefix(
+	const char *text, size_t n, enum field_id *ret_id, size_t *ret_used)
 {
 	size_t best_n = 0;
 	int best = -1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Output templates. A token is the longest text behind '%' that is a field or function: found by trying the longest and shortening. Templates are the
- * user's; a width is bound so that an alert cannot be blown up. */
+/* Output templates. A token is the longest text behind '%' that is a field or function: found by
+ * trying the longest and shortening. Templates are the user's; a width is bound so that an alert
+ * cannot be blown up. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -35,7 +36,7 @@ static bool add_piece(struct parse *p, const struct fpiece *piece)
 
 static bool add_literal(struct parse *p, size_t from, size_t end)
 {
-	struct fpiece piece = { .lit = p->t->p + from, .n = end - from };
+	struct fpiece piece = {.lit = p->t->p + from, .n = end - from};
 
 	return end == from || add_piece(p, &piece);
 }
@@ -43,7 +44,7 @@ static bool add_literal(struct parse *p, size_t from, size_t end)
 /* A field name of exactly that length, with an argument behind it if it has one. */
 static struct tval *try_field(struct parse *p, size_t at, size_t n, bool with_arg, size_t *ret_end)
 {
-	struct ast_val v = { .kind = VAL_FIELD, .pos = p->t->at[at], .n = n };
+	struct ast_val v = {.kind = VAL_FIELD, .pos = p->t->at[at], .n = n};
 	struct ast_problem *problem;
 	struct tval *t;
 	size_t end = at + n;
@@ -98,38 +99,43 @@ static struct ast_problem *unknown_token(struct parse *p, size_t at)
 	}
 	near = field_suggest(p->t->p + at, n);
 	text = cx_strndup(p->cx, p->t->p + at, n);
-	return check_problem(p->cx, p->t->at[at - 1], (uint32_t)n + 1, cx_did_you_mean(p->cx, near), true, "unknown filter: '%s' in output", text ? text : "");
+	return check_problem(p->cx, p->t->at[at - 1], (uint32_t)n + 1, cx_did_you_mean(p->cx, near),
+		true, "unknown filter: '%s' in output", text ? text : "");
 }
 
 /* Behind '%' at `at - 1`. */
 static struct ast_problem *parse_value(struct parse *p, size_t at, size_t *ret_end)
 {
-	struct fpiece piece = { 0 };
+	struct fpiece piece = {0};
 	size_t i = at;
 	uint32_t width = 0;
 
 	while (i < p->t->n && p->t->p[i] >= '0' && p->t->p[i] <= '9') {
 		width = width * 10 + (uint32_t)(p->t->p[i++] - '0');
 		if (width > IMG_WIDTH_MAX)
-			return check_problem(p->cx, p->t->at[at], (uint32_t)(i - at), NULL, false, "width in output larger than %d", IMG_WIDTH_MAX);
+			return check_problem(p->cx, p->t->at[at], (uint32_t)(i - at), NULL, false,
+				"width in output larger than %d", IMG_WIDTH_MAX);
 	}
 	if (i == p->t->n)
-		return check_problem(p->cx, p->t->at[at - 1], 1, NULL, false, "invalid formatting syntax: the output ends in '%%'");
+		return check_problem(p->cx, p->t->at[at - 1], 1, NULL, false,
+			"invalid formatting syntax: the output ends in '%%'");
 	piece.value = parse_token(p, i, ret_end);
 	piece.width = width;
 	if (!piece.value)
 		return unknown_token(p, i);
-	return add_piece(p, &piece) ? NULL : check_problem(p->cx, p->t->at[at], 1, NULL, false, "out of memory");
+	return add_piece(p, &piece)
+		       ? NULL
+		       : check_problem(p->cx, p->t->at[at], 1, NULL, false, "out of memory");
 }
 
 struct ast_problem *format_compile(struct cx *cx, const struct ptext *t, struct ftemplate *ret)
 {
-	struct parse p = { .cx = cx, .t = t, .out = ret };
+	struct parse p = {.cx = cx, .t = t, .out = ret};
 	size_t from = 0, i;
 
-	*ret = (struct ftemplate){ 0 };
+	*ret = (struct ftemplate){0};
 	if (t->n == 0)
-		return check_problem(cx, (struct spos){ 0 }, 1, NULL, false, "empty output");
+		return check_problem(cx, (struct spos){0}, 1, NULL, false, "empty output");
 	if (t->p[0] == '*')
 		from = 1; /* lenient mode is the only one */
 	if (t->n == from)
@@ -149,7 +155,9 @@ struct ast_problem *format_compile(struct cx *cx, const struct ptext *t, struct 
 			return problem;
 		i = from = end;
 	}
-	return add_literal(&p, from, i) ? NULL : check_problem(cx, t->at[0], 1, NULL, false, "out of memory");
+	return add_literal(&p, from, i)
+		       ? NULL
+		       : check_problem(cx, t->at[0], 1, NULL, false, "out of memory");
 }
 
 void format_emit(struct builder *b, const struct ftemplate *f, uint32_t *ret_first, uint32_t *ret_n)
@@ -158,7 +166,7 @@ void format_emit(struct builder *b, const struct ftemplate *f, uint32_t *ret_fir
 	*ret_n = f->n;
 	for (uint32_t i = 0; i < f->n; i++) {
 		const struct fpiece *p = &f->pieces[i];
-		struct img_fmt fmt = { .expr = IMG_NONE, .width = p->width }, *to;
+		struct img_fmt fmt = {.expr = IMG_NONE, .width = p->width}, *to;
 
 		if (p->value)
 			fmt.expr = builder_expr(b, p->value);

@@ -19,4 +19,5 @@ struct ftemplate {
 /* NULL or what is wrong. */
 struct ast_problem *format_compile(struct cx *cx, const struct ptext *t, struct ftemplate *ret);
 /* First index and number of pieces in the image. */
-void format_emit(struct builder *b, const struct ftemplate *f, uint32_t *ret_first, uint32_t *ret_n);
+void format_emit(
+	struct builder *b, const struct ftemplate *f, uint32_t *ret_first, uint32_t *ret_n);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the writer and the verifier of policy images must agree on: types, operators, checksum, vocabulary. No input of its own. */
+/* What the writer and the verifier of policy images must agree on: types, operators, checksum,
+ * vocabulary. No input of its own. */
 
 #include <stddef.h>
 #include <string.h>
@@ -12,7 +13,9 @@
 #define BIT(x) (1u << (x))
 #define T_NUMBERS (BIT(IMG_T_I64) | BIT(IMG_T_U64) | BIT(IMG_T_DOUBLE))
 #define T_LISTS (BIT(IMG_T_LIST_STR) | BIT(IMG_T_LIST_U64))
-#define T_SCALARS (T_NUMBERS | BIT(IMG_T_STR) | BIT(IMG_T_BYTES) | BIT(IMG_T_BOOL) | BIT(IMG_T_IPADDR) | BIT(IMG_T_IPNET))
+#define T_SCALARS                                                                                  \
+	(T_NUMBERS | BIT(IMG_T_STR) | BIT(IMG_T_BYTES) | BIT(IMG_T_BOOL) | BIT(IMG_T_IPADDR) |     \
+		BIT(IMG_T_IPNET))
 #define T_TEXTS (BIT(IMG_T_STR) | BIT(IMG_T_BYTES))
 
 static const uint16_t types_of_op[_IMG_OP_MAX] = {
@@ -45,11 +48,21 @@ bool img_op_takes(enum img_op op, enum img_type t)
 int img_type_of_field(const struct field_info *f)
 {
 	static const int8_t of[_FT_MAX] = {
-		[FT_CHARBUF] = IMG_T_STR,   [FT_BYTEBUF] = IMG_T_BYTES, [FT_BOOL] = IMG_T_BOOL,
-		[FT_INT16] = IMG_T_I64,     [FT_INT32] = IMG_T_I64,     [FT_INT64] = IMG_T_I64,
-		[FT_UINT32] = IMG_T_U64,    [FT_UINT64] = IMG_T_U64,    [FT_DOUBLE] = IMG_T_DOUBLE,
-		[FT_PORT] = IMG_T_U64,      [FT_RELTIME] = IMG_T_U64,   [FT_ABSTIME] = IMG_T_U64,
-		[FT_IPADDR] = IMG_T_IPADDR, [FT_IPNET] = IMG_T_IPNET,   [FT_DYNAMIC] = -1,
+		[FT_CHARBUF] = IMG_T_STR,
+		[FT_BYTEBUF] = IMG_T_BYTES,
+		[FT_BOOL] = IMG_T_BOOL,
+		[FT_INT16] = IMG_T_I64,
+		[FT_INT32] = IMG_T_I64,
+		[FT_INT64] = IMG_T_I64,
+		[FT_UINT32] = IMG_T_U64,
+		[FT_UINT64] = IMG_T_U64,
+		[FT_DOUBLE] = IMG_T_DOUBLE,
+		[FT_PORT] = IMG_T_U64,
+		[FT_RELTIME] = IMG_T_U64,
+		[FT_ABSTIME] = IMG_T_U64,
+		[FT_IPADDR] = IMG_T_IPADDR,
+		[FT_IPNET] = IMG_T_IPNET,
+		[FT_DYNAMIC] = -1,
 	};
 	int t = f->type < _FT_MAX ? of[f->type] : -1;
 
@@ -73,17 +86,20 @@ uint64_t img_checksum(const void *p, size_t n)
 }
 
 static const char event_text[] =
-#define EV(code, NAME, str, dir, cat, kind, flags, n) #code " " #NAME " " str " " #dir " " #cat " " #kind " " #flags " " #n "\n"
+#define EV(code, NAME, str, dir, cat, kind, flags, n)                                              \
+#code " " #NAME " " str " " #dir " " #cat " " #kind " " #flags " " #n "\n"
 #define EVP(NAME, i, str, type, base, ft) #i " " str " " #type " " #base " " #ft "\n"
 #include <abi/events.def>
 	;
 
 static const char field_text[] =
-#define FIELD(ID, name, cls, type, print, arg, flags, scope, help) name " " #cls " " #type " " #print " " #arg " " #flags " " #scope "\n"
+#define FIELD(ID, name, cls, type, print, arg, flags, scope, help)                                 \
+	name " " #cls " " #type " " #print " " #arg " " #flags " " #scope "\n"
 #include <rules/fields.def>
 	;
 
 uint64_t img_vocabulary(void)
 {
-	return hash_bytes(field_text, sizeof(field_text), hash_bytes(event_text, sizeof(event_text), IMG_VERSION));
+	return hash_bytes(field_text, sizeof(field_text),
+		hash_bytes(event_text, sizeof(event_text), IMG_VERSION));
 }

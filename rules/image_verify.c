@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The door of policy images. Every consumer runs img_verify() once on its mapping; afterwards every index, string, type and edge in it may be used without
- * further checks. The image comes from the policy process, which has read hostile files: nothing in it is believed. The mapping must be sealed against
- * writing, for it is checked in place. */
+/* The door of policy images. Every consumer runs img_verify() once on its mapping; afterwards every
+ * index, string, type and edge in it may be used without further checks. The image comes from the
+ * policy process, which has read hostile files: nothing in it is believed. The mapping must be
+ * sealed against writing, for it is checked in place. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -59,7 +60,7 @@ static const char *check_head(const uint8_t *p, size_t n, struct img *i)
 		return "checksum";
 	if ((h->flags & ~(uint32_t)IMG_F_MATCH_ALL) || (h->needs & ~NEEDS_ALL) || h->pad0)
 		return "header flags";
-	*i = (struct img){ .base = p, .size = n, .head = h };
+	*i = (struct img){.base = p, .size = n, .head = h};
 	for (int s = 0; s < _IMG_SEC_MAX; s++) {
 		uint32_t off = h->sec[s].off, count = h->sec[s].n;
 
@@ -116,14 +117,16 @@ static const char *check_set(const struct img *i, const struct img_set *s)
 {
 	uint32_t used = 0;
 
-	if (s->type >= IMG_T_LIST_STR || (s->flags & ~IMG_SET_GLOB) || !is_range(s->first, s->n, i->n[IMG_SEC_CONST]))
+	if (s->type >= IMG_T_LIST_STR || (s->flags & ~IMG_SET_GLOB) ||
+		!is_range(s->first, s->n, i->n[IMG_SEC_CONST]))
 		return "set";
 	for (uint32_t k = 0; k < s->n; k++)
 		if (i->consts[s->first + k].type != s->type)
 			return "set element type";
 	if (s->n_slots == 0)
 		return NULL;
-	if ((s->n_slots & (s->n_slots - 1)) || s->n_slots / 2 < s->n || !is_range(s->slots_first, s->n_slots, i->n[IMG_SEC_SETSLOT]))
+	if ((s->n_slots & (s->n_slots - 1)) || s->n_slots / 2 < s->n ||
+		!is_range(s->slots_first, s->n_slots, i->n[IMG_SEC_SETSLOT]))
 		return "set slots";
 	for (uint32_t k = 0; k < s->n_slots; k++) {
 		uint32_t slot = i->setslots[s->slots_first + k];
@@ -138,7 +141,8 @@ static const char *check_set(const struct img *i, const struct img_set *s)
 	return used > s->n_slots / 2 ? "set too full" : NULL;
 }
 
-/* Sets that share slots would make the check quadratic: slots, like constants of sets, lie one set after the other. */
+/* Sets that share slots would make the check quadratic: slots, like constants of sets, lie one set
+ * after the other. */
 static const char *check_sets(const struct img *i)
 {
 	uint32_t next_slot = 0, next_const = 0;
@@ -183,7 +187,8 @@ static const char *check_field_expr(const struct img_expr *e)
 	case IMG_ARG_NONE:
 		return (f->arg & 0x0f) == FA_REQ ? "field argument missing" : NULL;
 	case IMG_ARG_INDEX:
-		return !(f->arg & FAF_INDEX) || e->index < 0 || e->index > INT32_MAX ? "field index" : NULL;
+		return !(f->arg & FAF_INDEX) || e->index < 0 || e->index > INT32_MAX ? "field index"
+										     : NULL;
 	default:
 		return !(f->arg & (FAF_KEY | FAF_SUFFIX)) ? "field key" : NULL;
 	}
@@ -218,7 +223,8 @@ static const char *check_operands(const struct img *i, const struct img_expr *e)
 		break;
 	case IMG_E_CONCAT:
 	case IMG_E_LIST:
-		ok = e->type == (e->kind == IMG_E_LIST ? IMG_T_LIST_STR : IMG_T_STR) && (e->kind == IMG_E_LIST || e->n_args >= 2);
+		ok = e->type == (e->kind == IMG_E_LIST ? IMG_T_LIST_STR : IMG_T_STR) &&
+		     (e->kind == IMG_E_LIST || e->n_args >= 2);
 		for (uint32_t k = 0; ok && k < e->n_args; k++)
 			ok = i->exprs[a[k]].type == IMG_T_STR;
 		break;
@@ -237,13 +243,15 @@ static const char *check_expr(const struct img *i, uint32_t at, struct expr_cost
 	const struct img_expr *e = &i->exprs[at];
 	uint32_t work = 1, depth = 0;
 
-	if (e->kind >= _IMG_E_MAX || e->type >= _IMG_T_MAX || e->arg_kind >= _IMG_ARG_MAX || !is_str(i, e->key) || !is_str(i, e->text))
+	if (e->kind >= _IMG_E_MAX || e->type >= _IMG_T_MAX || e->arg_kind >= _IMG_ARG_MAX ||
+		!is_str(i, e->key) || !is_str(i, e->text))
 		return "expression";
-	cost[at] = (struct expr_cost){ .work = 1 };
+	cost[at] = (struct expr_cost){.work = 1};
 	if (e->kind == IMG_E_FIELD)
 		return check_field_expr(e);
 	if (e->kind == IMG_E_CONST) {
-		if (e->n_args || e->args_first >= i->n[IMG_SEC_CONST] || i->consts[e->args_first].type != e->type)
+		if (e->n_args || e->args_first >= i->n[IMG_SEC_CONST] ||
+			i->consts[e->args_first].type != e->type)
 			return "constant expression";
 		return NULL;
 	}
@@ -261,13 +269,14 @@ static const char *check_expr(const struct img *i, uint32_t at, struct expr_cost
 	}
 	if (work > IMG_EXPR_WORK_MAX || depth > IMG_EXPR_DEPTH_MAX)
 		return "expression too large";
-	cost[at] = (struct expr_cost){ .work = (uint16_t)work, .depth = (uint16_t)depth };
+	cost[at] = (struct expr_cost){.work = (uint16_t)work, .depth = (uint16_t)depth};
 	return check_operands(i, e);
 }
 
 static const char *check_exprs(const struct img *i)
 {
-	_cleanup_free_ struct expr_cost *cost = calloc((size_t)i->n[IMG_SEC_EXPR] + 1, sizeof(*cost));
+	_cleanup_free_ struct expr_cost *cost =
+		calloc((size_t)i->n[IMG_SEC_EXPR] + 1, sizeof(*cost));
 	uint64_t work = 0;
 
 	if (!cost)
@@ -275,7 +284,8 @@ static const char *check_exprs(const struct img *i)
 	for (uint32_t k = 0; k < i->n[IMG_SEC_EXPR]; k++) {
 		const char *why;
 
-		/* Operand lists may overlap; their sum bounds this loop by the image's size all the same. */
+		/* Operand lists may overlap; their sum bounds this loop by the image's size all the
+		 * same. */
 		work += i->exprs[k].n_args;
 		if (work > i->size)
 			return "operands";
@@ -295,19 +305,28 @@ static const char *check_pred_rhs(const struct img *i, const struct img_pred *p)
 {
 	switch (p->rhs_kind) {
 	case IMG_RHS_NONE:
-		return p->op != IMG_OP_EXISTS || p->modifier != IMG_MOD_NONE ? "missing right side" : NULL;
+		return p->op != IMG_OP_EXISTS || p->modifier != IMG_MOD_NONE ? "missing right side"
+									     : NULL;
 	case IMG_RHS_CONST:
 		if (p->op == IMG_OP_EXISTS || op_wants_set(p->op) || p->modifier != IMG_MOD_NONE)
 			return "constant right side";
-		return p->rhs >= i->n[IMG_SEC_CONST] || i->consts[p->rhs].type != p->type ? "right side type" : NULL;
+		return p->rhs >= i->n[IMG_SEC_CONST] || i->consts[p->rhs].type != p->type
+			       ? "right side type"
+			       : NULL;
 	case IMG_RHS_SET:
 		if (p->op == IMG_OP_EXISTS || op_wants_set(p->op) == (p->modifier != IMG_MOD_NONE))
 			return "set right side";
-		return p->rhs >= i->n[IMG_SEC_SET] || i->sets[p->rhs].type != img_type_of_element(p->type) ? "set type" : NULL;
+		return p->rhs >= i->n[IMG_SEC_SET] ||
+				       i->sets[p->rhs].type != img_type_of_element(p->type)
+			       ? "set type"
+			       : NULL;
 	case IMG_RHS_EXPR:
-		if (p->op == IMG_OP_EXISTS || p->op == IMG_OP_PMATCH || p->op == IMG_OP_REGEX || p->modifier != IMG_MOD_NONE)
+		if (p->op == IMG_OP_EXISTS || p->op == IMG_OP_PMATCH || p->op == IMG_OP_REGEX ||
+			p->modifier != IMG_MOD_NONE)
 			return "expression right side";
-		return p->rhs >= i->n[IMG_SEC_EXPR] || i->exprs[p->rhs].type != p->type ? "right side type" : NULL;
+		return p->rhs >= i->n[IMG_SEC_EXPR] || i->exprs[p->rhs].type != p->type
+			       ? "right side type"
+			       : NULL;
 	default:
 		return "right side";
 	}
@@ -315,7 +334,8 @@ static const char *check_pred_rhs(const struct img *i, const struct img_pred *p)
 
 static const char *check_pred(const struct img *i, const struct img_pred *p)
 {
-	if (p->expr >= i->n[IMG_SEC_EXPR] || p->type != i->exprs[p->expr].type || !img_op_takes(p->op, p->type))
+	if (p->expr >= i->n[IMG_SEC_EXPR] || p->type != i->exprs[p->expr].type ||
+		!img_op_takes(p->op, p->type))
 		return "predicate";
 	if (p->modifier >= _IMG_MOD_MAX || (p->flags & ~IMG_PRED_PROC))
 		return "predicate flags";
@@ -335,7 +355,8 @@ static const char *check_program(const struct img *i, const struct img_rule *r, 
 	if (r->nodes_first != *next || !is_range(r->nodes_first, r->n_nodes, i->n[IMG_SEC_NODE]))
 		return "program bounds";
 	end = r->nodes_first + r->n_nodes;
-	if (r->entry != IMG_ACCEPT && r->entry != IMG_REJECT && (r->entry < r->nodes_first || r->entry >= end))
+	if (r->entry != IMG_ACCEPT && r->entry != IMG_REJECT &&
+		(r->entry < r->nodes_first || r->entry >= end))
 		return "program entry";
 	for (uint32_t k = r->nodes_first; k < end; k++) {
 		const struct img_node *n = &i->nodes[k];
@@ -362,10 +383,12 @@ static const char *check_rules(const struct img *i)
 
 		if (why)
 			return why;
-		if (!is_str(i, r->name) || !is_str(i, r->source) || r->priority > 7 || r->enabled > 1 || (r->outputs & ~outputs))
+		if (!is_str(i, r->name) || !is_str(i, r->source) || r->priority > 7 ||
+			r->enabled > 1 || (r->outputs & ~outputs))
 			return "rule";
-		if (!is_range(r->tags_first, r->n_tags, i->n[IMG_SEC_TAG]) || !is_range(r->fmt_first, r->n_fmt, i->n[IMG_SEC_FMT]) ||
-		    !is_range(r->out_first, r->n_out, i->n[IMG_SEC_OUTFIELD]))
+		if (!is_range(r->tags_first, r->n_tags, i->n[IMG_SEC_TAG]) ||
+			!is_range(r->fmt_first, r->n_fmt, i->n[IMG_SEC_FMT]) ||
+			!is_range(r->out_first, r->n_out, i->n[IMG_SEC_OUTFIELD]))
 			return "rule tables";
 		enabled += r->enabled;
 	}
@@ -383,14 +406,15 @@ static const char *check_texts(const struct img *i)
 	for (uint32_t k = 0; k < i->n[IMG_SEC_FMT]; k++) {
 		const struct img_fmt *f = &i->fmts[k];
 
-		if (!is_str(i, f->lit) || (f->expr != IMG_NONE && f->expr >= i->n[IMG_SEC_EXPR]) || f->width > IMG_WIDTH_MAX)
+		if (!is_str(i, f->lit) || (f->expr != IMG_NONE && f->expr >= i->n[IMG_SEC_EXPR]) ||
+			f->width > IMG_WIDTH_MAX)
 			return "output template";
 	}
 	for (uint32_t k = 0; k < i->n[IMG_SEC_OUTFIELD]; k++) {
 		const struct img_outfield *o = &i->outfields[k];
 
 		if (!is_str(i, o->key) || (o->expr != IMG_NONE && o->expr >= i->n[IMG_SEC_EXPR]) ||
-		    !is_range(o->fmt_first, o->n_fmt, i->n[IMG_SEC_FMT]))
+			!is_range(o->fmt_first, o->n_fmt, i->n[IMG_SEC_FMT]))
 			return "output field";
 	}
 	return NULL;
@@ -405,8 +429,9 @@ static const char *check_events(const struct img *i)
 	for (uint32_t k = 0; k < _KEV_IX_MAX; k++) {
 		const struct img_event *e = &i->events[k];
 
-		if (e->refs_first != next || !is_range(e->refs_first, e->n_refs, i->n[IMG_SEC_RULEREF]) ||
-		    (e->flags & ~(IMG_EV_RULES | IMG_EV_STATE)))
+		if (e->refs_first != next ||
+			!is_range(e->refs_first, e->n_refs, i->n[IMG_SEC_RULEREF]) ||
+			(e->flags & ~(IMG_EV_RULES | IMG_EV_STATE)))
 			return "event";
 		for (uint32_t m = 0; m < e->n_refs; m++) {
 			uint32_t rule = i->rulerefs[next + m];

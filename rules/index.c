@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rules, their output fields, the index by event type, and what the kernel is to capture for them. */
+/* Rules, their output fields, the index by event type, and what the kernel is to capture for them.
+ */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -46,7 +47,8 @@ static void add_outfield(struct outlist *l, const char *key, const struct img_ou
 
 static void add_value(struct outlist *l, const struct tval *t, const char *key)
 {
-	struct img_outfield f = { .expr = builder_expr(l->b, t), .key = builder_str(l->b, key, strlen(key)) };
+	struct img_outfield f = {
+		.expr = builder_expr(l->b, t), .key = builder_str(l->b, key, strlen(key))};
 
 	add_outfield(l, key, &f);
 }
@@ -89,16 +91,22 @@ static void store_outfields(struct outlist *l, struct img_rule *r)
 	}
 }
 
-static void emit_output(struct builder *b, const struct checked_rule *c, bool iso_time, struct img_rule *r)
+static void emit_output(
+	struct builder *b, const struct checked_rule *c, bool iso_time, struct img_rule *r)
 {
 	enum field_id id = iso_time ? FIELD_ID_EVT_TIME_ISO8601 : FIELD_ID_EVT_TIME;
-	struct tval time = { .kind = IMG_E_FIELD, .type = IMG_T_STR, .field = (uint16_t)id, .is_field = true, .text = field_info_get(id)->name };
-	struct outlist l = { .b = b };
+	struct tval time = {.kind = IMG_E_FIELD,
+		.type = IMG_T_STR,
+		.field = (uint16_t)id,
+		.is_field = true,
+		.text = field_info_get(id)->name};
+	struct outlist l = {.b = b};
 
 	format_emit(b, &c->fmt, &r->fmt_first, &r->n_fmt);
 	for (uint32_t i = 0; i < c->n_extra; i++) {
 		const struct extra_field *x = &c->extra[i];
-		struct img_outfield f = { .expr = IMG_NONE, .key = builder_str(b, x->key, strlen(x->key)) };
+		struct img_outfield f = {
+			.expr = IMG_NONE, .key = builder_str(b, x->key, strlen(x->key))};
 
 		if (x->raw) {
 			add_value(&l, x->raw, x->key);
@@ -114,10 +122,15 @@ static void emit_output(struct builder *b, const struct checked_rule *c, bool is
 	store_outfields(&l, r);
 }
 
-static int emit_rule(struct builder *b, const struct checked_rule *c, uint32_t gen, const struct rules_options *opt)
+static int emit_rule(struct builder *b, const struct checked_rule *c, uint32_t gen,
+	const struct rules_options *opt)
 {
-	struct img_rule r = { .priority = c->def->priority, .enabled = c->enabled, .entry = IMG_REJECT, .outputs = c->outputs }, *to;
-	struct code code = { .entry = IMG_REJECT, .first = builder_n(b, IMG_SEC_NODE) };
+	struct img_rule r = {.priority = c->def->priority,
+				.enabled = c->enabled,
+				.entry = IMG_REJECT,
+				.outputs = c->outputs},
+			*to;
+	struct code code = {.entry = IMG_REJECT, .first = builder_n(b, IMG_SEC_NODE)};
 	int res = 0;
 
 	r.name = builder_str(b, c->def->name, strlen(c->def->name));
@@ -125,7 +138,8 @@ static int emit_rule(struct builder *b, const struct checked_rule *c, uint32_t g
 	r.tags_first = builder_n(b, IMG_SEC_TAG);
 	r.n_tags = c->def->n_tags;
 	for (uint32_t i = 0; i < c->def->n_tags; i++) {
-		struct img_str tag = builder_str(b, c->def->tags[i], strlen(c->def->tags[i])), *t = builder_add(b, IMG_SEC_TAG);
+		struct img_str tag = builder_str(b, c->def->tags[i], strlen(c->def->tags[i])),
+			       *t = builder_add(b, IMG_SEC_TAG);
 
 		if (t)
 			*t = tag;
@@ -168,7 +182,8 @@ static bool is_state(const struct kev_info *info)
 	}
 }
 
-/* I/O on sockets changes what is known of them, but only rules that look at such calls can see it. */
+/* I/O on sockets changes what is known of them, but only rules that look at such calls can see it.
+ */
 static bool is_state_if_used(const struct kev_info *info)
 {
 	switch (info->ix) {
@@ -184,15 +199,18 @@ static bool is_state_if_used(const struct kev_info *info)
 	}
 }
 
-/* What a rule without event types does not make the kernel capture: the flood of reads, writes and scheduling. */
+/* What a rule without event types does not make the kernel capture: the flood of reads, writes and
+ * scheduling. */
 static bool is_flood(const struct kev_info *info)
 {
 	if (info->ix == KEV_IX_SCHEDSWITCH_6_E || info->ix == KEV_IX_PAGE_FAULT_E)
 		return true;
-	return (info->flags & (KEV_READS | KEV_WRITES)) && !(info->flags & KEV_MODIFIES_STATE) && info->ix != KEV_IX_SYSCALL_FINIT_MODULE_X;
+	return (info->flags & (KEV_READS | KEV_WRITES)) && !(info->flags & KEV_MODIFIES_STATE) &&
+	       info->ix != KEV_IX_SYSCALL_FINIT_MODULE_X;
 }
 
-/* Of the rules under an event: is there any, any that means it by name, any that can match a failed call? */
+/* Of the rules under an event: is there any, any that means it by name, any that can match a failed
+ * call? */
 struct interest {
 	bool any, named, failures;
 };
@@ -203,15 +221,17 @@ static bool is_state_on_failure(const struct kev_info *info)
 	return info->ix == KEV_IX_SOCKET_CONNECT_X || !interest_has_result(info->ix);
 }
 
-static int emit_event(struct builder *b, const struct kev_info *info, const struct checked_rule *rules, const uint32_t *ids, uint32_t n)
+static int emit_event(struct builder *b, const struct kev_info *info,
+	const struct checked_rule *rules, const uint32_t *ids, uint32_t n)
 {
-	struct img_event e = { .refs_first = builder_n(b, IMG_SEC_RULEREF) }, *to;
-	struct interest in = { 0 };
+	struct img_event e = {.refs_first = builder_n(b, IMG_SEC_RULEREF)}, *to;
+	struct interest in = {0};
 
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t *ref;
 
-		if (ids[i] == IMG_NONE || !rules[i].enabled || !evset_has(&rules[i].events, info->ix))
+		if (ids[i] == IMG_NONE || !rules[i].enabled ||
+			!evset_has(&rules[i].events, info->ix))
 			continue;
 		in.any = true;
 		in.named |= !evset_is_wide(&rules[i].events);
@@ -226,9 +246,12 @@ static int emit_event(struct builder *b, const struct kev_info *info, const stru
 		e.flags |= IMG_EV_RULES;
 	if (is_state_if_used(info) ? in.any : is_state(info))
 		e.flags |= IMG_EV_STATE;
-	if (info->dir != KEV_ENTER && ((e.flags & IMG_EV_STATE) || in.named || (in.any && !is_flood(info))))
+	if (info->dir != KEV_ENTER &&
+		((e.flags & IMG_EV_STATE) || in.named || (in.any && !is_flood(info))))
 		e.want |= KSHM_WANT;
-	if ((e.want & KSHM_WANT) && !in.failures && !((e.flags & IMG_EV_STATE) && is_state_on_failure(info)) && interest_has_result(info->ix))
+	if ((e.want & KSHM_WANT) && !in.failures &&
+		!((e.flags & IMG_EV_STATE) && is_state_on_failure(info)) &&
+		interest_has_result(info->ix))
 		e.want |= KSHM_WANT_SUCCESS_ONLY;
 	to = builder_add(b, IMG_SEC_EVENT);
 	if (!to)
@@ -237,7 +260,8 @@ static int emit_event(struct builder *b, const struct kev_info *info, const stru
 	return 0;
 }
 
-int index_rules(struct builder *b, const struct checked_rule *rules, uint32_t n, const struct rules_options *opt, uint32_t *ret_n, uint32_t *ret_enabled)
+int index_rules(struct builder *b, const struct checked_rule *rules, uint32_t n,
+	const struct rules_options *opt, uint32_t *ret_n, uint32_t *ret_enabled)
 {
 	uint32_t *ids = cx_alloc(b->cx, (n + 1) * sizeof(*ids)), count = 0, enabled = 0;
 	int r;
@@ -260,7 +284,9 @@ int index_rules(struct builder *b, const struct checked_rule *rules, uint32_t n,
 			return r;
 	}
 	for (size_t i = 0; i < opt->n_outputs; i++) {
-		struct img_str name = builder_str(b, opt->outputs[i].name, strlen(opt->outputs[i].name)), *to = builder_add(b, IMG_SEC_OUTPUT);
+		struct img_str name = builder_str(
+				       b, opt->outputs[i].name, strlen(opt->outputs[i].name)),
+			       *to = builder_add(b, IMG_SEC_OUTPUT);
 
 		if (!to)
 			return -ENOMEM;

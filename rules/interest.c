@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Three-valued evaluation of conditions under the assumption that a call failed: evt.rawres lies in the errno range, evt.res is not SUCCESS, and a call that
- * makes a descriptor has made none. Whatever is not known to be settled by that may be either. Recursion is bound by AST_HEIGHT_MAX. */
+/* Three-valued evaluation of conditions under the assumption that a call failed: evt.rawres lies in
+ * the errno range, evt.res is not SUCCESS, and a call that makes a descriptor has made none.
+ * Whatever is not known to be settled by that may be either. Recursion is bound by AST_HEIGHT_MAX.
+ */
 
 #include <string.h>
 
@@ -64,24 +66,28 @@ static unsigned of_range(const struct tcheck *tc, int64_t lo, int64_t hi)
 
 static unsigned of_text(const struct tcheck *tc)
 {
-	bool success = tc->n_consts == 1 && tc->consts[0].n == 7 && !memcmp(tc->consts[0].str, "SUCCESS", 7);
+	bool success = tc->n_consts == 1 && tc->consts[0].n == 7 &&
+		       !memcmp(tc->consts[0].str, "SUCCESS", 7);
 
 	if (!success)
 		return CAN_BE_BOTH;
-	return tc->op == IMG_OP_EQ || tc->op == IMG_OP_IN ? CAN_BE_FALSE : tc->op == IMG_OP_NE ? CAN_BE_TRUE : CAN_BE_BOTH;
+	return tc->op == IMG_OP_EQ || tc->op == IMG_OP_IN ? CAN_BE_FALSE
+	       : tc->op == IMG_OP_NE                      ? CAN_BE_TRUE
+							  : CAN_BE_BOTH;
 }
 
 static unsigned of_check(const struct tcheck *tc, uint16_t ix)
 {
 	const struct kev_info *info = kev_info_get(ix);
-	struct evset only = { 0 };
+	struct evset only = {0};
 	enum tcheck_fold f;
 
 	evset_add(&only, ix);
 	f = tc->fold != FOLD_NO ? tc->fold : evset_fold(tc, &only);
 	if (f != FOLD_NO)
 		return f == FOLD_TRUE ? CAN_BE_TRUE : CAN_BE_FALSE;
-	if (!tc->lhs->is_field || tc->modifier != IMG_MOD_NONE || (tc->rhs_kind != IMG_RHS_CONST && tc->rhs_kind != IMG_RHS_SET))
+	if (!tc->lhs->is_field || tc->modifier != IMG_MOD_NONE ||
+		(tc->rhs_kind != IMG_RHS_CONST && tc->rhs_kind != IMG_RHS_SET))
 		return CAN_BE_BOTH;
 	switch ((enum field_id)tc->lhs->field) {
 	case FIELD_ID_EVT_RAWRES:
@@ -89,10 +95,12 @@ static unsigned of_check(const struct tcheck *tc, uint16_t ix)
 	case FIELD_ID_EVT_RES:
 		return of_text(tc);
 	case FIELD_ID_FD_NUM:
-		/* No value, or a negative one: whichever it is, what is false of all negative numbers is false of none at all. */
+		/* No value, or a negative one: whichever it is, what is false of all negative
+		 * numbers is false of none at all. */
 		if (!(info->flags & KEV_CREATES_FD) || (info->flags & KEV_USES_FD))
 			return CAN_BE_BOTH;
-		return of_range(tc, INT32_MIN, RESULT_MAX) == CAN_BE_FALSE ? CAN_BE_FALSE : CAN_BE_BOTH;
+		return of_range(tc, INT32_MIN, RESULT_MAX) == CAN_BE_FALSE ? CAN_BE_FALSE
+									   : CAN_BE_BOTH;
 	default:
 		return CAN_BE_BOTH;
 	}
@@ -109,7 +117,8 @@ static unsigned analyse(const struct ast *n, uint16_t ix)
 		return analyse(n->kids[0], ix);
 	case AST_NOT:
 		kid = analyse(n->kids[0], ix);
-		return (kid & CAN_BE_FALSE ? CAN_BE_TRUE : 0) | (kid & CAN_BE_TRUE ? CAN_BE_FALSE : 0);
+		return (kid & CAN_BE_FALSE ? CAN_BE_TRUE : 0) |
+		       (kid & CAN_BE_TRUE ? CAN_BE_FALSE : 0);
 	default:
 		for (uint32_t i = 0; i < n->n_kids; i++) {
 			kid = analyse(n->kids[i], ix);

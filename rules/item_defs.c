@@ -6,10 +6,12 @@
 
 #include "items.h"
 
-static const char *const override_ops[] = { "append", "replace", NULL };
+static const char *const override_ops[] = {"append", "replace", NULL};
 
-/* `override: {key: append|replace}` of an item with one such key. *ret_append as told; untouched without override. */
-static int read_override(struct collector *c, const struct ynode *item, const char *key, bool *ret_append)
+/* `override: {key: append|replace}` of an item with one such key. *ret_append as told; untouched
+ * without override. */
+static int read_override(
+	struct collector *c, const struct ynode *item, const char *key, bool *ret_append)
 {
 	const struct ynode *o = ynode_get(item, "override");
 
@@ -23,18 +25,27 @@ static int read_override(struct collector *c, const struct ynode *item, const ch
 		const struct ynode *k = o->kids[2 * i], *v = o->kids[2 * i + 1];
 
 		if (k->kind != YN_SCALAR || strcmp(k->text, key) != 0) {
-			cx_error(c->cx, YAML_VALIDATE, k->pos, "Key '%s' cannot be appended to or replaced", k->kind == YN_SCALAR ? k->text : "");
+			cx_error(c->cx, YAML_VALIDATE, k->pos,
+				"Key '%s' cannot be appended to or replaced",
+				k->kind == YN_SCALAR ? k->text : "");
 			return -EINVAL;
 		}
-		if (v->kind != YN_SCALAR || (strcmp(v->text, "append") != 0 && strcmp(v->text, "replace") != 0)) {
+		if (v->kind != YN_SCALAR ||
+			(strcmp(v->text, "append") != 0 && strcmp(v->text, "replace") != 0)) {
 			cx_report(c->cx, DIAG_ERROR, YAML_VALIDATE, v->pos, v->n,
-				  v->kind == YN_SCALAR ? cx_did_you_mean(c->cx, diag_nearest(v->text, v->n, override_ops)) : NULL,
-				  "Invalid override operation for key '%s': '%s'. Allowed values are: append, replace", key,
-				  v->kind == YN_SCALAR ? v->text : "");
+				v->kind == YN_SCALAR
+					? cx_did_you_mean(
+						  c->cx, diag_nearest(v->text, v->n, override_ops))
+					: NULL,
+				"Invalid override operation for key '%s': '%s'. Allowed values "
+				"are: append, replace",
+				key, v->kind == YN_SCALAR ? v->text : "");
 			return -EINVAL;
 		}
 		if (!ynode_get(item, key)) {
-			cx_error(c->cx, YAML_VALIDATE, k->pos, "An %s override for '%s' was specified but '%s' is not defined", v->text, key, key);
+			cx_error(c->cx, YAML_VALIDATE, k->pos,
+				"An %s override for '%s' was specified but '%s' is not defined",
+				v->text, key, key);
 			return -EINVAL;
 		}
 		*ret_append = v->text[0] == 'a';
@@ -52,10 +63,11 @@ static int read_list_items(struct collector *c, const struct ynode *seq, struct 
 		const struct ynode *n = seq->kids[i];
 
 		if (n->kind != YN_SCALAR || memchr(n->text, '\0', n->n)) {
-			cx_error(c->cx, YAML_VALIDATE, n->pos, "A list item must be a text or number");
+			cx_error(c->cx, YAML_VALIDATE, n->pos,
+				"A list item must be a text or number");
 			return -EINVAL;
 		}
-		items[i] = (struct litem){ .text = n->text, .n = n->n, .pos = n->pos };
+		items[i] = (struct litem){.text = n->text, .n = n->n, .pos = n->pos};
 	}
 	*ret = items;
 	return 0;
@@ -72,7 +84,8 @@ static int define_list(struct collector *c, const struct ynode *name, struct lis
 	int r;
 
 	if (i == MAP_NONE) {
-		r = item_grow(c->cx, (void **)&c->lists, c->n_lists, &c->cap_lists, sizeof(*c->lists));
+		r = item_grow(
+			c->cx, (void **)&c->lists, c->n_lists, &c->cap_lists, sizeof(*c->lists));
 		if (r < 0)
 			return r;
 		i = c->n_lists;
@@ -81,12 +94,14 @@ static int define_list(struct collector *c, const struct ynode *name, struct lis
 			return r;
 		c->n_lists++;
 	}
-	c->lists[i] = (struct list_def){ .name = name->text, .pos = name->pos, .odd_name = is_odd_list_name(name->text) };
+	c->lists[i] = (struct list_def){
+		.name = name->text, .pos = name->pos, .odd_name = is_odd_list_name(name->text)};
 	*ret = &c->lists[i];
 	return 0;
 }
 
-static int append_list(struct collector *c, const struct ynode *name, struct litem *items, uint32_t n)
+static int append_list(
+	struct collector *c, const struct ynode *name, struct litem *items, uint32_t n)
 {
 	uint32_t i = map_get(&c->list_by_name, name->text, name->n);
 	struct list_def *l = i == MAP_NONE ? NULL : &c->lists[i];
@@ -95,7 +110,9 @@ static int append_list(struct collector *c, const struct ynode *name, struct lit
 	if (!l) {
 		if (collector_is_broken(c, name->text))
 			return -EINVAL;
-		cx_error(c->cx, VALIDATE, name->pos, "List uses 'append' or 'override.items: append' but no list by that name already exists");
+		cx_error(c->cx, VALIDATE, name->pos,
+			"List uses 'append' or 'override.items: append' but no list by that name "
+			"already exists");
 		return -EINVAL;
 	}
 	all = cx_alloc(c->cx, (l->n_items + n) * sizeof(*all));
@@ -113,7 +130,7 @@ static int append_list(struct collector *c, const struct ynode *name, struct lit
 
 int item_list(struct collector *c, const struct ynode *item)
 {
-	static const char *const keys[] = { "list", "items", "append", "override", NULL };
+	static const char *const keys[] = {"list", "items", "append", "override", NULL};
 	const struct ynode *name = item_text(c, item, "list"), *seq = ynode_get(item, "items");
 	struct litem *items = NULL;
 	struct list_def *l;
@@ -124,12 +141,18 @@ int item_list(struct collector *c, const struct ynode *item)
 	if (!name)
 		return -EINVAL;
 	if (!seq || seq->is_null || seq->kind != YN_SEQ) {
-		cx_error(c->cx, YAML_VALIDATE, seq ? seq->pos : item->pos, seq ? "Value of 'items' must be a sequence" : "Item has no mapping for key 'items'");
+		cx_error(c->cx, YAML_VALIDATE, seq ? seq->pos : item->pos,
+			seq ? "Value of 'items' must be a sequence"
+			    : "Item has no mapping for key 'items'");
 		return -EINVAL;
 	}
 	if (is_odd_list_name(name->text))
-		cx_warning(c->cx, "LOAD_INVALID_LIST_NAME", name->pos, "List has an invalid name. List names should match a regular expression: [^()\"'[:space:]=,]+");
-	if ((r = item_append(c, item, &append)) < 0 || (r = read_override(c, item, "items", &append)) < 0 || (r = read_list_items(c, seq, &items)) < 0)
+		cx_warning(c->cx, "LOAD_INVALID_LIST_NAME", name->pos,
+			"List has an invalid name. List names should match a regular expression: "
+			"[^()\"'[:space:]=,]+");
+	if ((r = item_append(c, item, &append)) < 0 ||
+		(r = read_override(c, item, "items", &append)) < 0 ||
+		(r = read_list_items(c, seq, &items)) < 0)
 		return r;
 	if (append)
 		return append_list(c, name, items, (uint32_t)seq->n);
@@ -146,7 +169,8 @@ static bool is_macro_name(const char *s)
 {
 	size_t n = strlen(s), i = 0;
 
-	while (i < n && ((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z') || (i && ((s[i] >= '0' && s[i] <= '9') || s[i] == '_'))))
+	while (i < n && ((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z') ||
+				(i && ((s[i] >= '0' && s[i] <= '9') || s[i] == '_'))))
 		i++;
 	return n > 0 && i == n;
 }
@@ -154,13 +178,15 @@ static bool is_macro_name(const char *s)
 static int append_macro(struct collector *c, const struct ynode *name, const struct ptext *cond)
 {
 	uint32_t i = map_get(&c->macro_by_name, name->text, name->n);
-	struct ptext all = { 0 };
+	struct ptext all = {0};
 	struct macro_def *m;
 	int r;
 
 	if (i == MAP_NONE) {
 		if (!collector_is_broken(c, name->text))
-			cx_error(c->cx, VALIDATE, name->pos, "Macro uses 'append' or 'override.condition: append' but no macro by that name already exists");
+			cx_error(c->cx, VALIDATE, name->pos,
+				"Macro uses 'append' or 'override.condition: append' but no macro "
+				"by that name already exists");
 		return -EINVAL;
 	}
 	m = &c->macros[i];
@@ -178,9 +204,10 @@ static int append_macro(struct collector *c, const struct ynode *name, const str
 
 int item_macro(struct collector *c, const struct ynode *item)
 {
-	static const char *const keys[] = { "macro", "condition", "append", "override", NULL };
-	const struct ynode *name = item_text(c, item, "macro"), *cond = name ? item_text(c, item, "condition") : NULL;
-	struct ptext text = { 0 };
+	static const char *const keys[] = {"macro", "condition", "append", "override", NULL};
+	const struct ynode *name = item_text(c, item, "macro"),
+			   *cond = name ? item_text(c, item, "condition") : NULL;
+	struct ptext text = {0};
 	uint32_t i;
 	bool append;
 	int r;
@@ -189,20 +216,25 @@ int item_macro(struct collector *c, const struct ynode *item)
 	if (!cond)
 		return -EINVAL;
 	if (!is_macro_name(name->text))
-		cx_warning(c->cx, "LOAD_INVALID_MACRO_NAME", name->pos, "Macro has an invalid name. Macro names should match a regular expression: [a-zA-Z]+[a-zA-Z0-9_]*");
-	if ((r = item_append(c, item, &append)) < 0 || (r = read_override(c, item, "condition", &append)) < 0 ||
-	    (r = ynode_text(c->cx, cond, &text)) < 0)
+		cx_warning(c->cx, "LOAD_INVALID_MACRO_NAME", name->pos,
+			"Macro has an invalid name. Macro names should match a regular expression: "
+			"[a-zA-Z]+[a-zA-Z0-9_]*");
+	if ((r = item_append(c, item, &append)) < 0 ||
+		(r = read_override(c, item, "condition", &append)) < 0 ||
+		(r = ynode_text(c->cx, cond, &text)) < 0)
 		return r;
 	if (append)
 		return append_macro(c, name, &text);
 	i = map_get(&c->macro_by_name, name->text, name->n);
 	if (i == MAP_NONE) {
 		i = c->n_macros;
-		if ((r = item_grow(c->cx, (void **)&c->macros, c->n_macros, &c->cap_macros, sizeof(*c->macros))) < 0 ||
-		    (r = map_put(c->cx, &c->macro_by_name, name->text, name->n, i)) < 0)
+		if ((r = item_grow(c->cx, (void **)&c->macros, c->n_macros, &c->cap_macros,
+			     sizeof(*c->macros))) < 0 ||
+			(r = map_put(c->cx, &c->macro_by_name, name->text, name->n, i)) < 0)
 			return r;
 		c->n_macros++;
 	}
-	c->macros[i] = (struct macro_def){ .name = name->text, .pos = name->pos, .cond = text, .visibility = c->id++ };
+	c->macros[i] = (struct macro_def){
+		.name = name->text, .pos = name->pos, .cond = text, .visibility = c->id++};
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Exceptions of rules: their shape is checked when they are read, their values are pasted into the condition later (expand.c). */
+/* Exceptions of rules: their shape is checked when they are read, their values are pasted into the
+ * condition later (expand.c). */
 
 #include <errno.h>
 #include <string.h>
@@ -9,7 +10,8 @@
 
 static bool is_modifier(const char *s, size_t n)
 {
-	return n == 5 && (!memcmp(s, "oneof", 5) || !memcmp(s, "anyof", 5) || !memcmp(s, "allof", 5));
+	return n == 5 &&
+	       (!memcmp(s, "oneof", 5) || !memcmp(s, "anyof", 5) || !memcmp(s, "allof", 5));
 }
 
 /* "op" or "op modifier"; *ret_list: takes a list on its right. */
@@ -32,8 +34,8 @@ static bool is_comparison(const char *s, bool *ret_list)
 	while (*blank == ' ')
 		blank++;
 	*ret_list = true;
-	return is_modifier(blank, (size_t)(end - blank)) && op != _IMG_OP_MAX && op != IMG_OP_IN && op != IMG_OP_INTERSECTS && op != IMG_OP_PMATCH &&
-	       (op < IMG_OP_LT || op > IMG_OP_GE);
+	return is_modifier(blank, (size_t)(end - blank)) && op != _IMG_OP_MAX && op != IMG_OP_IN &&
+	       op != IMG_OP_INTERSECTS && op != IMG_OP_PMATCH && (op < IMG_OP_LT || op > IMG_OP_GE);
 }
 
 bool exception_comp_takes_list(const char *comp)
@@ -44,7 +46,8 @@ bool exception_comp_takes_list(const char *comp)
 }
 
 /* A scalar or a sequence of scalars. */
-static int read_names(struct collector *c, const struct ynode *n, const char *what, struct exc_name **ret, uint32_t *ret_n)
+static int read_names(struct collector *c, const struct ynode *n, const char *what,
+	struct exc_name **ret, uint32_t *ret_n)
 {
 	size_t count = n->kind == YN_SEQ ? n->n : 1;
 	struct exc_name *names = cx_alloc(c->cx, count * sizeof(*names));
@@ -55,10 +58,12 @@ static int read_names(struct collector *c, const struct ynode *n, const char *wh
 		const struct ynode *k = n->kind == YN_SEQ ? n->kids[i] : n;
 
 		if (k->kind != YN_SCALAR || k->n == 0) {
-			cx_error(c->cx, YAML_VALIDATE, k->pos, "Value of exception '%s' must be a text or a sequence of texts", what);
+			cx_error(c->cx, YAML_VALIDATE, k->pos,
+				"Value of exception '%s' must be a text or a sequence of texts",
+				what);
 			return -EINVAL;
 		}
-		names[i] = (struct exc_name){ .text = k->text, .n = k->n, .pos = k->pos };
+		names[i] = (struct exc_name){.text = k->text, .n = k->n, .pos = k->pos};
 	}
 	*ret = names;
 	*ret_n = (uint32_t)count;
@@ -73,7 +78,9 @@ static int default_comps(struct collector *c, struct exception_def *e)
 	if (!e->comps)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++)
-		e->comps[i] = (struct exc_name){ .text = e->is_scalar ? "in" : "=", .n = e->is_scalar ? 2 : 1, .pos = e->pos };
+		e->comps[i] = (struct exc_name){.text = e->is_scalar ? "in" : "=",
+			.n = e->is_scalar ? 2 : 1,
+			.pos = e->pos};
 	e->n_comps = n;
 	return 0;
 }
@@ -84,26 +91,32 @@ static int check_shape(struct collector *c, const struct exception_def *e)
 		bool list = false;
 
 		if (!is_comparison(e->comps[i].text, &list)) {
-			cx_error(c->cx, VALIDATE, e->comps[i].pos, "Rule exception '%s': comparison operator '%s' is not a supported comparison operator",
-				 e->name, e->comps[i].text);
+			cx_error(c->cx, VALIDATE, e->comps[i].pos,
+				"Rule exception '%s': comparison operator '%s' is not a supported "
+				"comparison operator",
+				e->name, e->comps[i].text);
 			return -EINVAL;
 		}
 		if (e->is_scalar && !list) {
-			cx_error(c->cx, VALIDATE, e->comps[i].pos, "Rule exception '%s': if fields is a single string, comps must be in, pmatch, intersects or an operator with oneof, anyof or allof",
-				 e->name);
+			cx_error(c->cx, VALIDATE, e->comps[i].pos,
+				"Rule exception '%s': if fields is a single string, comps must be "
+				"in, pmatch, intersects or an operator with oneof, anyof or allof",
+				e->name);
 			return -EINVAL;
 		}
 	}
 	for (uint32_t i = 0; i < e->n_fields; i++) {
-		struct ptext t = { 0 };
+		struct ptext t = {0};
 		int r = ptext_add(c->cx, &t, e->fields[i].text, e->fields[i].n, e->fields[i].pos);
 		struct ast_val *v = r < 0 ? NULL : ast_parse_lhs(c->cx, &t);
 
 		if (!v || !check_is_lhs(c->cx, v)) {
 			const char *near = field_suggest(e->fields[i].text, e->fields[i].n);
 
-			cx_report(c->cx, DIAG_ERROR, VALIDATE, e->fields[i].pos, e->fields[i].n, cx_did_you_mean(c->cx, near),
-				  "Rule exception '%s': '%s' is not a supported filter field", e->name, e->fields[i].text);
+			cx_report(c->cx, DIAG_ERROR, VALIDATE, e->fields[i].pos, e->fields[i].n,
+				cx_did_you_mean(c->cx, near),
+				"Rule exception '%s': '%s' is not a supported filter field",
+				e->name, e->fields[i].text);
 			return -EINVAL;
 		}
 	}
@@ -115,8 +128,11 @@ static int read_fields(struct collector *c, const struct ynode *n, struct except
 	const struct ynode *fields = ynode_get(n, "fields"), *comps = ynode_get(n, "comps");
 	int r;
 
-	if (!fields || fields->is_null || (fields->kind != YN_SCALAR && (fields->kind != YN_SEQ || !fields->n))) {
-		cx_error(c->cx, VALIDATE, fields ? fields->pos : n->pos, "Rule exception item '%s' must have fields property with a list of fields", e->name);
+	if (!fields || fields->is_null ||
+		(fields->kind != YN_SCALAR && (fields->kind != YN_SEQ || !fields->n))) {
+		cx_error(c->cx, VALIDATE, fields ? fields->pos : n->pos,
+			"Rule exception item '%s' must have fields property with a list of fields",
+			e->name);
 		return -EINVAL;
 	}
 	e->is_scalar = fields->kind == YN_SCALAR;
@@ -126,14 +142,19 @@ static int read_fields(struct collector *c, const struct ynode *n, struct except
 	if (!comps || comps->is_null)
 		return default_comps(c, e);
 	if (e->is_scalar && comps->kind != YN_SCALAR) {
-		cx_error(c->cx, VALIDATE, comps->pos, "Rule exception '%s': if fields is a single string, comps must also be a single string", e->name);
+		cx_error(c->cx, VALIDATE, comps->pos,
+			"Rule exception '%s': if fields is a single string, comps must also be a "
+			"single string",
+			e->name);
 		return -EINVAL;
 	}
 	r = read_names(c, comps, "comps", &e->comps, &e->n_comps);
 	if (r < 0)
 		return r;
 	if (e->n_comps != e->n_fields) {
-		cx_error(c->cx, VALIDATE, comps->pos, "Rule exception '%s': Fields and comps lists must have equal length", e->name);
+		cx_error(c->cx, VALIDATE, comps->pos,
+			"Rule exception '%s': Fields and comps lists must have equal length",
+			e->name);
 		return -EINVAL;
 	}
 	return 0;
@@ -148,7 +169,8 @@ static int read_values(struct collector *c, const struct ynode *n, struct except
 	if (!values || values->is_null)
 		return 0;
 	if (values->kind != YN_SEQ) {
-		cx_error(c->cx, YAML_VALIDATE, values->pos, "Value of exception 'values' must be a sequence");
+		cx_error(c->cx, YAML_VALIDATE, values->pos,
+			"Value of exception 'values' must be a sequence");
 		return -EINVAL;
 	}
 	all = cx_alloc(c->cx, (e->n_values + values->n) * sizeof(*all));
@@ -163,7 +185,8 @@ static int read_values(struct collector *c, const struct ynode *n, struct except
 	return 0;
 }
 
-static int new_exception(struct collector *c, struct rule_def *rule, const struct ynode *n, const struct ynode *name)
+static int new_exception(
+	struct collector *c, struct rule_def *rule, const struct ynode *n, const struct ynode *name)
 {
 	struct exception_def *e = cx_alloc(c->cx, sizeof(*e)), **last = &rule->exceptions;
 	int r;
@@ -172,7 +195,8 @@ static int new_exception(struct collector *c, struct rule_def *rule, const struc
 		return -ENOMEM;
 	e->name = name->text;
 	e->pos = name->pos;
-	if ((r = read_fields(c, n, e)) < 0 || (r = check_shape(c, e)) < 0 || (r = read_values(c, n, e)) < 0)
+	if ((r = read_fields(c, n, e)) < 0 || (r = check_shape(c, e)) < 0 ||
+		(r = read_values(c, n, e)) < 0)
 		return r;
 	while (*last)
 		last = &(*last)->next;
@@ -197,17 +221,21 @@ static int copy_chain(struct collector *c, struct rule_def *rule)
 	return 0;
 }
 
-static int append_exception(struct collector *c, struct rule_def *rule, const struct ynode *n, const struct ynode *name)
+static int append_exception(
+	struct collector *c, struct rule_def *rule, const struct ynode *n, const struct ynode *name)
 {
 	const struct ynode *values = ynode_get(n, "values");
 
 	if (!values || values->is_null)
-		cx_warning(c->cx, "LOAD_APPEND_NO_VALUES", n->pos, "Overriding/appending exception with no values");
+		cx_warning(c->cx, "LOAD_APPEND_NO_VALUES", n->pos,
+			"Overriding/appending exception with no values");
 	for (struct exception_def *e = rule->exceptions; e; e = e->next) {
 		if (strcmp(e->name, name->text) != 0)
 			continue;
 		if (ynode_get(n, "fields") || ynode_get(n, "comps")) {
-			cx_error(c->cx, VALIDATE, n->pos, "Can not append exception fields/comps to existing exception, only values");
+			cx_error(c->cx, VALIDATE, n->pos,
+				"Can not append exception fields/comps to existing exception, only "
+				"values");
 			return -EINVAL;
 		}
 		return read_values(c, n, e);
@@ -215,13 +243,17 @@ static int append_exception(struct collector *c, struct rule_def *rule, const st
 	if (!values || values->kind != YN_SEQ || !values->n) {
 		if (ynode_get(n, "fields"))
 			return new_exception(c, rule, n, name);
-		cx_error(c->cx, VALIDATE, n->pos, "Rule exception '%s' must have fields and values: there is none of that name to append to", name->text);
+		cx_error(c->cx, VALIDATE, n->pos,
+			"Rule exception '%s' must have fields and values: there is none of that "
+			"name to append to",
+			name->text);
 		return -EINVAL;
 	}
 	return new_exception(c, rule, n, name);
 }
 
-int item_exceptions(struct collector *c, struct rule_def *rule, const struct ynode *seq, bool append)
+int item_exceptions(
+	struct collector *c, struct rule_def *rule, const struct ynode *seq, bool append)
 {
 	int r = copy_chain(c, rule);
 
@@ -235,7 +267,8 @@ int item_exceptions(struct collector *c, struct rule_def *rule, const struct yno
 		const struct ynode *n = seq->kids[i], *name;
 
 		if (n->kind != YN_MAP) {
-			cx_error(c->cx, YAML_VALIDATE, n->pos, "A rule exception must be a mapping");
+			cx_error(
+				c->cx, YAML_VALIDATE, n->pos, "A rule exception must be a mapping");
 			return -EINVAL;
 		}
 		name = item_text(c, n, "name");
@@ -245,7 +278,10 @@ int item_exceptions(struct collector *c, struct rule_def *rule, const struct yno
 			const struct ynode *other = ynode_get(seq->kids[k], "name");
 
 			if (other && other->kind == YN_SCALAR && !strcmp(other->text, name->text))
-				cx_warning(c->cx, "LOAD_EXCEPTION_NAME_NOT_UNIQUE", name->pos, "Multiple definitions of exception '%s' in the same definition", name->text);
+				cx_warning(c->cx, "LOAD_EXCEPTION_NAME_NOT_UNIQUE", name->pos,
+					"Multiple definitions of exception '%s' in the same "
+					"definition",
+					name->text);
 		}
 		r = append ? append_exception(c, rule, n, name) : new_exception(c, rule, n, name);
 		if (r < 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The reader of `rule` items: definition, override, legacy append, enable-only. Values are the user's and checked for shape only; conditions and
- * templates are compiled later, when everything is known. */
+/* The reader of `rule` items: definition, override, legacy append, enable-only. Values are the
+ * user's and checked for shape only; conditions and templates are compiled later, when everything
+ * is known. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,22 +15,24 @@ struct rule_key {
 };
 
 static const struct rule_key rule_keys[] = {
-	{ "condition", true, true },
-	{ "output", true, true },
-	{ "desc", true, true },
-	{ "priority", false, true },
-	{ "enabled", false, true },
-	{ "tags", true, true },
-	{ "exceptions", true, true },
-	{ "warn_evttypes", false, true },
-	{ "skip-if-unknown-filter", false, true },
-	{ "capture", false, true },
-	{ "capture_duration", false, true },
-	{ 0 },
+	{"condition", true, true},
+	{"output", true, true},
+	{"desc", true, true},
+	{"priority", false, true},
+	{"enabled", false, true},
+	{"tags", true, true},
+	{"exceptions", true, true},
+	{"warn_evttypes", false, true},
+	{"skip-if-unknown-filter", false, true},
+	{"capture", false, true},
+	{"capture_duration", false, true},
+	{0},
 };
-static const char *const item_keys[] = { "rule",     "condition",     "output",	   "desc",     "priority",		   "source",  "enabled",	       "tags",
-					 "exceptions", "warn_evttypes", "append", "override", "skip-if-unknown-filter", "capture", "capture_duration", NULL };
-static const char *const priorities[] = { "Emergency", "Alert", "Critical", "Error", "Warning", "Notice", "Informational", "Debug", "Info", NULL };
+static const char *const item_keys[] = {"rule", "condition", "output", "desc", "priority", "source",
+	"enabled", "tags", "exceptions", "warn_evttypes", "append", "override",
+	"skip-if-unknown-filter", "capture", "capture_duration", NULL};
+static const char *const priorities[] = {"Emergency", "Alert", "Critical", "Error", "Warning",
+	"Notice", "Informational", "Debug", "Info", NULL};
 
 static char low(char c)
 {
@@ -52,8 +55,9 @@ static int read_priority(struct collector *c, const struct ynode *n, uint8_t *re
 			*ret = i == 8 ? 6 : i;
 			return 0;
 		}
-	cx_report(c->cx, DIAG_ERROR, YAML_VALIDATE, n->pos, n->n, cx_did_you_mean(c->cx, diag_nearest(n->text, n->n, priorities)), "Invalid priority '%s'",
-		  n->text);
+	cx_report(c->cx, DIAG_ERROR, YAML_VALIDATE, n->pos, n->n,
+		cx_did_you_mean(c->cx, diag_nearest(n->text, n->n, priorities)),
+		"Invalid priority '%s'", n->text);
 	return -EINVAL;
 }
 
@@ -113,11 +117,14 @@ static int read_plain_keys(struct collector *c, const struct ynode *item, struct
 {
 	const struct ynode *n = ynode_get(item, "capture_duration");
 
-	if (read_flag(c, item, "enabled", &r->enabled) < 0 || read_flag(c, item, "warn_evttypes", &r->warn_evttypes) < 0 ||
-	    read_flag(c, item, "skip-if-unknown-filter", &r->skip_unknown) < 0 || read_flag(c, item, "capture", &r->capture) < 0)
+	if (read_flag(c, item, "enabled", &r->enabled) < 0 ||
+		read_flag(c, item, "warn_evttypes", &r->warn_evttypes) < 0 ||
+		read_flag(c, item, "skip-if-unknown-filter", &r->skip_unknown) < 0 ||
+		read_flag(c, item, "capture", &r->capture) < 0)
 		return -EINVAL;
 	if (n && ynode_u32(n, &r->capture_ms) < 0) {
-		cx_error(c->cx, YAML_VALIDATE, n->pos, "Value of 'capture_duration' must be a number of milliseconds");
+		cx_error(c->cx, YAML_VALIDATE, n->pos,
+			"Value of 'capture_duration' must be a number of milliseconds");
 		return -EINVAL;
 	}
 	n = ynode_get(item, "priority");
@@ -141,7 +148,8 @@ static int put_rule(struct collector *c, const struct rule_def *r)
 
 	if (i == MAP_NONE) {
 		i = c->n_rules;
-		res = item_grow(c->cx, (void **)&c->rules, c->n_rules, &c->cap_rules, sizeof(*c->rules));
+		res = item_grow(
+			c->cx, (void **)&c->rules, c->n_rules, &c->cap_rules, sizeof(*c->rules));
 		if (res >= 0)
 			res = map_put(c->cx, &c->rule_by_name, r->name, strlen(r->name), i);
 		if (res < 0)
@@ -161,27 +169,36 @@ static int trim_output(struct collector *c, const struct ptext *in, struct ptext
 		from++;
 	while (end > from && strchr(" \t\r\n\v\f", in->p[end - 1]))
 		end--;
-	*ret = (struct ptext){ 0 };
+	*ret = (struct ptext){0};
 	return ptext_add_text(c->cx, ret, in, from, end - from);
 }
 
-static int check_source(struct collector *c, const struct ynode *item, const struct rule_def *old, const char *source)
+static int check_source(struct collector *c, const struct ynode *item, const struct rule_def *old,
+	const char *source)
 {
 	const struct ynode *n = ynode_get(item, "source");
 
 	if (!old || !strcmp(old->source, source))
 		return 0;
-	cx_error(c->cx, VALIDATE, n ? n->pos : item->pos, "Rule has been re-defined with a different source");
+	cx_error(c->cx, VALIDATE, n ? n->pos : item->pos,
+		"Rule has been re-defined with a different source");
 	return -EINVAL;
 }
 
 static int define_rule(struct collector *c, const struct ynode *item, const struct ynode *name)
 {
-	struct rule_def r = { .name = name->text, .pos = name->pos, .source = "syscall", .enabled = true, .warn_evttypes = true };
-	const struct ynode *cond = item_text(c, item, "condition"), *output = item_text(c, item, "output");
-	const struct ynode *desc = item_text(c, item, "desc"), *prio = item_text(c, item, "priority");
-	const struct ynode *source = ynode_get(item, "source"), *tags = ynode_get(item, "tags"), *exc = ynode_get(item, "exceptions");
-	struct ptext text = { 0 };
+	struct rule_def r = {.name = name->text,
+		.pos = name->pos,
+		.source = "syscall",
+		.enabled = true,
+		.warn_evttypes = true};
+	const struct ynode *cond = item_text(c, item, "condition"),
+			   *output = item_text(c, item, "output");
+	const struct ynode *desc = item_text(c, item, "desc"),
+			   *prio = item_text(c, item, "priority");
+	const struct ynode *source = ynode_get(item, "source"), *tags = ynode_get(item, "tags"),
+			   *exc = ynode_get(item, "exceptions");
+	struct ptext text = {0};
 	int res;
 
 	if (!cond || !output || !desc || !prio)
@@ -192,11 +209,15 @@ static int define_rule(struct collector *c, const struct ynode *item, const stru
 		r.source = source->text;
 	r.known_source = !strcmp(r.source, "syscall");
 	r.desc = desc->text;
-	if (check_source(c, item, find_rule(c, name), r.source) < 0 || read_plain_keys(c, item, &r) < 0 || (tags && read_tags(c, tags, &r) < 0))
+	if (check_source(c, item, find_rule(c, name), r.source) < 0 ||
+		read_plain_keys(c, item, &r) < 0 || (tags && read_tags(c, tags, &r) < 0))
 		return -EINVAL;
 	if (!r.known_source)
-		cx_warning(c->cx, "LOAD_UNKNOWN_SOURCE", source->pos, "Unknown source %s, skipping", r.source);
-	if ((res = ynode_text(c->cx, cond, &r.cond)) < 0 || (res = ynode_text(c->cx, output, &text)) < 0 || (res = trim_output(c, &text, &r.output)) < 0)
+		cx_warning(c->cx, "LOAD_UNKNOWN_SOURCE", source->pos, "Unknown source %s, skipping",
+			r.source);
+	if ((res = ynode_text(c->cx, cond, &r.cond)) < 0 ||
+		(res = ynode_text(c->cx, output, &text)) < 0 ||
+		(res = trim_output(c, &text, &r.output)) < 0)
 		return res;
 	if (exc && r.known_source && (res = item_exceptions(c, &r, exc, false)) < 0)
 		return res;
@@ -206,13 +227,14 @@ static int define_rule(struct collector *c, const struct ynode *item, const stru
 /* old + " " + more */
 static int append_text(struct collector *c, struct ptext *t, const struct ynode *n)
 {
-	struct ptext all = { 0 }, more = { 0 };
+	struct ptext all = {0}, more = {0};
 	int r = ynode_text(c->cx, n, &more);
 
 	if (r < 0 || more.n == 0)
 		return r;
-	if ((r = ptext_add_text(c->cx, &all, t, 0, t->n)) < 0 || (r = ptext_add_str(c->cx, &all, " ", more.at[0])) < 0 ||
-	    (r = ptext_add_text(c->cx, &all, &more, 0, more.n)) < 0)
+	if ((r = ptext_add_text(c->cx, &all, t, 0, t->n)) < 0 ||
+		(r = ptext_add_str(c->cx, &all, " ", more.at[0])) < 0 ||
+		(r = ptext_add_text(c->cx, &all, &more, 0, more.n)) < 0)
 		return r;
 	*t = all;
 	return 0;
@@ -221,13 +243,15 @@ static int append_text(struct collector *c, struct ptext *t, const struct ynode 
 static int missing_rule(struct collector *c, const struct ynode *name, const char *what)
 {
 	if (!collector_is_broken(c, name->text))
-		cx_error(c->cx, VALIDATE, name->pos, "%s but no rule by the name '%s' already exists", what, name->text);
+		cx_error(c->cx, VALIDATE, name->pos,
+			"%s but no rule by the name '%s' already exists", what, name->text);
 	return -EINVAL;
 }
 
 static int legacy_append(struct collector *c, const struct ynode *item, const struct ynode *name)
 {
-	const struct ynode *cond = ynode_get(item, "condition"), *exc = ynode_get(item, "exceptions");
+	const struct ynode *cond = ynode_get(item, "condition"),
+			   *exc = ynode_get(item, "exceptions");
 	struct rule_def *old = find_rule(c, name), r;
 	int res;
 
@@ -235,7 +259,8 @@ static int legacy_append(struct collector *c, const struct ynode *item, const st
 		return missing_rule(c, name, "Rule uses 'append'");
 	r = *old;
 	if (!cond && !exc) {
-		cx_error(c->cx, VALIDATE, item->pos, "Appended rule must have exceptions or condition property");
+		cx_error(c->cx, VALIDATE, item->pos,
+			"Appended rule must have exceptions or condition property");
 		return -EINVAL;
 	}
 	if (cond && (!item_text(c, item, "condition") || append_text(c, &r.cond, cond) < 0))
@@ -250,14 +275,15 @@ static int enable_only(struct collector *c, const struct ynode *item, const stru
 	struct rule_def *r = find_rule(c, name);
 
 	if (!ynode_get(item, "enabled")) {
-		static const char *const required[] = { "condition", "output", "desc", "priority" };
+		static const char *const required[] = {"condition", "output", "desc", "priority"};
 
 		for (size_t i = 0; i < ARRAY_LEN(required); i++)
 			(void)item_text(c, item, required[i]); /* reports what is missing */
 		return -EINVAL;
 	}
 	cx_warning(c->cx, "LOAD_DEPRECATED_ITEM", item->pos,
-		   "The standalone 'enabled' key usage is deprecated. The correct approach requires also a 'replace' entry under the 'override' key (i.e. 'enabled: replace').");
+		"The standalone 'enabled' key usage is deprecated. The correct approach requires "
+		"also a 'replace' entry under the 'override' key (i.e. 'enabled: replace').");
 	if (!r)
 		return missing_rule(c, name, "Rule has 'enabled' key only");
 	return read_flag(c, item, "enabled", &r->enabled);
@@ -272,34 +298,42 @@ static const struct rule_key *find_key(const char *name)
 }
 
 /* One `key: operation`; 0, with *ret_append. */
-static int check_override(struct collector *c, const struct ynode *item, const struct ynode *key, const struct ynode *op, bool *ret_append)
+static int check_override(struct collector *c, const struct ynode *item, const struct ynode *key,
+	const struct ynode *op, bool *ret_append)
 {
 	const struct rule_key *k = key->kind == YN_SCALAR ? find_key(key->text) : NULL;
 	const char *op_text = op->kind == YN_SCALAR ? op->text : "";
 
 	if (strcmp(op_text, "append") != 0 && strcmp(op_text, "replace") != 0) {
-		cx_error(c->cx, YAML_VALIDATE, op->pos, "Invalid override operation for key '%s': '%s'. Allowed values are: append, replace",
-			 key->kind == YN_SCALAR ? key->text : "", op_text);
+		cx_error(c->cx, YAML_VALIDATE, op->pos,
+			"Invalid override operation for key '%s': '%s'. Allowed values are: "
+			"append, replace",
+			key->kind == YN_SCALAR ? key->text : "", op_text);
 		return -EINVAL;
 	}
 	*ret_append = op_text[0] == 'a';
 	if (!k) {
-		cx_error(c->cx, YAML_VALIDATE, key->pos, "Key '%s' cannot be %s", key->kind == YN_SCALAR ? key->text : "", *ret_append ? "appended to" : "replaced");
+		cx_error(c->cx, YAML_VALIDATE, key->pos, "Key '%s' cannot be %s",
+			key->kind == YN_SCALAR ? key->text : "",
+			*ret_append ? "appended to" : "replaced");
 		return -EINVAL;
 	}
 	if (*ret_append && !k->can_append) {
-		cx_error(c->cx, YAML_VALIDATE, key->pos, "Key '%s' cannot be appended to, use 'replace' instead", k->name);
+		cx_error(c->cx, YAML_VALIDATE, key->pos,
+			"Key '%s' cannot be appended to, use 'replace' instead", k->name);
 		return -EINVAL;
 	}
 	if (!ynode_get(item, k->name)) {
-		cx_error(c->cx, YAML_VALIDATE, key->pos, "%s override for '%s' was specified but '%s' is not defined", *ret_append ? "An append" : "A replace",
-			 k->name, k->name);
+		cx_error(c->cx, YAML_VALIDATE, key->pos,
+			"%s override for '%s' was specified but '%s' is not defined",
+			*ret_append ? "An append" : "A replace", k->name, k->name);
 		return -EINVAL;
 	}
 	return 0;
 }
 
-static int check_unlisted(struct collector *c, const struct ynode *item, const struct ynode *override)
+static int check_unlisted(
+	struct collector *c, const struct ynode *item, const struct ynode *override)
 {
 	int r = 0;
 
@@ -308,13 +342,16 @@ static int check_unlisted(struct collector *c, const struct ynode *item, const s
 
 		if (k->kind != YN_SCALAR || !find_key(k->text) || ynode_get(override, k->text))
 			continue;
-		cx_error(c->cx, YAML_VALIDATE, k->pos, "Unexpected key '%s': no corresponding entry under 'override' is defined.", k->text);
+		cx_error(c->cx, YAML_VALIDATE, k->pos,
+			"Unexpected key '%s': no corresponding entry under 'override' is defined.",
+			k->text);
 		r = -EINVAL;
 	}
 	return r;
 }
 
-static int apply_append(struct collector *c, const struct ynode *item, struct rule_def *r, const char *key)
+static int apply_append(
+	struct collector *c, const struct ynode *item, struct rule_def *r, const char *key)
 {
 	const struct ynode *n = ynode_get(item, key);
 
@@ -331,7 +368,8 @@ static int apply_append(struct collector *c, const struct ynode *item, struct ru
 	return 0; /* desc: nothing is compiled from it */
 }
 
-static int apply_replace(struct collector *c, const struct ynode *item, struct rule_def *r, const char *key)
+static int apply_replace(
+	struct collector *c, const struct ynode *item, struct rule_def *r, const char *key)
 {
 	const struct ynode *n = ynode_get(item, key);
 
@@ -350,7 +388,8 @@ static int apply_replace(struct collector *c, const struct ynode *item, struct r
 	return 0; /* the plain keys are read together */
 }
 
-static int override_rule(struct collector *c, const struct ynode *item, const struct ynode *name, const struct ynode *o)
+static int override_rule(struct collector *c, const struct ynode *item, const struct ynode *name,
+	const struct ynode *o)
 {
 	struct rule_def *old = find_rule(c, name), r;
 	const struct ynode *source = ynode_get(item, "source");
@@ -364,8 +403,11 @@ static int override_rule(struct collector *c, const struct ynode *item, const st
 	if (check_unlisted(c, item, o) < 0)
 		return -EINVAL;
 	if (!old)
-		return missing_rule(c, name, any_append ? "Rule uses 'append' in override" : "Rule uses 'replace' in override");
-	if (source && source->kind == YN_SCALAR && source->n && ynode_get(o, "condition") && check_source(c, item, old, source->text) < 0)
+		return missing_rule(c, name,
+			any_append ? "Rule uses 'append' in override"
+				   : "Rule uses 'replace' in override");
+	if (source && source->kind == YN_SCALAR && source->n && ynode_get(o, "condition") &&
+		check_source(c, item, old, source->text) < 0)
 		return -EINVAL;
 	r = *old;
 	for (int pass = 0; pass < 2; pass++) {
@@ -375,7 +417,8 @@ static int override_rule(struct collector *c, const struct ynode *item, const st
 
 			append = o->kids[2 * i + 1]->text[0] == 'a';
 			if (append == (pass == 0))
-				res = append ? apply_append(c, item, &r, key) : apply_replace(c, item, &r, key);
+				res = append ? apply_append(c, item, &r, key)
+					     : apply_replace(c, item, &r, key);
 			if (res < 0)
 				return res;
 		}
@@ -401,7 +444,8 @@ int item_rule(struct collector *c, const struct ynode *item)
 		return override_rule(c, item, name, o);
 	if (append)
 		return legacy_append(c, item, name);
-	if (!ynode_get(item, "condition") && !ynode_get(item, "output") && !ynode_get(item, "desc") && !ynode_get(item, "priority"))
+	if (!ynode_get(item, "condition") && !ynode_get(item, "output") &&
+		!ynode_get(item, "desc") && !ynode_get(item, "priority"))
 		return enable_only(c, item, name);
 	return define_rule(c, item, name);
 }

@@ -25,4 +25,5 @@ int item_rule(struct collector *c, const struct ynode *item);
 int item_engine_version(struct collector *c, const struct ynode *item);
 int item_plugin_versions(struct collector *c, const struct ynode *item);
 /* The exceptions of an item into the rule. @append: to those that are there. */
-int item_exceptions(struct collector *c, struct rule_def *rule, const struct ynode *seq, bool append);
+int item_exceptions(
+	struct collector *c, struct rule_def *rule, const struct ynode *seq, bool append);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The lexical elements of conditions: condition-language rules of the reference, character by character. Input is hostile text of bounded size. */
+/* The lexical elements of conditions: condition-language rules of the reference, character by
+ * character. Input is hostile text of bounded size. */
 
 #include <string.h>
 
@@ -34,7 +35,7 @@ static bool is_space(char c)
 void lex_fail(struct lexer *lx, const char *message)
 {
 	if (!lx->err.message)
-		lx->err = (struct ast_error){ .at = lx->i, .message = message };
+		lx->err = (struct ast_error){.at = lx->i, .message = message};
 }
 
 bool lex_blank(struct lexer *lx)
@@ -60,7 +61,7 @@ static bool take(struct lexer *lx, size_t n, struct span *ret)
 {
 	if (n == 0)
 		return false;
-	*ret = (struct span){ .p = lx->t->p + lx->i, .n = n };
+	*ret = (struct span){.p = lx->t->p + lx->i, .n = n};
 	lx->i += n;
 	return true;
 }
@@ -130,7 +131,8 @@ static size_t decimal_len(const char *p, size_t n)
 		i++;
 	while (i < n && is_digit(p[i]))
 		i++;
-	if (n - i >= 3 && (p[i] == 'e' || p[i] == 'E') && (p[i + 1] == '+' || p[i + 1] == '-') && is_digit(p[i + 2])) {
+	if (n - i >= 3 && (p[i] == 'e' || p[i] == 'E') && (p[i + 1] == '+' || p[i + 1] == '-') &&
+		is_digit(p[i + 2])) {
 		i += 3;
 		while (i < n && is_digit(p[i]))
 			i++;
@@ -218,7 +220,7 @@ bool lex_quoted(struct lexer *lx, struct span *ret)
 		i += used;
 	}
 	text[out] = '\0';
-	*ret = (struct span){ .p = text, .n = out };
+	*ret = (struct span){.p = text, .n = out};
 	lx->i += end + 1;
 	return true;
 }

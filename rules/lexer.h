@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Pieces of the condition language at a cursor. Each lex_x() moves the cursor behind what it took and says whether there was anything. */
+/* Pieces of the condition language at a cursor. Each lex_x() moves the cursor behind what it took
+ * and says whether there was anything. */
 
 #include "ast.h"
 
@@ -34,6 +35,6 @@ static inline struct spos lex_pos(const struct lexer *lx, size_t at)
 	const struct ptext *t = lx->t;
 
 	if (t->n == 0)
-		return (struct spos){ 0 };
+		return (struct spos){0};
 	return t->at[at < t->n ? at : t->n - 1];
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Macros: parsing their own text and putting their trees where they are named. Trees are shared, so expansion costs nothing; their expanded height and
- * size are tracked here and bound, which is what lets later passes walk them by recursion. */
+/* Macros: parsing their own text and putting their trees where they are named. Trees are shared, so
+ * expansion costs nothing; their expanded height and size are tracked here and bound, which is what
+ * lets later passes walk them by recursion. */
 
 #include <errno.h>
 #include <string.h>
@@ -33,7 +34,8 @@ static bool measure(struct collector *c, struct ast *n)
 	n->size = (uint32_t)MIN(MAX(size, 1ull), (uint64_t)UINT32_MAX);
 	if (n->height <= AST_HEIGHT_MAX && n->size <= AST_SIZE_MAX)
 		return true;
-	cx_error(c->cx, "LOAD_ERR_COMPILE_CONDITION", n->pos, "condition of %s is too large with its macros expanded", n->owner);
+	cx_error(c->cx, "LOAD_ERR_COMPILE_CONDITION", n->pos,
+		"condition of %s is too large with its macros expanded", n->owner);
 	return false;
 }
 
@@ -47,13 +49,16 @@ static bool resolve_name(struct collector *c, struct ast *n, uint32_t visibility
 	if (!m || i >= visibility) {
 		if (collector_is_broken(c, n->name))
 			return false;
-		cx_report(c->cx, DIAG_ERROR, VALIDATE, n->pos, n->name_n, m ? NULL : cx_did_you_mean(c->cx, nearest_macro(c, n->name)),
-			  "Undefined macro '%s' used in filter.%s (in condition of %s)", n->name, m ? " It is defined only later." : "", n->owner);
+		cx_report(c->cx, DIAG_ERROR, VALIDATE, n->pos, n->name_n,
+			m ? NULL : cx_did_you_mean(c->cx, nearest_macro(c, n->name)),
+			"Undefined macro '%s' used in filter.%s (in condition of %s)", n->name,
+			m ? " It is defined only later." : "", n->owner);
 		return false;
 	}
 	m->used = true;
 	if (m->state == MACRO_BUSY) {
-		cx_report(c->cx, DIAG_ERROR, VALIDATE, n->pos, n->name_n, NULL, "reference loop in macro '%s'", m->name);
+		cx_report(c->cx, DIAG_ERROR, VALIDATE, n->pos, n->name_n, NULL,
+			"reference loop in macro '%s'", m->name);
 		return false;
 	}
 	if (!resolve_macro(c, m))
@@ -100,22 +105,26 @@ void expand_parse_macros(struct collector *c)
 	for (uint32_t i = 0; i < c->n_macros; i++) {
 		struct macro_def *m = &c->macros[i];
 		struct ptext t = m->cond;
-		struct ast_error err = { 0 };
+		struct ast_error err = {0};
 		int r = expand_lists(c, &t);
 
 		m->used = false;
 		m->state = MACRO_BAD;
 		if (r == -E2BIG)
-			cx_error(c->cx, "LOAD_ERR_COMPILE_CONDITION", m->pos, "condition of macro '%s' is too large with its lists expanded", m->name);
+			cx_error(c->cx, "LOAD_ERR_COMPILE_CONDITION", m->pos,
+				"condition of macro '%s' is too large with its lists expanded",
+				m->name);
 		if (r < 0)
 			continue;
 		m->ast = ast_parse(c->cx, &t, cx_printf(c->cx, "macro '%s'", m->name), &err);
 		if (m->ast)
 			m->state = MACRO_NEW;
 		else if (!err.is_memory)
-			cx_error(c->cx, "LOAD_ERR_COMPILE_CONDITION", t.n ? t.at[MIN(err.at, t.n - 1)] : m->pos, "%s, in condition of macro '%s'", err.message,
-				 m->name);
+			cx_error(c->cx, "LOAD_ERR_COMPILE_CONDITION",
+				t.n ? t.at[MIN(err.at, t.n - 1)] : m->pos,
+				"%s, in condition of macro '%s'", err.message, m->name);
 	}
 	for (uint32_t i = 0; i < c->n_macros; i++)
-		(void)resolve_macro(c, &c->macros[i]); /* what is wrong has been reported and marked */
+		(void)resolve_macro(
+			c, &c->macros[i]); /* what is wrong has been reported and marked */
 }

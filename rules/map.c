@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The compiler's hash table. Keys come from rule files; a crafted set of colliding names costs time of the compiling process alone. */
+/* The compiler's hash table. Keys come from rule files; a crafted set of colliding names costs time
+ * of the compiling process alone. */
 
 #include <errno.h>
 #include <string.h>
@@ -30,14 +31,15 @@ uint32_t map_get(const struct map *m, const void *key, size_t n)
 
 static int grow(struct cx *cx, struct map *m)
 {
-	struct map bigger = { .n_slots = m->n_slots ? m->n_slots * 2 : 64, .n = m->n };
+	struct map bigger = {.n_slots = m->n_slots ? m->n_slots * 2 : 64, .n = m->n};
 
 	bigger.slots = cx_alloc(cx, bigger.n_slots * sizeof(*bigger.slots));
 	if (!bigger.slots)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < m->n_slots; i++)
 		if (m->slots[i].key)
-			*slot_of(&bigger, m->slots[i].key, m->slots[i].n, m->slots[i].hash) = m->slots[i];
+			*slot_of(&bigger, m->slots[i].key, m->slots[i].n, m->slots[i].hash) =
+				m->slots[i];
 	*m = bigger;
 	return 0;
 }
@@ -52,7 +54,8 @@ int map_put(struct cx *cx, struct map *m, const void *key, size_t n, uint32_t va
 		if (r < 0)
 			return r;
 	}
-	*slot_of(m, key, n, hash) = (struct map_slot){ .key = key, .hash = hash, .n = (uint32_t)n, .value = value };
+	*slot_of(m, key, n, hash) =
+		(struct map_slot){.key = key, .hash = hash, .n = (uint32_t)n, .value = value};
 	m->n++;
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Bytes to a number; open addressing, in the context's arena. Keys are borrowed and must live as long. */
+/* Bytes to a number; open addressing, in the context's arena. Keys are borrowed and must live as
+ * long. */
 
 #include "text.h"
 
@@ -17,4 +18,5 @@ struct map {
 
 #define MAP_NONE UINT32_MAX
 uint32_t map_get(const struct map *m, const void *key, size_t n); /* MAP_NONE if absent */
-int map_put(struct cx *cx, struct map *m, const void *key, size_t n, uint32_t value); /* key absent before */
+int map_put(struct cx *cx, struct map *m, const void *key, size_t n,
+	uint32_t value); /* key absent before */

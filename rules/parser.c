@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Conditions into trees, by recursive descent with a depth bound. The text is hostile; on any failure the first error is kept with its offset. */
+/* Conditions into trees, by recursive descent with a depth bound. The text is hostile; on any
+ * failure the first error is kept with its offset. */
 
 #include <string.h>
 
@@ -11,21 +12,30 @@ struct op_word {
 };
 
 /* In the order they are tried: longer before what they start with. */
-static const struct op_word number_ops[] = { { "<=", IMG_OP_LE }, { "<", IMG_OP_LT }, { ">=", IMG_OP_GE }, { ">", IMG_OP_GT }, { 0 } };
-static const struct op_word symbol_ops[] = { { "==", IMG_OP_EQ }, { "=", IMG_OP_EQ }, { "!=", IMG_OP_NE }, { 0 } };
+static const struct op_word number_ops[] = {
+	{"<=", IMG_OP_LE}, {"<", IMG_OP_LT}, {">=", IMG_OP_GE}, {">", IMG_OP_GT}, {0}};
+static const struct op_word symbol_ops[] = {
+	{"==", IMG_OP_EQ}, {"=", IMG_OP_EQ}, {"!=", IMG_OP_NE}, {0}};
 static const struct op_word text_ops[] = {
-	{ "glob", IMG_OP_GLOB },	     { "iglob", IMG_OP_IGLOB },
-	{ "contains", IMG_OP_CONTAINS },     { "icontains", IMG_OP_ICONTAINS },
-	{ "bcontains", IMG_OP_BCONTAINS },   { "startswith", IMG_OP_STARTSWITH },
-	{ "bstartswith", IMG_OP_BSTARTSWITH }, { "endswith", IMG_OP_ENDSWITH },
-	{ "regex", IMG_OP_REGEX },	     { 0 },
+	{"glob", IMG_OP_GLOB},
+	{"iglob", IMG_OP_IGLOB},
+	{"contains", IMG_OP_CONTAINS},
+	{"icontains", IMG_OP_ICONTAINS},
+	{"bcontains", IMG_OP_BCONTAINS},
+	{"startswith", IMG_OP_STARTSWITH},
+	{"bstartswith", IMG_OP_BSTARTSWITH},
+	{"endswith", IMG_OP_ENDSWITH},
+	{"regex", IMG_OP_REGEX},
+	{0},
 };
-static const struct op_word list_ops[] = { { "intersects", IMG_OP_INTERSECTS }, { "in", IMG_OP_IN }, { "pmatch", IMG_OP_PMATCH }, { 0 } };
-static const struct op_word modifiers[] = { { "oneof", IMG_MOD_ONEOF }, { "anyof", IMG_MOD_ANYOF }, { "allof", IMG_MOD_ALLOF }, { 0 } };
+static const struct op_word list_ops[] = {
+	{"intersects", IMG_OP_INTERSECTS}, {"in", IMG_OP_IN}, {"pmatch", IMG_OP_PMATCH}, {0}};
+static const struct op_word modifiers[] = {
+	{"oneof", IMG_MOD_ONEOF}, {"anyof", IMG_MOD_ANYOF}, {"allof", IMG_MOD_ALLOF}, {0}};
 
 enum img_op ast_op_find(const char *s, size_t n)
 {
-	static const struct op_word *const tables[] = { number_ops, symbol_ops, text_ops, list_ops };
+	static const struct op_word *const tables[] = {number_ops, symbol_ops, text_ops, list_ops};
 
 	for (size_t k = 0; k < ARRAY_LEN(tables); k++)
 		for (const struct op_word *w = tables[k]; w->text; w++)
@@ -54,7 +64,7 @@ static struct ast_val *parse_word(struct lexer *lx)
 /* Behind "(". */
 static bool parse_word_list(struct lexer *lx, struct ast_check *c)
 {
-	struct ptrs items = { 0 };
+	struct ptrs items = {0};
 
 	c->rhs_kind = AST_RHS_LIST;
 	lex_blank(lx);
@@ -123,8 +133,8 @@ static bool take_modifier(struct lexer *lx, struct ast_check *c)
 		if (!lex_blank(lx))
 			break;
 		list_at = lx->i;
-		if (!lex_word(lx, "(") &&
-		    (!lex_ident(lx, &id) || span_eq_str(id, "and") || span_eq_str(id, "or") || span_eq_str(id, "not")))
+		if (!lex_word(lx, "(") && (!lex_ident(lx, &id) || span_eq_str(id, "and") ||
+						  span_eq_str(id, "or") || span_eq_str(id, "not")))
 			break;
 		lx->i = list_at;
 		c->modifier = m->op;
@@ -183,14 +193,16 @@ static bool parse_list_rhs(struct lexer *lx, struct ast_check *c)
 	return !lex_failed(lx) && parse_list_or_ident(lx, c);
 }
 
-static bool take_op(struct lexer *lx, const struct op_word *ops, bool wants_blank, struct ast_check *c)
+static bool take_op(
+	struct lexer *lx, const struct op_word *ops, bool wants_blank, struct ast_check *c)
 {
 	size_t from = lx->i;
 
 	for (; ops->text; ops++) {
 		if (!lex_word(lx, ops->text))
 			continue;
-		if (!wants_blank || (lx->i < lx->t->n && strchr(" \t\b\r\n", lx->t->p[lx->i]) && lx->t->p[lx->i])) {
+		if (!wants_blank || (lx->i < lx->t->n && strchr(" \t\b\r\n", lx->t->p[lx->i]) &&
+					    lx->t->p[lx->i])) {
 			c->op = ops->op;
 			c->op_text = ops->text;
 			return true;
@@ -215,7 +227,8 @@ static bool parse_cond(struct lexer *lx, struct ast_check *c)
 		return parse_text_rhs(lx, c);
 	if (take_op(lx, list_ops, false, c))
 		return parse_list_rhs(lx, c);
-	lex_fail(lx, "expected an operator (exists, =, !=, <, <=, >, >=, contains, startswith, endswith, glob, in, ...)");
+	lex_fail(lx, "expected an operator (exists, =, !=, <, <=, >, >=, contains, startswith, "
+		     "endswith, glob, in, ...)");
 	return false;
 }
 
@@ -348,7 +361,7 @@ static struct ast *parse_not(struct lexer *lx)
 /* and: parse_not joined by "and"; or: parse_and joined by "or". */
 static struct ast *parse_joined(struct lexer *lx, enum ast_kind kind)
 {
-	struct ptrs kids = { 0 };
+	struct ptrs kids = {0};
 	struct ast *n;
 	size_t from;
 
@@ -367,7 +380,9 @@ static struct ast *parse_joined(struct lexer *lx, enum ast_kind kind)
 			if (lex_blank(lx))
 				break;
 			if (!lex_word(lx, "(")) {
-				lex_fail(lx, kind == AST_OR ? "expected a blank or '(' after 'or'" : "expected a blank or '(' after 'and'");
+				lex_fail(lx, kind == AST_OR
+						     ? "expected a blank or '(' after 'or'"
+						     : "expected a blank or '(' after 'and'");
 				return NULL;
 			}
 			n = parse_group(lx);
@@ -391,20 +406,22 @@ static struct ast *parse_or(struct lexer *lx)
 	return parse_joined(lx, AST_OR);
 }
 
-struct ast *ast_parse(struct cx *cx, const struct ptext *t, const char *owner, struct ast_error *reterr)
+struct ast *ast_parse(
+	struct cx *cx, const struct ptext *t, const char *owner, struct ast_error *reterr)
 {
-	struct lexer lx = { .cx = cx, .t = t, .owner = owner };
+	struct lexer lx = {.cx = cx, .t = t, .owner = owner};
 	struct ast *n;
 
 	if (t->n == 0) {
-		*reterr = (struct ast_error){ .message = "empty condition" };
+		*reterr = (struct ast_error){.message = "empty condition"};
 		return NULL;
 	}
 	n = parse_or(&lx);
 	if (n) {
 		lex_blank(&lx);
 		if (lx.i < t->n) {
-			lex_fail(&lx, "unexpected text after the condition (expected 'and', 'or' or the end)");
+			lex_fail(&lx, "unexpected text after the condition (expected 'and', 'or' "
+				      "or the end)");
 			n = NULL;
 		}
 	}
@@ -412,6 +429,6 @@ struct ast *ast_parse(struct cx *cx, const struct ptext *t, const char *owner, s
 		return n;
 	*reterr = lx.err;
 	if (!reterr->message)
-		*reterr = (struct ast_error){ .message = "out of memory", .is_memory = true };
+		*reterr = (struct ast_error){.message = "out of memory", .is_memory = true};
 	return NULL;
 }

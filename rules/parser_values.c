@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fields, functions and literals of conditions and templates, by recursive descent with a bound on nested functions. The text is hostile. */
+/* Fields, functions and literals of conditions and templates, by recursive descent with a bound on
+ * nested functions. The text is hostile. */
 
 #include <string.h>
 
 #include "parser.h"
 
-static const char *const func_names[] = { "tolower", "toupper", "b64", "basename", "len", "join", "concat", "getopt", NULL };
+static const char *const func_names[] = {
+	"tolower", "toupper", "b64", "basename", "len", "join", "concat", "getopt", NULL};
 _Static_assert(ARRAY_LEN(func_names) == _FN_MAX + 1, "one name a function");
 
 const char *ast_func_str(enum ast_func f)
@@ -32,7 +34,8 @@ bool parse_push(struct lexer *lx, struct ptrs *a, void *item)
 	return true;
 }
 
-struct ast_val *parse_new_val(struct lexer *lx, enum ast_val_kind kind, size_t from, struct span text)
+struct ast_val *parse_new_val(
+	struct lexer *lx, enum ast_val_kind kind, size_t from, struct span text)
 {
 	struct ast_val *v = cx_alloc(lx->cx, sizeof(*v));
 
@@ -118,7 +121,7 @@ static struct ast_val *parse_operand(struct lexer *lx)
 /* Behind "(": operands up to ")". */
 static struct ast_val *parse_operand_list(struct lexer *lx, size_t from)
 {
-	struct ptrs items = { 0 };
+	struct ptrs items = {0};
 	struct ast_val *v;
 
 	lex_blank(lx);
@@ -159,7 +162,7 @@ static struct ast_val *parse_func_operand(struct lexer *lx)
 
 static struct ast_val *parse_func_args(struct lexer *lx, enum ast_func func, size_t from)
 {
-	struct ptrs args = { 0 };
+	struct ptrs args = {0};
 	struct ast_val *v;
 
 	for (;;) {
@@ -233,7 +236,7 @@ struct ast_val *parse_rhs_value(struct lexer *lx)
 
 struct ast_val *ast_parse_lhs(struct cx *cx, const struct ptext *t)
 {
-	struct lexer lx = { .cx = cx, .t = t };
+	struct lexer lx = {.cx = cx, .t = t};
 	struct ast_val *v;
 
 	if (t->n == 0)
@@ -246,7 +249,7 @@ struct ast_val *ast_parse_lhs(struct cx *cx, const struct ptext *t)
 
 struct ast_val *ast_parse_func_at(struct cx *cx, const struct ptext *t, size_t at, size_t *ret_end)
 {
-	struct lexer lx = { .cx = cx, .t = t, .i = at };
+	struct lexer lx = {.cx = cx, .t = t, .i = at};
 	struct ast_val *v = parse_func(&lx);
 
 	if (v)
@@ -254,9 +257,10 @@ struct ast_val *ast_parse_func_at(struct cx *cx, const struct ptext *t, size_t a
 	return v;
 }
 
-bool ast_parse_arg_at(struct cx *cx, const struct ptext *t, size_t at, struct ast_val *v, size_t *ret_end)
+bool ast_parse_arg_at(
+	struct cx *cx, const struct ptext *t, size_t at, struct ast_val *v, size_t *ret_end)
 {
-	struct lexer lx = { .cx = cx, .t = t, .i = at };
+	struct lexer lx = {.cx = cx, .t = t, .i = at};
 
 	if (!parse_arg(&lx, v) || !v->has_arg)
 		return false;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A rule from text to a typed condition and templates, in the order in which the reference finds faults. Everything comes from the user's files. */
+/* A rule from text to a typed condition and templates, in the order in which the reference finds
+ * faults. Everything comes from the user's files. */
 
 #include <errno.h>
 #include <string.h>
@@ -10,7 +11,8 @@
 #define COMPILE_CONDITION "LOAD_ERR_COMPILE_CONDITION"
 #define COMPILE_OUTPUT "LOAD_ERR_COMPILE_OUTPUT"
 
-static const char *const deprecated[] = { "evt.latency.human", "evt.latency.ns", "evt.latency.s", "evt.latency", "evt.wait_latency", "evt.dir", NULL };
+static const char *const deprecated[] = {"evt.latency.human", "evt.latency.ns", "evt.latency.s",
+	"evt.latency", "evt.wait_latency", "evt.dir", NULL};
 
 struct rule_run {
 	struct collector *c;
@@ -21,11 +23,11 @@ struct rule_run {
 	uint32_t deprecated_seen; /* bits by index of the table */
 };
 
-static const struct spos from_config = { .file = UINT16_MAX };
+static const struct spos from_config = {.file = UINT16_MAX};
 
 static const char *suggested_text(struct cx *cx)
 {
-	struct ptext t = { 0 };
+	struct ptext t = {0};
 
 	for (unsigned i = 0; i < _FIELD_ID_MAX; i++) {
 		const struct field_info *f = field_info_get((enum field_id)i);
@@ -55,7 +57,7 @@ static int append_part(struct rule_run *run, struct ptext *t, const char *text)
 /* The rule's output with what the configuration adds, without %container.info. */
 static int output_text(struct rule_run *run, struct ptext *ret)
 {
-	struct ptext all = { 0 };
+	struct ptext all = {0};
 	size_t from = 0;
 	int r = ptext_add_text(run->cx, &all, &run->r->output, 0, run->r->output.n);
 
@@ -68,16 +70,19 @@ static int output_text(struct rule_run *run, struct ptext *ret)
 		if (r >= 0 && a->suggested_output)
 			r = append_part(run, &all, suggested_text(run->cx));
 	}
-	*ret = (struct ptext){ 0 };
+	*ret = (struct ptext){0};
 	while (r >= 0) {
 		static const char info[] = "%container.info";
-		const char *hit = all.n > from ? memmem(all.p + from, all.n - from, info, strlen(info)) : NULL;
+		const char *hit = all.n > from
+					  ? memmem(all.p + from, all.n - from, info, strlen(info))
+					  : NULL;
 		size_t at = hit ? (size_t)(hit - all.p) : all.n;
 
 		r = ptext_add_text(run->cx, ret, &all, from, at - from);
 		if (!hit)
 			break;
-		cx_warning(run->cx, "LOAD_DEPRECATED_ITEM", all.at[at], "%%container.info is deprecated and no longer useful, and will be dropped");
+		cx_warning(run->cx, "LOAD_DEPRECATED_ITEM", all.at[at],
+			"%%container.info is deprecated and no longer useful, and will be dropped");
 		from = at + strlen(info);
 	}
 	return r;
@@ -88,7 +93,9 @@ static void warn_deprecated(struct rule_run *run, unsigned i, struct spos pos, c
 	if (run->deprecated_seen & (1u << i))
 		return;
 	run->deprecated_seen |= 1u << i;
-	cx_warning(run->cx, "LOAD_DEPRECATED_ITEM", pos, "Used deprecated item: field '%s' in %s of rule '%s'", deprecated[i], where, run->r->name);
+	cx_warning(run->cx, "LOAD_DEPRECATED_ITEM", pos,
+		"Used deprecated item: field '%s' in %s of rule '%s'", deprecated[i], where,
+		run->r->name);
 }
 
 static void warn_deprecated_output(struct rule_run *run, const struct ptext *t)
@@ -105,21 +112,24 @@ static void warn_deprecated_output(struct rule_run *run, const struct ptext *t)
 static bool refuse_output(struct rule_run *run, const struct ast_problem *p)
 {
 	if (p->unknown && run->r->skip_unknown)
-		cx_report(run->cx, DIAG_WARNING, "LOAD_UNKNOWN_FILTER", p->pos, p->length, p->hint, "%s of rule '%s'", p->message, run->r->name);
+		cx_report(run->cx, DIAG_WARNING, "LOAD_UNKNOWN_FILTER", p->pos, p->length, p->hint,
+			"%s of rule '%s'", p->message, run->r->name);
 	else
-		cx_report(run->cx, DIAG_ERROR, COMPILE_OUTPUT, p->pos.line || p->pos.file ? p->pos : run->r->pos, p->length, p->hint, "%s of rule '%s'", p->message,
-			  run->r->name);
+		cx_report(run->cx, DIAG_ERROR, COMPILE_OUTPUT,
+			p->pos.line || p->pos.file ? p->pos : run->r->pos, p->length, p->hint,
+			"%s of rule '%s'", p->message, run->r->name);
 	return false;
 }
 
 static bool check_output(struct rule_run *run)
 {
-	struct ptext t = { 0 };
+	struct ptext t = {0};
 	struct ast_problem *p;
 	int r = output_text(run, &t);
 
 	if (r == -E2BIG)
-		cx_error(run->cx, COMPILE_OUTPUT, run->r->pos, "output of rule '%s' is too large", run->r->name);
+		cx_error(run->cx, COMPILE_OUTPUT, run->r->pos, "output of rule '%s' is too large",
+			run->r->name);
 	if (r < 0)
 		return false;
 	p = format_compile(run->cx, &t, &run->out->fmt);
@@ -135,7 +145,7 @@ static bool check_extra(struct rule_run *run, const char *spec)
 	struct extra_field *x = &run->out->extra[run->out->n_extra];
 	const char *eq = strchr(spec, '=');
 	struct ast_problem *p = NULL;
-	struct ptext t = { 0 };
+	struct ptext t = {0};
 	struct ast_val *v;
 
 	if (ptext_add_str(run->cx, &t, eq ? eq + 1 : spec, from_config) < 0)
@@ -147,10 +157,13 @@ static bool check_extra(struct rule_run *run, const char *spec)
 		v = ast_parse_lhs(run->cx, &t);
 		x->raw = v ? check_value(run->cx, v, &p) : NULL;
 		if (!v)
-			p = check_problem(run->cx, from_config, 1, NULL, true, "unknown field '%s'", spec);
+			p = check_problem(
+				run->cx, from_config, 1, NULL, true, "unknown field '%s'", spec);
 	}
 	if (p) {
-		cx_error(run->cx, COMPILE_OUTPUT, run->r->pos, "%s in append_output's extra fields (for rule '%s')", p->message, run->r->name);
+		cx_error(run->cx, COMPILE_OUTPUT, run->r->pos,
+			"%s in append_output's extra fields (for rule '%s')", p->message,
+			run->r->name);
 		return false;
 	}
 	run->out->n_extra++;
@@ -186,7 +199,8 @@ static void warn_deprecated_value(struct rule_run *run, const struct tval *t, st
 		warn_deprecated_value(run, t->args[i], pos);
 }
 
-/* Type every check below the node. Problems are gathered: the unknown ones apart, when the rule may be dropped for them. */
+/* Type every check below the node. Problems are gathered: the unknown ones apart, when the rule may
+ * be dropped for them. */
 static bool type_tree(struct rule_run *run, struct ast *n, const struct ast_problem **ret_unknown)
 {
 	bool ok = true;
@@ -198,7 +212,8 @@ static bool type_tree(struct rule_run *run, struct ast *n, const struct ast_prob
 	}
 	check_node(run->cx, n);
 	for (const struct ast_problem *w = n->warnings; w; w = w->next)
-		cx_report(run->cx, DIAG_WARNING, "LOAD_COMPILE_CONDITION", w->pos, w->length, NULL, "%s", w->message);
+		cx_report(run->cx, DIAG_WARNING, "LOAD_COMPILE_CONDITION", w->pos, w->length, NULL,
+			"%s", w->message);
 	if (!n->problem) {
 		warn_deprecated_value(run, n->typed->lhs, n->pos);
 		if (n->typed->rhs)
@@ -208,28 +223,33 @@ static bool type_tree(struct rule_run *run, struct ast *n, const struct ast_prob
 	if (n->problem->unknown && run->r->skip_unknown)
 		*ret_unknown = n->problem;
 	else
-		cx_report(run->cx, DIAG_ERROR, COMPILE_CONDITION, n->problem->pos, n->problem->length, n->problem->hint, "%s in condition of %s",
-			  n->problem->message, n->owner);
+		cx_report(run->cx, DIAG_ERROR, COMPILE_CONDITION, n->problem->pos,
+			n->problem->length, n->problem->hint, "%s in condition of %s",
+			n->problem->message, n->owner);
 	return false;
 }
 
 static struct ast *parse_condition(struct rule_run *run)
 {
 	const char *owner = cx_printf(run->cx, "rule '%s'", run->r->name);
-	struct ast_error err = { 0 };
-	struct ptext t = { 0 };
+	struct ast_error err = {0};
+	struct ptext t = {0};
 	struct ast *n;
 	int r = expand_exceptions(run->c, run->r, &t);
 
 	if (r >= 0)
 		r = expand_lists(run->c, &t);
 	if (r == -E2BIG)
-		cx_error(run->cx, COMPILE_CONDITION, run->r->pos, "condition of rule '%s' is too large with its lists and exceptions expanded", run->r->name);
+		cx_error(run->cx, COMPILE_CONDITION, run->r->pos,
+			"condition of rule '%s' is too large with its lists and exceptions "
+			"expanded",
+			run->r->name);
 	if (r < 0)
 		return NULL;
 	n = ast_parse(run->cx, &t, owner, &err);
 	if (!n && !err.is_memory)
-		cx_error(run->cx, COMPILE_CONDITION, t.n ? t.at[MIN(err.at, t.n - 1)] : run->r->pos, "%s, in condition of %s", err.message, owner);
+		cx_error(run->cx, COMPILE_CONDITION, t.n ? t.at[MIN(err.at, t.n - 1)] : run->r->pos,
+			"%s, in condition of %s", err.message, owner);
 	return n && expand_macros(run->c, n, UINT32_MAX) ? n : NULL;
 }
 
@@ -242,24 +262,28 @@ static bool check_condition(struct rule_run *run)
 		return false;
 	if (!type_tree(run, n, &unknown)) {
 		if (unknown)
-			cx_report(run->cx, DIAG_WARNING, "LOAD_UNKNOWN_FILTER", unknown->pos, unknown->length, unknown->hint, "%s in condition of rule '%s'",
-				  unknown->message, run->r->name);
+			cx_report(run->cx, DIAG_WARNING, "LOAD_UNKNOWN_FILTER", unknown->pos,
+				unknown->length, unknown->hint, "%s in condition of rule '%s'",
+				unknown->message, run->r->name);
 		return false;
 	}
 	run->out->ast = n;
 	evset_of(n, &run->out->events);
 	if (run->r->warn_evttypes && evset_is_wide(&run->out->events))
 		cx_warning(run->cx, "LOAD_NO_EVTTYPE", run->r->pos,
-			   "Rule '%s' matches too many evt.type values. This has a significant performance penalty.", run->r->name);
+			"Rule '%s' matches too many evt.type values. This has a significant "
+			"performance penalty.",
+			run->r->name);
 	return true;
 }
 
-void rule_check(struct collector *c, uint32_t at, const struct rules_options *opt, struct checked_rule *ret)
+void rule_check(
+	struct collector *c, uint32_t at, const struct rules_options *opt, struct checked_rule *ret)
 {
-	struct rule_run run = { .c = c, .cx = c->cx, .r = &c->rules[at], .opt = opt, .out = ret };
+	struct rule_run run = {.c = c, .cx = c->cx, .r = &c->rules[at], .opt = opt, .out = ret};
 	bool ok;
 
-	*ret = (struct checked_rule){ .def = run.r };
+	*ret = (struct checked_rule){.def = run.r};
 	if (!run.r->known_source)
 		return;
 	/* Both are looked at, so that one run shows all errors. */

@@ -24,8 +24,10 @@ struct checked_rule {
 	uint64_t outputs;
 };
 
-/* Compile condition and output of c->rules[at] as far as the image; errors and warnings are reported. */
-void rule_check(struct collector *c, uint32_t at, const struct rules_options *opt, struct checked_rule *ret);
+/* Compile condition and output of c->rules[at] as far as the image; errors and warnings are
+ * reported. */
+void rule_check(struct collector *c, uint32_t at, const struct rules_options *opt,
+	struct checked_rule *ret);
 
 /* select.c */
 bool select_matches(const char *pattern, const char *name);

@@ -7,7 +7,8 @@
 
 #define TEST_TAG "saker_test_alert" /* always on, goes everywhere: it proves the outputs */
 
-/* Anchored at both ends; '*' alone is special. After a '*' the next piece is taken where it first occurs and never moved: as the reference does it. */
+/* Anchored at both ends; '*' alone is special. After a '*' the next piece is taken where it first
+ * occurs and never moved: as the reference does it. */
 bool select_matches(const char *pattern, const char *name)
 {
 	bool floating = false;
@@ -44,7 +45,8 @@ bool select_is_enabled(const struct rule_def *r, const struct rules_options *opt
 	for (size_t i = 0; i < opt->n_select; i++) {
 		const struct rules_select *s = &opt->select[i];
 
-		if ((s->rule && select_matches(s->rule, r->name)) || (s->tag && select_has_tag(r, s->tag)))
+		if ((s->rule && select_matches(s->rule, r->name)) ||
+			(s->tag && select_has_tag(r, s->tag)))
 			enabled = s->enable;
 	}
 	return enabled && r->priority <= opt->min_priority;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Text with places, and reporting at these places. Contents are the user's and untrusted; sizes are bound by CX_TEXT_MAX and the arena's quota. */
+/* Text with places, and reporting at these places. Contents are the user's and untrusted; sizes are
+ * bound by CX_TEXT_MAX and the arena's quota. */
 
 #include <errno.h>
 #include <stdarg.h>
@@ -37,12 +38,15 @@ char *cx_printf(struct cx *cx, const char *fmt, ...)
 	return cx_strndup(cx, text, strlen(text));
 }
 
-static bool is_known(const struct diag *d, enum diag_severity sev, const struct diag_pos *pos, const char *code, const char *text)
+static bool is_known(const struct diag *d, enum diag_severity sev, const struct diag_pos *pos,
+	const char *code, const char *text)
 {
 	for (const struct diag_item *it = d->first; it; it = it->next) {
-		if (it->severity != sev || it->pos.line != pos->line || it->pos.column != pos->column)
+		if (it->severity != sev || it->pos.line != pos->line ||
+			it->pos.column != pos->column)
 			continue;
-		if (!it->code || !code || strcmp(it->code, code) != 0 || strcmp(it->message, text) != 0)
+		if (!it->code || !code || strcmp(it->code, code) != 0 ||
+			strcmp(it->message, text) != 0)
 			continue;
 		if (it->pos.file && pos->file && strcmp(it->pos.file, pos->file) == 0)
 			return true;
@@ -63,9 +67,11 @@ static char *line_text(struct cx *cx, const struct source_file *f, uint32_t line
 	return cx_strndup(cx, f->text + from, MIN(end - from, (size_t)65535));
 }
 
-void cx_report(struct cx *cx, enum diag_severity sev, const char *code, struct spos pos, size_t length, const char *hint, const char *fmt, ...)
+void cx_report(struct cx *cx, enum diag_severity sev, const char *code, struct spos pos,
+	size_t length, const char *hint, const char *fmt, ...)
 {
-	struct diag_pos dp = { .line = pos.line, .column = pos.col, .length = (unsigned)MIN(length, (size_t)1000) };
+	struct diag_pos dp = {
+		.line = pos.line, .column = pos.col, .length = (unsigned)MIN(length, (size_t)1000)};
 	char *line = NULL, text[900];
 	va_list ap;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Text that remembers where in the user's files each of its bytes came from, over list substitution, appending and exceptions; and the compiler's context. */
+/* Text that remembers where in the user's files each of its bytes came from, over list
+ * substitution, appending and exceptions; and the compiler's context. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,11 +15,11 @@
 struct spos {
 	uint32_t line; /* 1-based, 0: nowhere */
 	uint16_t file; /* index of struct cx.files */
-	uint16_t col; /* 1-based, in bytes; sticks at 65535 */
+	uint16_t col;  /* 1-based, in bytes; sticks at 65535 */
 };
 
 struct ptext {
-	char *p; /* NUL-ended */
+	char *p;         /* NUL-ended */
 	struct spos *at; /* one for every byte */
 	size_t n, cap;
 };
@@ -47,10 +48,12 @@ char *cx_strndup(struct cx *cx, const char *s, size_t n);
 char *cx_printf(struct cx *cx, const char *fmt, ...) _printf_(2, 3);
 
 /* Report once: the same message at the same place is not repeated. */
-void cx_report(struct cx *cx, enum diag_severity sev, const char *code, struct spos pos, size_t length, const char *hint, const char *fmt, ...)
-	_printf_(7, 8);
-#define cx_error(cx, code, pos, ...) cx_report((cx), DIAG_ERROR, (code), (pos), 1, NULL, __VA_ARGS__)
-#define cx_warning(cx, code, pos, ...) cx_report((cx), DIAG_WARNING, (code), (pos), 1, NULL, __VA_ARGS__)
+void cx_report(struct cx *cx, enum diag_severity sev, const char *code, struct spos pos,
+	size_t length, const char *hint, const char *fmt, ...) _printf_(7, 8);
+#define cx_error(cx, code, pos, ...)                                                               \
+	cx_report((cx), DIAG_ERROR, (code), (pos), 1, NULL, __VA_ARGS__)
+#define cx_warning(cx, code, pos, ...)                                                             \
+	cx_report((cx), DIAG_WARNING, (code), (pos), 1, NULL, __VA_ARGS__)
 /* "did you mean 'x'?" or NULL */
 const char *cx_did_you_mean(struct cx *cx, const char *name);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Checks into typed predicates: operator against type, constants by type, static folding, warnings on suspicious constants. */
+/* Checks into typed predicates: operator against type, constants by type, static folding, warnings
+ * on suspicious constants. */
 
 #include <errno.h>
 #include <string.h>
@@ -9,9 +10,16 @@
 static const char *kind_str(const struct tval *t)
 {
 	static const char *const names[_IMG_T_MAX] = {
-		[IMG_T_STR] = "text",	    [IMG_T_BYTES] = "bytes",	  [IMG_T_BOOL] = "boolean",	[IMG_T_I64] = "numeric",
-		[IMG_T_U64] = "numeric",    [IMG_T_DOUBLE] = "numeric",	  [IMG_T_IPADDR] = "address",	[IMG_T_IPNET] = "network",
-		[IMG_T_LIST_STR] = "list",  [IMG_T_LIST_U64] = "list",
+		[IMG_T_STR] = "text",
+		[IMG_T_BYTES] = "bytes",
+		[IMG_T_BOOL] = "boolean",
+		[IMG_T_I64] = "numeric",
+		[IMG_T_U64] = "numeric",
+		[IMG_T_DOUBLE] = "numeric",
+		[IMG_T_IPADDR] = "address",
+		[IMG_T_IPNET] = "network",
+		[IMG_T_LIST_STR] = "list",
+		[IMG_T_LIST_U64] = "list",
 	};
 
 	return names[t->type];
@@ -22,14 +30,17 @@ static struct ast_problem *check_op(struct cx *cx, const struct ast *n, const st
 	const struct ast_check *c = n->check;
 
 	if (lhs->is_field && (lhs->flags & FF_PRINT_ONLY))
-		return check_problem(cx, c->lhs->pos, c->lhs->length, NULL, false, "field '%s' can only be printed, not tested", lhs->text);
+		return check_problem(cx, c->lhs->pos, c->lhs->length, NULL, false,
+			"field '%s' can only be printed, not tested", lhs->text);
 	if (lhs->incomparable && c->op != IMG_OP_EXISTS)
-		return check_problem(cx, c->lhs->pos, c->lhs->length, NULL, false, "the type of '%s' cannot be compared", lhs->text);
+		return check_problem(cx, c->lhs->pos, c->lhs->length, NULL, false,
+			"the type of '%s' cannot be compared", lhs->text);
 	if (c->op == IMG_OP_REGEX)
-		return check_problem(cx, c->op_pos, 5, NULL, false, "the 'regex' operator is not supported by this version");
+		return check_problem(cx, c->op_pos, 5, NULL, false,
+			"the 'regex' operator is not supported by this version");
 	if (!img_op_takes(c->op, lhs->type))
-		return check_problem(cx, c->op_pos, (uint32_t)strlen(c->op_text), NULL, false, "'%s' operator not supported for %s filters", c->op_text,
-				     kind_str(lhs));
+		return check_problem(cx, c->op_pos, (uint32_t)strlen(c->op_text), NULL, false,
+			"'%s' operator not supported for %s filters", c->op_text, kind_str(lhs));
 	return NULL;
 }
 
@@ -38,10 +49,11 @@ static bool is_evt_type(const struct tval *t)
 	return t->is_field && t->field == FIELD_ID_EVT_TYPE;
 }
 
-/* Is the value, blanks removed, itself a field or a function call? Then it was probably meant as one. */
+/* Is the value, blanks removed, itself a field or a function call? Then it was probably meant as
+ * one. */
 static const char *looks_like(struct cx *cx, const struct ast_val *v)
 {
-	struct ptext t = { 0 };
+	struct ptext t = {0};
 	struct ast_val *as_value;
 	enum field_id id;
 	size_t end;
@@ -54,7 +66,8 @@ static const char *looks_like(struct cx *cx, const struct ast_val *v)
 	if (!t.n)
 		return NULL;
 	as_value = ast_parse_lhs(cx, &t);
-	if (as_value && as_value->kind == VAL_FIELD && field_find_prefix(t.p, t.n, &id, &end) && check_is_lhs(cx, as_value))
+	if (as_value && as_value->kind == VAL_FIELD && field_find_prefix(t.p, t.n, &id, &end) &&
+		check_is_lhs(cx, as_value))
 		return "field";
 	return ast_parse_func_at(cx, &t, 0, &end) ? "field transformer" : NULL;
 }
@@ -66,21 +79,27 @@ static void warn_value(struct cx *cx, struct ast *n, const struct ast_val *v)
 
 	if (!what)
 		return;
-	p = check_problem(cx, v->pos, v->length, NULL, false, "'%s' may be a valid %s misused as a const string value", v->text, what);
+	p = check_problem(cx, v->pos, v->length, NULL, false,
+		"'%s' may be a valid %s misused as a const string value", v->text, what);
 	while (*last)
 		last = &(*last)->next;
 	*last = p;
 }
 
-static struct ast_problem *check_one_const(struct cx *cx, struct ast *n, const struct tval *lhs, const struct ast_val *v, struct tconst *ret)
+static struct ast_problem *check_one_const(struct cx *cx, struct ast *n, const struct tval *lhs,
+	const struct ast_val *v, struct tconst *ret)
 {
 	const struct ast_check *c = n->check;
 	const char *why = "out of memory";
 
-	if (check_const(cx, lhs->ft, img_type_of_element(lhs->type), c->op, v->text, v->n, ret, &why) < 0)
-		return check_problem(cx, v->pos, v->length, NULL, false, "%s (compared with '%s')", why, lhs->text);
+	if (check_const(cx, lhs->ft, img_type_of_element(lhs->type), c->op, v->text, v->n, ret,
+		    &why) < 0)
+		return check_problem(cx, v->pos, v->length, NULL, false, "%s (compared with '%s')",
+			why, lhs->text);
 	if (is_evt_type(lhs) && !evname_is_known(v->text, v->n))
-		return check_problem(cx, v->pos, v->length, cx_did_you_mean(cx, evname_nearest(v->text, v->n)), true, "unknown event type '%s'", v->text);
+		return check_problem(cx, v->pos, v->length,
+			cx_did_you_mean(cx, evname_nearest(v->text, v->n)), true,
+			"unknown event type '%s'", v->text);
 	warn_value(cx, n, v);
 	return NULL;
 }
@@ -113,16 +132,21 @@ static struct ast_problem *check_rhs_value(struct cx *cx, const struct ast *n, s
 	if (!tc->rhs)
 		return p;
 	tc->rhs_kind = IMG_RHS_EXPR;
-	if (is_evt_type(tc->lhs) && (c->op == IMG_OP_EQ || c->op == IMG_OP_NE || c->op == IMG_OP_IN))
-		return check_problem(cx, v->pos, v->length, NULL, false, "'evt.type' can only be compared with constants");
+	if (is_evt_type(tc->lhs) &&
+		(c->op == IMG_OP_EQ || c->op == IMG_OP_NE || c->op == IMG_OP_IN))
+		return check_problem(cx, v->pos, v->length, NULL, false,
+			"'evt.type' can only be compared with constants");
 	if ((tc->lhs->flags | tc->rhs->flags) & FF_NO_RHS)
-		return check_problem(cx, v->pos, v->length, NULL, false, "'%s' cannot be compared with another field",
-				     tc->lhs->flags & FF_NO_RHS ? tc->lhs->text : tc->rhs->text);
+		return check_problem(cx, v->pos, v->length, NULL, false,
+			"'%s' cannot be compared with another field",
+			tc->lhs->flags & FF_NO_RHS ? tc->lhs->text : tc->rhs->text);
 	if (c->op == IMG_OP_PMATCH || tc->lhs->type == IMG_T_IPNET)
-		return check_problem(cx, c->op_pos, (uint32_t)strlen(c->op_text), NULL, false, "'%s' needs constants here, not a field", c->op_text);
+		return check_problem(cx, c->op_pos, (uint32_t)strlen(c->op_text), NULL, false,
+			"'%s' needs constants here, not a field", c->op_text);
 	if (tc->lhs->type != tc->rhs->type)
-		return check_problem(cx, v->pos, v->length, NULL, false, "incompatible types: %s on the left, %s on the right", kind_str(tc->lhs),
-				     kind_str(tc->rhs));
+		return check_problem(cx, v->pos, v->length, NULL, false,
+			"incompatible types: %s on the left, %s on the right", kind_str(tc->lhs),
+			kind_str(tc->rhs));
 	return NULL;
 }
 

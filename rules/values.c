@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fields and functions as written, into typed values: names, arguments, operand types. Texts are the user's; every refusal carries its place. */
+/* Fields and functions as written, into typed values: names, arguments, operand types. Texts are
+ * the user's; every refusal carries its place. */
 
 #include <errno.h>
 #include <stdarg.h>
@@ -11,9 +12,10 @@
 
 #include "check.h"
 
-struct ast_problem *check_problem(struct cx *cx, struct spos pos, uint32_t length, const char *hint, bool unknown, const char *fmt, ...)
+struct ast_problem *check_problem(struct cx *cx, struct spos pos, uint32_t length, const char *hint,
+	bool unknown, const char *fmt, ...)
 {
-	static struct ast_problem no_memory = { .message = "out of memory" };
+	static struct ast_problem no_memory = {.message = "out of memory"};
 	struct ast_problem *p = cx_alloc(cx, sizeof(*p));
 	char text[600];
 	va_list ap;
@@ -23,7 +25,7 @@ struct ast_problem *check_problem(struct cx *cx, struct spos pos, uint32_t lengt
 	va_end(ap);
 	if (!p)
 		return &no_memory;
-	*p = (struct ast_problem){ .unknown = unknown, .pos = pos, .length = length, .hint = hint };
+	*p = (struct ast_problem){.unknown = unknown, .pos = pos, .length = length, .hint = hint};
 	p->message = cx_strndup(cx, text, strlen(text));
 	return p->message ? p : &no_memory;
 }
@@ -37,8 +39,9 @@ static struct ast_problem *unknown_field(struct cx *cx, const struct ast_val *v)
 {
 	const char *near = field_suggest(v->text, v->n);
 
-	return check_problem(cx, v->pos, v->length, cx_did_you_mean(cx, near), true, "unknown field '%s%s%s%s'", v->text, v->has_arg ? "[" : "",
-			     v->has_arg ? v->arg : "", v->has_arg ? "]" : "");
+	return check_problem(cx, v->pos, v->length, cx_did_you_mean(cx, near), true,
+		"unknown field '%s%s%s%s'", v->text, v->has_arg ? "[" : "",
+		v->has_arg ? v->arg : "", v->has_arg ? "]" : "");
 }
 
 /* Type of a parameter for comparing; -1 if it has none. */
@@ -102,7 +105,7 @@ static void type_rawarg(struct tval *t)
 		ft = ft_of_param(info->params[i].type);
 		t->incomparable = ft < 0;
 		t->ft = ft < 0 ? FT_BYTEBUF : (uint8_t)ft;
-		t->type = (uint8_t)img_type_of_field(&(struct field_info){ .type = t->ft });
+		t->type = (uint8_t)img_type_of_field(&(struct field_info){.type = t->ft});
 		return;
 	}
 }
@@ -118,13 +121,15 @@ static bool is_digits(const char *p, size_t n)
 static struct ast_problem *set_index(struct cx *cx, const struct ast_val *v, struct tval *t)
 {
 	if (!is_digits(v->arg, v->arg_n) || v->arg_n > 9)
-		return check_problem(cx, v->pos, v->length, NULL, false, "filter syntax error: the argument of '%s' must be a number", t->text);
+		return check_problem(cx, v->pos, v->length, NULL, false,
+			"filter syntax error: the argument of '%s' must be a number", t->text);
 	t->arg_kind = IMG_ARG_INDEX;
 	t->index = strtol(v->arg, NULL, 10);
 	return NULL;
 }
 
-static struct ast_problem *set_key(struct cx *cx, const struct ast_val *v, struct tval *t, const char *key, size_t n)
+static struct ast_problem *set_key(
+	struct cx *cx, const struct ast_val *v, struct tval *t, const char *key, size_t n)
 {
 	if (memchr(key, '\0', n))
 		return bad_value(cx, v, "an argument cannot hold a NUL character");
@@ -140,20 +145,26 @@ static bool is_numbered(const char *p, size_t n)
 }
 
 /* The part behind the dot: a parameter, event, subsystem or label name. */
-static struct ast_problem *set_suffix(struct cx *cx, const struct ast_val *v, struct tval *t, const char *key, size_t n)
+static struct ast_problem *set_suffix(
+	struct cx *cx, const struct ast_val *v, struct tval *t, const char *key, size_t n)
 {
 	enum field_id id = (enum field_id)t->field;
 
-	if ((id == FIELD_ID_EVT_ARG || id == FIELD_ID_EVT_RAWARG) && !kev_param_name_exists(key, (unsigned)n))
-		return check_problem(cx, v->pos, v->length, NULL, true, "unknown event argument '%s'", key);
+	if ((id == FIELD_ID_EVT_ARG || id == FIELD_ID_EVT_RAWARG) &&
+		!kev_param_name_exists(key, (unsigned)n))
+		return check_problem(
+			cx, v->pos, v->length, NULL, true, "unknown event argument '%s'", key);
 	if (id == FIELD_ID_EVT_TYPE_IS && !evname_is_known(key, n))
-		return check_problem(cx, v->pos, v->length, cx_did_you_mean(cx, evname_nearest(key, n)), true, "unknown event type '%s'", key);
+		return check_problem(cx, v->pos, v->length,
+			cx_did_you_mean(cx, evname_nearest(key, n)), true,
+			"unknown event type '%s'", key);
 	if (id == FIELD_ID_EVT_ABSPATH && strcmp(key, "src") != 0 && strcmp(key, "dst") != 0)
 		return unknown_field(cx, v);
 	return set_key(cx, v, t, key, n);
 }
 
-static struct ast_problem *set_arg(struct cx *cx, const struct ast_val *v, const struct field_info *f, size_t used, struct tval *t)
+static struct ast_problem *set_arg(struct cx *cx, const struct ast_val *v,
+	const struct field_info *f, size_t used, struct tval *t)
 {
 	size_t rest = v->n - used;
 
@@ -162,8 +173,11 @@ static struct ast_problem *set_arg(struct cx *cx, const struct ast_val *v, const
 	if (rest)
 		return set_suffix(cx, v, t, v->text + used + 1, rest - 1);
 	if (!v->has_arg)
-		return (f->arg & 0x0f) != FA_REQ ? NULL :
-						   check_problem(cx, v->pos, v->length, NULL, false, "filter syntax error: field '%s' needs an argument", f->name);
+		return (f->arg & 0x0f) != FA_REQ
+			       ? NULL
+			       : check_problem(cx, v->pos, v->length, NULL, false,
+					 "filter syntax error: field '%s' needs an argument",
+					 f->name);
 	if ((f->arg & FAF_INDEX) && (!(f->arg & FAF_KEY) || is_numbered(v->arg, v->arg_n)))
 		return set_index(cx, v, t);
 	if (f->arg & FAF_KEY)
@@ -171,7 +185,8 @@ static struct ast_problem *set_arg(struct cx *cx, const struct ast_val *v, const
 	return unknown_field(cx, v);
 }
 
-static struct tval *check_field(struct cx *cx, const struct ast_val *v, struct ast_problem **ret_problem)
+static struct tval *check_field(
+	struct cx *cx, const struct ast_val *v, struct ast_problem **ret_problem)
 {
 	const struct field_info *f;
 	enum field_id id = 0;
@@ -189,7 +204,12 @@ static struct tval *check_field(struct cx *cx, const struct ast_val *v, struct a
 		return NULL;
 	}
 	type = img_type_of_field(f);
-	*t = (struct tval){ .kind = IMG_E_FIELD, .type = (uint8_t)type, .ft = f->type, .flags = f->flags, .field = (uint16_t)id, .is_field = true };
+	*t = (struct tval){.kind = IMG_E_FIELD,
+		.type = (uint8_t)type,
+		.ft = f->type,
+		.flags = f->flags,
+		.field = (uint16_t)id,
+		.is_field = true};
 	t->text = v->has_arg ? cx_printf(cx, "%s[%s]", v->text, v->arg) : v->text;
 	*ret_problem = set_arg(cx, v, f, used, t);
 	if (*ret_problem)
@@ -204,32 +224,41 @@ static bool is_list_type(const struct tval *t)
 	return t->type == IMG_T_LIST_STR || t->type == IMG_T_LIST_U64;
 }
 
-static struct tval *new_tval(struct cx *cx, enum img_expr_kind kind, enum img_type type, enum field_type ft)
+static struct tval *new_tval(
+	struct cx *cx, enum img_expr_kind kind, enum img_type type, enum field_type ft)
 {
 	struct tval *t = cx_alloc(cx, sizeof(*t));
 
 	if (t)
-		*t = (struct tval){ .kind = (uint8_t)kind, .type = (uint8_t)type, .ft = (uint8_t)ft, .text = "" };
+		*t = (struct tval){.kind = (uint8_t)kind,
+			.type = (uint8_t)type,
+			.ft = (uint8_t)ft,
+			.text = ""};
 	return t;
 }
 
-static struct tval *check_text(struct cx *cx, const struct ast_val *v, struct ast_problem **ret_problem)
+static struct tval *check_text(
+	struct cx *cx, const struct ast_val *v, struct ast_problem **ret_problem)
 {
 	struct tval *t = new_tval(cx, IMG_E_CONST, IMG_T_STR, FT_CHARBUF);
 	const char *why = NULL;
 
 	if (t)
 		t->konst = cx_alloc(cx, sizeof(*t->konst));
-	if (!t || !t->konst || check_const(cx, FT_CHARBUF, IMG_T_STR, IMG_OP_EQ, v->text, v->n, t->konst, &why) < 0) {
+	if (!t || !t->konst ||
+		check_const(cx, FT_CHARBUF, IMG_T_STR, IMG_OP_EQ, v->text, v->n, t->konst, &why) <
+			0) {
 		*ret_problem = bad_value(cx, v, why ? why : "out of memory");
 		return NULL;
 	}
 	return t;
 }
 
-static struct tval *check_operand(struct cx *cx, const struct ast_val *v, struct ast_problem **ret_problem);
+static struct tval *check_operand(
+	struct cx *cx, const struct ast_val *v, struct ast_problem **ret_problem);
 
-static bool check_operands(struct cx *cx, const struct ast_val *v, struct tval *t, struct ast_problem **ret_problem)
+static bool check_operands(
+	struct cx *cx, const struct ast_val *v, struct tval *t, struct ast_problem **ret_problem)
 {
 	t->args = cx_alloc(cx, v->n_args * sizeof(struct tval *));
 	if (!t->args) {
@@ -245,7 +274,8 @@ static bool check_operands(struct cx *cx, const struct ast_val *v, struct tval *
 	return true;
 }
 
-static struct tval *check_list(struct cx *cx, const struct ast_val *v, struct ast_problem **ret_problem)
+static struct tval *check_list(
+	struct cx *cx, const struct ast_val *v, struct ast_problem **ret_problem)
 {
 	struct tval *t = new_tval(cx, IMG_E_LIST, IMG_T_LIST_STR, FT_CHARBUF);
 
@@ -257,15 +287,18 @@ static struct tval *check_list(struct cx *cx, const struct ast_val *v, struct as
 		return NULL;
 	for (uint32_t i = 0; i < t->n_args; i++)
 		if (t->args[i]->type != IMG_T_STR) {
-			*ret_problem = bad_value(cx, v->args[i], "elements of a list must be texts");
+			*ret_problem =
+				bad_value(cx, v->args[i], "elements of a list must be texts");
 			return NULL;
 		}
 	return t;
 }
 
-static struct tval *check_func(struct cx *cx, const struct ast_val *v, struct ast_problem **ret_problem);
+static struct tval *check_func(
+	struct cx *cx, const struct ast_val *v, struct ast_problem **ret_problem);
 
-static struct tval *check_operand(struct cx *cx, const struct ast_val *v, struct ast_problem **ret_problem)
+static struct tval *check_operand(
+	struct cx *cx, const struct ast_val *v, struct ast_problem **ret_problem)
 {
 	struct tval *t;
 
@@ -279,7 +312,8 @@ static struct tval *check_operand(struct cx *cx, const struct ast_val *v, struct
 	default:
 		t = check_field(cx, v, ret_problem);
 		if (t && (t->flags & FF_NO_TRANSFORMER)) {
-			*ret_problem = check_problem(cx, v->pos, v->length, NULL, false, "field '%s' cannot be used in a function", t->text);
+			*ret_problem = check_problem(cx, v->pos, v->length, NULL, false,
+				"field '%s' cannot be used in a function", t->text);
 			return NULL;
 		}
 		return t;
@@ -289,10 +323,12 @@ static struct tval *check_operand(struct cx *cx, const struct ast_val *v, struct
 /* Operand types; the result's type into t. */
 static const char *type_func(const struct ast_val *v, struct tval *t)
 {
-	const struct tval *a = t->n_args > 0 ? t->args[0] : NULL, *b = t->n_args > 1 ? t->args[1] : NULL;
+	const struct tval *a = t->n_args > 0 ? t->args[0] : NULL,
+			  *b = t->n_args > 1 ? t->args[1] : NULL;
 
-	if ((v->func <= FN_LEN && t->n_args != 1) || ((v->func == FN_JOIN || v->func == FN_GETOPT) && t->n_args != 2) ||
-	    (v->func == FN_CONCAT && t->n_args < 2))
+	if ((v->func <= FN_LEN && t->n_args != 1) ||
+		((v->func == FN_JOIN || v->func == FN_GETOPT) && t->n_args != 2) ||
+		(v->func == FN_CONCAT && t->n_args < 2))
 		return "wrong number of arguments";
 	if (v->has_arg && v->func != FN_GETOPT)
 		return "this function takes no argument in brackets";
@@ -304,16 +340,24 @@ static const char *type_func(const struct ast_val *v, struct tval *t)
 	case FN_B64:
 		t->type = a->type;
 		t->ft = a->ft;
-		return a->type == IMG_T_STR || a->type == IMG_T_BYTES ? NULL : "this function takes a text or bytes";
+		return a->type == IMG_T_STR || a->type == IMG_T_BYTES
+			       ? NULL
+			       : "this function takes a text or bytes";
 	case FN_LEN:
 		t->type = IMG_T_U64;
 		t->ft = FT_UINT64;
-		return a->type == IMG_T_STR || a->type == IMG_T_BYTES || is_list_type(a) ? NULL : "this function takes a text, bytes or a list";
+		return a->type == IMG_T_STR || a->type == IMG_T_BYTES || is_list_type(a)
+			       ? NULL
+			       : "this function takes a text, bytes or a list";
 	case FN_JOIN:
-		return a->type == IMG_T_STR && is_list_type(b) ? NULL : "join takes a separator and a list";
+		return a->type == IMG_T_STR && is_list_type(b)
+			       ? NULL
+			       : "join takes a separator and a list";
 	case FN_GETOPT:
 		t->type = v->has_arg ? IMG_T_STR : IMG_T_LIST_STR;
-		return a->type == IMG_T_LIST_STR && b->type == IMG_T_STR ? NULL : "getopt takes a list and an option text";
+		return a->type == IMG_T_LIST_STR && b->type == IMG_T_STR
+			       ? NULL
+			       : "getopt takes a list and an option text";
 	default:
 		for (uint32_t i = 0; i < t->n_args; i++)
 			if (t->args[i]->type != IMG_T_STR)
@@ -322,11 +366,17 @@ static const char *type_func(const struct ast_val *v, struct tval *t)
 	}
 }
 
-static struct tval *check_func(struct cx *cx, const struct ast_val *v, struct ast_problem **ret_problem)
+static struct tval *check_func(
+	struct cx *cx, const struct ast_val *v, struct ast_problem **ret_problem)
 {
-	static const uint8_t kinds[_FN_MAX] = { [FN_TOLOWER] = IMG_E_TOLOWER, [FN_TOUPPER] = IMG_E_TOUPPER, [FN_B64] = IMG_E_B64,
-						[FN_BASENAME] = IMG_E_BASENAME, [FN_LEN] = IMG_E_LEN,	      [FN_JOIN] = IMG_E_JOIN,
-						[FN_CONCAT] = IMG_E_CONCAT,   [FN_GETOPT] = IMG_E_GETOPT };
+	static const uint8_t kinds[_FN_MAX] = {[FN_TOLOWER] = IMG_E_TOLOWER,
+		[FN_TOUPPER] = IMG_E_TOUPPER,
+		[FN_B64] = IMG_E_B64,
+		[FN_BASENAME] = IMG_E_BASENAME,
+		[FN_LEN] = IMG_E_LEN,
+		[FN_JOIN] = IMG_E_JOIN,
+		[FN_CONCAT] = IMG_E_CONCAT,
+		[FN_GETOPT] = IMG_E_GETOPT};
 	struct tval *t = new_tval(cx, kinds[v->func], IMG_T_STR, FT_CHARBUF);
 	const char *why;
 

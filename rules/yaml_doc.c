@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* YAML files into trees by libyaml's events. Input is hostile: size, depth and number of nodes are bound, an alias cannot name what holds it, and nothing
- * here walks a tree by recursion. */
+/* YAML files into trees by libyaml's events. Input is hostile: size, depth and number of nodes are
+ * bound, an alias cannot name what holds it, and nothing here walks a tree by recursion. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -93,7 +93,8 @@ static struct spos pos_at(const struct reader *rd, uint32_t line, size_t off)
 {
 	size_t col = off - rd->f->line_at[line] + 1;
 
-	return (struct spos){ .line = line + 1, .file = rd->file, .col = (uint16_t)MIN(col, (size_t)UINT16_MAX) };
+	return (struct spos){
+		.line = line + 1, .file = rd->file, .col = (uint16_t)MIN(col, (size_t)UINT16_MAX)};
 }
 
 static struct spos pos_of(const struct reader *rd, yaml_mark_t m)
@@ -105,7 +106,9 @@ static struct spos pos_of(const struct reader *rd, yaml_mark_t m)
 
 static bool text_is_null(const char *s, size_t n)
 {
-	return n == 0 || (n == 1 && *s == '~') || (n == 4 && (!memcmp(s, "null", 4) || !memcmp(s, "Null", 4) || !memcmp(s, "NULL", 4)));
+	return n == 0 || (n == 1 && *s == '~') ||
+	       (n == 4 &&
+		       (!memcmp(s, "null", 4) || !memcmp(s, "Null", 4) || !memcmp(s, "NULL", 4)));
 }
 
 static struct ynode *new_node(struct reader *rd, enum ynode_kind kind, const yaml_event_t *e)
@@ -126,7 +129,8 @@ static struct ynode *new_node(struct reader *rd, enum ynode_kind kind, const yam
 	n->style = (uint8_t)e->data.scalar.style;
 	n->n = e->data.scalar.length;
 	n->text = cx_strndup(rd->cx, (const char *)e->data.scalar.value, n->n);
-	n->is_null = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && text_is_null(n->text ? n->text : "", n->n);
+	n->is_null = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+		     text_is_null(n->text ? n->text : "", n->n);
 	return n->text ? n : NULL;
 }
 
@@ -139,7 +143,7 @@ static int add_anchor(struct reader *rd, const char *name, struct ynode *node)
 	a = cx_alloc(rd->cx, sizeof(*a));
 	if (!a)
 		return -ENOMEM;
-	*a = (struct anchor){ .name = name, .node = node, .next = rd->anchors };
+	*a = (struct anchor){.name = name, .node = node, .next = rd->anchors};
 	rd->anchors = a;
 	return 0;
 }
@@ -168,23 +172,27 @@ static int put_node(struct reader *rd, struct ynode *node)
 	struct frame *top;
 
 	if (rd->depth == 0)
-		return push_ptr(rd->cx, &rd->docs, &rd->n_docs, &rd->cap_docs, node->is_null ? NULL : node);
+		return push_ptr(
+			rd->cx, &rd->docs, &rd->n_docs, &rd->cap_docs, node->is_null ? NULL : node);
 	top = &rd->stack[rd->depth - 1];
 	return push_ptr(rd->cx, &top->node->kids, &top->node->n, &top->cap, node);
 }
 
-static int open_node(struct reader *rd, enum ynode_kind kind, const yaml_event_t *e, const char *anchor)
+static int open_node(
+	struct reader *rd, enum ynode_kind kind, const yaml_event_t *e, const char *anchor)
 {
 	struct ynode *n;
 
 	if (rd->depth == YAML_DEPTH_MAX) {
-		cx_error(rd->cx, "LOAD_ERR_YAML_PARSE", pos_of(rd, e->start_mark), "nested more than %d levels deep", YAML_DEPTH_MAX);
+		cx_error(rd->cx, "LOAD_ERR_YAML_PARSE", pos_of(rd, e->start_mark),
+			"nested more than %d levels deep", YAML_DEPTH_MAX);
 		return -EINVAL;
 	}
 	n = new_node(rd, kind, e);
 	if (!n)
 		return -ENOMEM;
-	rd->stack[rd->depth++] = (struct frame){ .node = n, .anchor = anchor ? cx_strndup(rd->cx, anchor, strlen(anchor)) : NULL };
+	rd->stack[rd->depth++] = (struct frame){
+		.node = n, .anchor = anchor ? cx_strndup(rd->cx, anchor, strlen(anchor)) : NULL};
 	return 0;
 }
 
@@ -207,7 +215,8 @@ static int on_alias(struct reader *rd, const yaml_event_t *e)
 	for (struct anchor *a = rd->anchors; a; a = a->next)
 		if (strcmp(a->name, name) == 0)
 			return put_node(rd, a->node);
-	cx_error(rd->cx, "LOAD_ERR_YAML_PARSE", pos_of(rd, e->start_mark), "unknown alias '%.100s'", name);
+	cx_error(rd->cx, "LOAD_ERR_YAML_PARSE", pos_of(rd, e->start_mark), "unknown alias '%.100s'",
+		name);
 	return -EINVAL;
 }
 
@@ -252,11 +261,13 @@ static int report_yaml(struct reader *rd, const yaml_parser_t *p)
 	if (p->error == YAML_MEMORY_ERROR)
 		return -ENOMEM;
 	if (p->error == YAML_READER_ERROR)
-		cx_error(rd->cx, "LOAD_ERR_YAML_PARSE", ((struct spos){ .line = 1, .col = 1, .file = rd->file }), "%s at byte %zu",
-			 p->problem ? p->problem : "unreadable text", p->problem_offset);
+		cx_error(rd->cx, "LOAD_ERR_YAML_PARSE",
+			((struct spos){.line = 1, .col = 1, .file = rd->file}), "%s at byte %zu",
+			p->problem ? p->problem : "unreadable text", p->problem_offset);
 	else
-		cx_error(rd->cx, "LOAD_ERR_YAML_PARSE", pos_of(rd, m), "%s%s%s", p->context ? p->context : "", p->context ? ": " : "",
-			 p->problem ? p->problem : "not YAML");
+		cx_error(rd->cx, "LOAD_ERR_YAML_PARSE", pos_of(rd, m), "%s%s%s",
+			p->context ? p->context : "", p->context ? ": " : "",
+			p->problem ? p->problem : "not YAML");
 	return -EINVAL;
 }
 
@@ -280,12 +291,13 @@ static int run(struct reader *rd, yaml_parser_t *p)
 int yaml_doc_read(struct cx *cx, uint16_t file, struct ynode ***ret_docs, size_t *ret_n)
 {
 	struct source_file *f = &cx->files[file];
-	struct reader rd = { .cx = cx, .f = f, .file = file };
+	struct reader rd = {.cx = cx, .f = f, .file = file};
 	yaml_parser_t parser;
 	int r;
 
 	if (f->n > YAML_FILE_MAX) {
-		cx_error(cx, "LOAD_ERR_FILE_READ", ((struct spos){ .file = file }), "larger than %u MiB", YAML_FILE_MAX >> 20);
+		cx_error(cx, "LOAD_ERR_FILE_READ", ((struct spos){.file = file}),
+			"larger than %u MiB", YAML_FILE_MAX >> 20);
 		return -EINVAL;
 	}
 	r = find_lines(cx, f);
@@ -297,7 +309,8 @@ int yaml_doc_read(struct cx *cx, uint16_t file, struct ynode ***ret_docs, size_t
 	r = run(&rd, &parser);
 	yaml_parser_delete(&parser);
 	if (r == -ENOMEM && rd.n_nodes > NODES_MAX) {
-		cx_error(cx, "LOAD_ERR_YAML_PARSE", ((struct spos){ .file = file }), "more than %u values", NODES_MAX);
+		cx_error(cx, "LOAD_ERR_YAML_PARSE", ((struct spos){.file = file}),
+			"more than %u values", NODES_MAX);
 		r = -EINVAL;
 	}
 	if (r < 0)
@@ -323,14 +336,15 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-/* Every byte of the value stands in the source in the same order, with only blanks, escapes and indicators between: walk both. An escape that does not
- * show its byte leaves the place where it is. */
+/* Every byte of the value stands in the source in the same order, with only blanks, escapes and
+ * indicators between: walk both. An escape that does not show its byte leaves the place where it
+ * is. */
 int ynode_text(struct cx *cx, const struct ynode *n, struct ptext *ret)
 {
 	const struct source_file *f = &cx->files[n->pos.file];
 	uint32_t line = n->pos.line ? n->pos.line - 1 : 0;
 	size_t j = MIN(n->from, f->n), end = MIN(n->end, f->n);
-	struct ptext t = { 0 };
+	struct ptext t = {0};
 	int r = ptext_add(cx, &t, n->text, n->n, n->pos);
 
 	if (r < 0)
@@ -352,9 +366,9 @@ int ynode_text(struct cx *cx, const struct ynode *n, struct ptext *ret)
 		while (line + 1 < f->n_lines && f->line_at[line + 1] <= j)
 			line++;
 		if (n->pos.line)
-			t.at[i] = (struct spos){ .line = line + 1,
-						 .file = n->pos.file,
-						 .col = (uint16_t)MIN(j - f->line_at[line] + 1, (size_t)UINT16_MAX) };
+			t.at[i] = (struct spos){.line = line + 1,
+				.file = n->pos.file,
+				.col = (uint16_t)MIN(j - f->line_at[line] + 1, (size_t)UINT16_MAX)};
 		if (j < end && (f->text[j] == n->text[i] || is_blank(n->text[i])))
 			j++;
 	}
@@ -364,8 +378,10 @@ int ynode_text(struct cx *cx, const struct ynode *n, struct ptext *ret)
 
 int ynode_bool(const struct ynode *n, bool *ret)
 {
-	static const char *const yes[] = { "y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON", NULL };
-	static const char *const no[] = { "n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF", NULL };
+	static const char *const yes[] = {
+		"y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON", NULL};
+	static const char *const no[] = {
+		"n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF", NULL};
 
 	if (n->kind != YN_SCALAR)
 		return -EINVAL;

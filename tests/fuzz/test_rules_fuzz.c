@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The fuzz target of rule files over deterministic damage of a file that uses every part of the language. */
+/* The fuzz target of rule files over deterministic damage of a file that uses every part of the
+ * language. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,15 +18,23 @@
 
 static const char seed_text[] =
 	"- required_engine_version: 0.57.0\n"
-	"- required_plugin_versions:\n  - {name: container, version: 0.4.0, alternatives: [{name: x, version: 1.0.0}]}\n"
-	"- list: l1\n  items: &a [a, 'b c', \"d-e\", 22]\n- list: l2\n  items: [l1, e]\n- list: l2\n  items: *a\n  override: {items: append}\n"
-	"- macro: m\n  condition: (proc.name in (l1, l2) or fd.name startswith /x)\n- macro: m\n  condition: or proc.aname[2] exists\n  append: true\n"
-	"- rule: R\n  desc: d\n  condition: >\n    evt.type in (open, openat) and not m and\n    (fd.snet in (10.0.0.0/8) or len(concat(proc.name, '-')) > 3)\n"
-	"  output: '*x %10proc.name %toupper(fd.name) %evt.arg.flags.'\n  priority: WARNING\n  tags: [a, b]\n  warn_evttypes: no\n"
-	"  exceptions:\n  - {name: e, fields: [proc.name, fd.name], comps: [in, startswith], values: [[[a, b], /x], [c, '/y z']]}\n"
+	"- required_plugin_versions:\n  - {name: container, version: 0.4.0, alternatives: [{name: "
+	"x, version: 1.0.0}]}\n"
+	"- list: l1\n  items: &a [a, 'b c', \"d-e\", 22]\n- list: l2\n  items: [l1, e]\n- list: "
+	"l2\n  items: *a\n  override: {items: append}\n"
+	"- macro: m\n  condition: (proc.name in (l1, l2) or fd.name startswith /x)\n- macro: m\n  "
+	"condition: or proc.aname[2] exists\n  append: true\n"
+	"- rule: R\n  desc: d\n  condition: >\n    evt.type in (open, openat) and not m and\n    "
+	"(fd.snet in (10.0.0.0/8) or len(concat(proc.name, '-')) > 3)\n"
+	"  output: '*x %10proc.name %toupper(fd.name) %evt.arg.flags.'\n  priority: WARNING\n  "
+	"tags: [a, b]\n  warn_evttypes: no\n"
+	"  exceptions:\n  - {name: e, fields: [proc.name, fd.name], comps: [in, startswith], "
+	"values: [[[a, b], /x], [c, '/y z']]}\n"
 	"  - {name: f, fields: proc.name, comps: startswith oneof, values: [q]}\n"
-	"- rule: R\n  condition: and fd.name pmatch (/a, /b*) and evt.buffer bcontains cafe\n  tags: [c]\n  override: {condition: append, tags: append}\n"
-	"---\n- rule: S\n  desc: d\n  condition: evt.num = 0 and proc.name = val(proc.pname) and proc.name contains anyof (x, \"y\\x41\")\n  output: o\n  priority: INFO\n";
+	"- rule: R\n  condition: and fd.name pmatch (/a, /b*) and evt.buffer bcontains cafe\n  "
+	"tags: [c]\n  override: {condition: append, tags: append}\n"
+	"---\n- rule: S\n  desc: d\n  condition: evt.num = 0 and proc.name = val(proc.pname) and "
+	"proc.name contains anyof (x, \"y\\x41\")\n  output: o\n  priority: INFO\n";
 
 static uint32_t rnd(uint64_t *state)
 {
@@ -73,7 +82,8 @@ static void test_rules__damaged_file__compiled_or_refused(void **state)
 		memcpy(buf, seed_text, n);
 		if (k)
 			n = damage(buf, n, sizeof(buf), &seed);
-		exact = malloc(n + 1); /* a block of its size, so that ASan sees what reads beyond */
+		exact = malloc(
+			n + 1); /* a block of its size, so that ASan sees what reads beyond */
 		assert_non_null(exact);
 		memcpy(exact + 1, buf, n);
 		assert_int_equal(LLVMFuzzerTestOneInput(exact + 1, n), 0);
@@ -83,7 +93,8 @@ static void test_rules__damaged_file__compiled_or_refused(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rules__damaged_file__compiled_or_refused) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rules__damaged_file__compiled_or_refused)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Verdicts on conditions against recorded ones: conditions.tsv holds verdict, error code, warning codes and condition a line. Skips (77) without that file,
- * which is found by SAKER_SHARED or beside the source tree. Says how many agree and prints those that do not with -v. Fails below the share that has been
- * reached, so that it can only get better. */
+/* Verdicts on conditions against recorded ones: conditions.tsv holds verdict, error code, warning
+ * codes and condition a line. Skips (77) without that file, which is found by SAKER_SHARED or
+ * beside the source tree. Says how many agree and prints those that do not with -v. Fails below the
+ * share that has been reached, so that it can only get better. */
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -21,30 +22,34 @@ struct verdict {
 
 static void compile(const char *condition, struct verdict *ret)
 {
-	static const char *const none[] = { NULL };
-	struct rules_output out = { .name = "stdout", .min_priority = 7, .rules_include = none, .tags_include = none };
-	struct rules_options opt = { .min_priority = 7, .outputs = &out, .n_outputs = 1 };
-	_cleanup_strbuf_ struct strbuf b = { 0 };
-	struct rules_result res = { 0 };
+	static const char *const none[] = {NULL};
+	struct rules_output out = {
+		.name = "stdout", .min_priority = 7, .rules_include = none, .tags_include = none};
+	struct rules_options opt = {.min_priority = 7, .outputs = &out, .n_outputs = 1};
+	_cleanup_strbuf_ struct strbuf b = {0};
+	struct rules_result res = {0};
 	struct rules_file file;
 	struct diag d;
 
-	strbuf_add_str(&b, "- macro: known_macro\n  condition: proc.name=x\n- rule: R\n  desc: d\n  output: o\n  priority: INFO\n  condition: '");
+	strbuf_add_str(&b, "- macro: known_macro\n  condition: proc.name=x\n- rule: R\n  desc: d\n "
+			   " output: o\n  priority: INFO\n  condition: '");
 	for (const char *p = condition; *p; p++) {
 		if (*p == '\'')
 			strbuf_add_char(&b, '\'');
 		strbuf_add_char(&b, *p);
 	}
 	strbuf_add_str(&b, "'\n");
-	file = (struct rules_file){ .name = "c.yaml", .text = b.p, .n = b.n };
+	file = (struct rules_file){.name = "c.yaml", .text = b.p, .n = b.n};
 	diag_init(&d);
 	ret->ok = rules_compile(&file, 1, &opt, &d, &res) == 0;
 	ret->codes[0] = '\0';
 	for (const struct diag_item *it = d.first; it; it = it->next) {
 		size_t used = strlen(ret->codes);
 
-		if (it->code && it->severity == (ret->ok ? DIAG_WARNING : DIAG_ERROR) && !strstr(ret->codes, it->code))
-			(void)snprintf(ret->codes + used, sizeof(ret->codes) - used, "%s%s", used ? "," : "", it->code);
+		if (it->code && it->severity == (ret->ok ? DIAG_WARNING : DIAG_ERROR) &&
+			!strstr(ret->codes, it->code))
+			(void)snprintf(ret->codes + used, sizeof(ret->codes) - used, "%s%s",
+				used ? "," : "", it->code);
 	}
 	diag_done(&d);
 	free(res.image);
@@ -71,7 +76,8 @@ static FILE *open_cases(void)
 	const char *shared = getenv("SAKER_SHARED");
 	char path[4096];
 
-	(void)snprintf(path, sizeof(path), "%s/data/golden/conditions.tsv", shared ? shared : SAKER_SOURCE_ROOT "/../shared");
+	(void)snprintf(path, sizeof(path), "%s/data/golden/conditions.tsv",
+		shared ? shared : SAKER_SOURCE_ROOT "/../shared");
 	return fopen(path, "r");
 }
 
@@ -103,8 +109,9 @@ int main(int argc, char **argv)
 		verdicts += ok == v.ok;
 		codes += ok == v.ok && same_codes(ok ? field[2] : field[1], v.codes);
 		if (verbose && (ok != v.ok || !same_codes(ok ? field[2] : field[1], v.codes)))
-			printf("%s: want %s %s%s, have %s %s: %s\n", ok == v.ok ? "codes" : "VERDICT", field[0], field[1], field[2], v.ok ? "ok" : "error", v.codes,
-			       field[3]);
+			printf("%s: want %s %s%s, have %s %s: %s\n",
+				ok == v.ok ? "codes" : "VERDICT", field[0], field[1], field[2],
+				v.ok ? "ok" : "error", v.codes, field[3]);
 	}
 	printf("%u conditions: %u verdicts agree, %u with codes\n", n, verdicts, codes);
 	return n > 0 && verdicts >= MIN_SHARE * n ? 0 : 1;

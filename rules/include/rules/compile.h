@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* From rule files to a policy image. Used by saker-policy (and later the tools). Allocates; runs before anything is sealed or in a process of its own. */
+/* From rule files to a policy image. Used by saker-policy (and later the tools). Allocates; runs
+ * before anything is sealed or in a process of its own. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,22 +19,24 @@ struct rules_file {
 struct rules_output {
 	const char *name;
 	uint8_t min_priority; /* 0..7; takes alerts whose number is <= it */
-	const char *const *rules_include, *const *rules_exclude; /* NULL-ended; NULL or empty include: all */
+	const char *const *rules_include,
+		*const *rules_exclude; /* NULL-ended; NULL or empty include: all */
 	const char *const *tags_include, *const *tags_exclude;
 };
 
-struct rules_append { /* append_output entry */
+struct rules_append {                          /* append_output entry */
 	const char *match_source, *match_rule; /* NULL: any */
-	const char *const *match_tags; /* NULL-ended or NULL */
-	const char *extra_output; /* or NULL */
+	const char *const *match_tags;         /* NULL-ended or NULL */
+	const char *extra_output;              /* or NULL */
 	bool suggested_output;
-	const char *const *extra_fields; /* NULL-ended "raw.field" or "key=template" (first '='), or NULL */
+	const char *const
+		*extra_fields; /* NULL-ended "raw.field" or "key=template" (first '='), or NULL */
 };
 
 struct rules_select { /* `rules:` enable/disable, in order */
 	bool enable;
 	const char *rule; /* wildcard or NULL */
-	const char *tag; /* or NULL */
+	const char *tag;  /* or NULL */
 };
 
 struct rules_options {
@@ -54,7 +57,10 @@ struct rules_result {
 	uint32_t n_rules, n_enabled;
 };
 
-/* Compile all files in order. Errors and warnings go to @d, all of them. 0 and a result; -EINVAL if there was any error (result untouched). */
-int rules_compile(const struct rules_file *files, size_t n_files, const struct rules_options *opt, struct diag *d, struct rules_result *ret_result);
-/* The rule that `saker test-alert` triggers: to be compiled as the first file. Tagged saker_test_alert: goes to all outputs, cannot be disabled. */
+/* Compile all files in order. Errors and warnings go to @d, all of them. 0 and a result; -EINVAL if
+ * there was any error (result untouched). */
+int rules_compile(const struct rules_file *files, size_t n_files, const struct rules_options *opt,
+	struct diag *d, struct rules_result *ret_result);
+/* The rule that `saker test-alert` triggers: to be compiled as the first file. Tagged
+ * saker_test_alert: goes to all outputs, cannot be disabled. */
 const char *rules_builtin_text(size_t *ret_n);

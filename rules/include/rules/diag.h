@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Diagnostics: errors and warnings with file, line, column and source line, all collected, printed at once (usage: "Manners"). Also for config. */
+/* Diagnostics: errors and warnings with file, line, column and source line, all collected, printed
+ * at once (usage: "Manners"). Also for config. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,9 +12,9 @@
 enum diag_severity { DIAG_ERROR, DIAG_WARNING, DIAG_NOTE };
 
 struct diag_pos {
-	const char *file; /* as the user named it; NULL: no place */
+	const char *file;      /* as the user named it; NULL: no place */
 	unsigned line, column; /* 1-based; 0: unknown */
-	unsigned length; /* bytes to underline, 0 = 1 */
+	unsigned length;       /* bytes to underline, 0 = 1 */
 };
 
 struct diag_item {
@@ -22,7 +23,7 @@ struct diag_item {
 	struct diag_pos pos;
 	const char *message;
 	const char *source_line; /* NULL if unknown */
-	const char *hint; /* "did you mean 'proc.name'?" or NULL */
+	const char *hint;        /* "did you mean 'proc.name'?" or NULL */
 	struct diag_item *next;
 };
 
@@ -34,7 +35,8 @@ struct diag {
 
 void diag_init(struct diag *d);
 void diag_done(struct diag *d);
-void diag_add(struct diag *d, enum diag_severity sev, const char *code, struct diag_pos pos, const char *source_line, const char *hint, const char *fmt, ...)
+void diag_add(struct diag *d, enum diag_severity sev, const char *code, struct diag_pos pos,
+	const char *source_line, const char *hint, const char *fmt, ...)
 	__attribute__((format(printf, 7, 8)));
 /* "file:line:col: error: message" + source line with caret and hint. */
 void diag_print(const struct diag *d, FILE *f);

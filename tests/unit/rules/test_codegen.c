@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Random conditions over evt.type and a dozen other tests: the compiled graph, walked under random truth of its predicates for every event type, must say
- * what the tree says when it is evaluated directly. */
+/* Random conditions over evt.type and a dozen other tests: the compiled graph, walked under random
+ * truth of its predicates for every event type, must say what the tree says when it is evaluated
+ * directly. */
 #include "util.h"
 
 #include <base/strbuf.h>
@@ -13,10 +14,10 @@ static const struct {
 	const char *name;
 	uint16_t ix;
 } events[] = {
-	{ "open", KEV_IX_SYSCALL_OPEN_X },
-	{ "openat", KEV_IX_SYSCALL_OPENAT_2_X },
-	{ "connect", KEV_IX_SOCKET_CONNECT_X },
-	{ "mkdir", KEV_IX_SYSCALL_MKDIR_2_X },
+	{"open", KEV_IX_SYSCALL_OPEN_X},
+	{"openat", KEV_IX_SYSCALL_OPENAT_2_X},
+	{"connect", KEV_IX_SOCKET_CONNECT_X},
+	{"mkdir", KEV_IX_SYSCALL_MKDIR_2_X},
 };
 
 static uint32_t rnd(uint32_t *state)
@@ -46,7 +47,7 @@ static int grow(struct forest *f, int depth)
 	uint32_t pick = rnd(&f->seed) % 10;
 
 	assert_true(f->n < 390);
-	*t = (struct tree){ .kind = T_LEAF, .leaf = rnd(&f->seed) % N_LEAVES };
+	*t = (struct tree){.kind = T_LEAF, .leaf = rnd(&f->seed) % N_LEAVES};
 	if (depth == 0 || pick < 2) {
 		uint32_t leaf = rnd(&f->seed) % 8;
 
@@ -134,7 +135,8 @@ static void write_tree(const struct forest *f, int at, struct strbuf *b)
 }
 
 /* Which leaf a predicate is, by its constant; evt.type tests by their names. */
-static bool pred_truth(const struct img *i, const struct img_pred *p, const bool *truth, size_t event)
+static bool pred_truth(
+	const struct img *i, const struct img_pred *p, const bool *truth, size_t event)
 {
 	const struct img_expr *e = &i->exprs[p->expr];
 
@@ -149,7 +151,8 @@ static bool pred_truth(const struct img *i, const struct img_pred *p, const bool
 		return p->op == IMG_OP_NE ? !same : same;
 	}
 	for (uint32_t k = 0; k < i->sets[p->rhs].n; k++)
-		if (span_eq_str(img_text(i, i->consts[i->sets[p->rhs].first + k].str), events[event].name))
+		if (span_eq_str(img_text(i, i->consts[i->sets[p->rhs].first + k].str),
+			    events[event].name))
 			return true;
 	return false;
 }
@@ -176,14 +179,16 @@ static void test_program__random_conditions__agree_with_tree(void **state)
 
 	(void)state;
 	for (int k = 0; k < N_CONDITIONS; k++) {
-		_cleanup_strbuf_ struct strbuf b = { 0 };
-		struct forest f = { .seed = (uint32_t)k * 7919u + 1 };
+		_cleanup_strbuf_ struct strbuf b = {0};
+		struct forest f = {.seed = (uint32_t)k * 7919u + 1};
 		int root = grow(&f, 4);
 		struct compiled c;
 		const char *text;
 
-		strbuf_add_str(&b, "- macro: mac\n  condition: fd.num = 0 or not fd.name glob L1\n");
-		strbuf_add_str(&b, "- rule: R\n  desc: d\n  output: o\n  priority: INFO\n  warn_evttypes: false\n  condition: \"");
+		strbuf_add_str(
+			&b, "- macro: mac\n  condition: fd.num = 0 or not fd.name glob L1\n");
+		strbuf_add_str(&b, "- rule: R\n  desc: d\n  output: o\n  priority: INFO\n  "
+				   "warn_evttypes: false\n  condition: \"");
 		write_tree(&f, root, &b);
 		strbuf_add_str(&b, "\"\n");
 		text = b.p;
@@ -201,13 +206,15 @@ static void test_program__random_conditions__agree_with_tree(void **state)
 
 				accepted += want;
 				if (walk(&c.img, truth, e) != want)
-					fail_msg("event %s, truth %x: wanted %d\n%s", events[e].name, bits & 0xfff, want, text);
+					fail_msg("event %s, truth %x: wanted %d\n%s",
+						events[e].name, bits & 0xfff, want, text);
 			}
 		}
 		compiled_done(&c);
 	}
 	/* The test says nothing if nearly all are the same. */
-	assert_in_range(accepted, N_CONDITIONS * N_ASSIGNMENTS / 5, N_CONDITIONS * N_ASSIGNMENTS * 4 - N_CONDITIONS * N_ASSIGNMENTS / 5);
+	assert_in_range(accepted, N_CONDITIONS * N_ASSIGNMENTS / 5,
+		N_CONDITIONS * N_ASSIGNMENTS * 4 - N_CONDITIONS * N_ASSIGNMENTS / 5);
 }
 
 int main(void)

@@ -4,7 +4,9 @@
 #include <abi/kshared.h>
 #include <base/strbuf.h>
 
-#define RULE(name, cond) "- rule: " name "\n  desc: d\n  output: o %proc.name\n  priority: INFO\n  condition: " cond "\n"
+#define RULE(name, cond)                                                                           \
+	"- rule: " name                                                                            \
+	"\n  desc: d\n  output: o %proc.name\n  priority: INFO\n  condition: " cond "\n"
 
 static const struct img_rule *rule_of(const struct compiled *c, const char *name)
 {
@@ -24,9 +26,9 @@ static bool has_code(const struct compiled *c, const char *code)
 
 struct file_case {
 	const char *text;
-	const char *code; /* NULL: compiles without a word */
+	const char *code;      /* NULL: compiles without a word */
 	unsigned line, column; /* 0: not looked at */
-	const char *message; /* part of it */
+	const char *message;   /* part of it */
 };
 
 static void run_cases(const struct file_case *cases, size_t n)
@@ -41,10 +43,12 @@ static void run_cases(const struct file_case *cases, size_t n)
 		if (!k->code) {
 			if (it)
 				fail_msg("case %zu: %s", i, it->message);
-		} else if (!it || !it->code || strcmp(it->code, k->code) != 0 || (k->line && (it->pos.line != k->line || it->pos.column != k->column)) ||
+		} else if (!it || !it->code || strcmp(it->code, k->code) != 0 ||
+			   (k->line && (it->pos.line != k->line || it->pos.column != k->column)) ||
 			   !strstr(it->message, k->message)) {
-			fail_msg("case %zu: %s at %u:%u: %s", i, it && it->code ? it->code : "-", it ? it->pos.line : 0, it ? it->pos.column : 0,
-				 it ? it->message : "nothing");
+			fail_msg("case %zu: %s at %u:%u: %s", i, it && it->code ? it->code : "-",
+				it ? it->pos.line : 0, it ? it->pos.column : 0,
+				it ? it->message : "nothing");
 		}
 		compiled_done(&c);
 	}
@@ -53,44 +57,76 @@ static void run_cases(const struct file_case *cases, size_t n)
 static void test_errors__table__code_place_message(void **state)
 {
 	static const struct file_case cases[] = {
-		{ RULE("R", "evt.type = open and proc.name = x"), NULL, 0, 0, NULL },
-		{ RULE("R", "evt.type = open and proc.nmae = x"), "LOAD_ERR_COMPILE_CONDITION", 5, 34, "unknown field 'proc.nmae' in condition of rule 'R'" },
-		{ "- rule: R\n  desc: d\n  output: o\n  priority: INFO\n  condition: >\n    evt.type = open\n    and proc.name = x and\n    foo.bar = 1\n",
-		  "LOAD_ERR_COMPILE_CONDITION", 8, 5, "foo.bar" },
-		{ "- rule: R\n  desc: d\n  output: o\n  priority: INFO\n  condition: 'evt.type = open and\n\n     foo.bar = 1'\n", "LOAD_ERR_COMPILE_CONDITION", 7, 6,
-		  "foo.bar" },
-		{ "- list: l\n  items: [a, '(b)']\n" RULE("R", "evt.type = open and proc.name in (l)"), "LOAD_ERR_COMPILE_CONDITION", 2, 14, "expected" },
-		{ RULE("R", "evt.type = opn"), "LOAD_ERR_COMPILE_CONDITION", 5, 25, "unknown event type 'opn'" },
-		{ RULE("R", "evt.type = open and nosuch"), "LOAD_ERR_VALIDATE", 5, 34, "Undefined macro 'nosuch'" },
-		{ RULE("R", "evt.type = open and (proc.name = x"), "LOAD_ERR_COMPILE_CONDITION", 5, 47, "expected ')'" },
-		{ "- rule: R\n  desc: d\n  output: a %foo b\n  priority: INFO\n  condition: evt.type = open\n", "LOAD_ERR_COMPILE_OUTPUT", 3, 13, "unknown filter: 'foo'" },
-		{ "- rule: R\n  desc: d\n  output: a %\n  priority: INFO\n  condition: evt.type = open\n", "LOAD_ERR_COMPILE_OUTPUT", 3, 13, "ends in '%'" },
-		{ "- rule: R\n  desc: d\n  output: a\n  priority: NOTIC\n  condition: evt.type = open\n", "LOAD_ERR_YAML_VALIDATE", 4, 13, "Invalid priority" },
-		{ "- rule: R\n  output: a\n  priority: INFO\n  condition: evt.type = open\n", "LOAD_ERR_YAML_VALIDATE", 1, 3, "no mapping for key 'desc'" },
-		{ "- rule: R\n  desc:\n  output: a\n  priority: INFO\n  condition: evt.type = open\n", "LOAD_ERR_YAML_VALIDATE", 2, 8, "is empty" },
-		{ "a: b\n", "LOAD_ERR_YAML_VALIDATE", 1, 1, "not yaml array" },
-		{ "- x\n", "LOAD_ERR_YAML_VALIDATE", 1, 3, "associative" },
-		{ "- [\n", "LOAD_ERR_YAML_PARSE", 2, 1, "" },
-		{ "- &a\n  x: *a\n", "LOAD_ERR_YAML_PARSE", 2, 6, "unknown alias" },
-		{ "- foo: 1\n", "LOAD_UNKNOWN_ITEM", 1, 3, "Unknown top level" },
-		{ "-\n- required_engine_version: 99\n", "LOAD_ERR_VALIDATE", 2, 28, "Rules require engine version 0.99.0, but engine version is 0.63.0" },
-		{ "- required_engine_version: 1.0.0\n", "LOAD_ERR_VALIDATE", 1, 28, "1.0.0" },
-		{ "- required_engine_version: 0.57.0\n", NULL, 0, 0, NULL },
-		{ "- required_engine_version: abc\n", "LOAD_ERR_YAML_VALIDATE", 1, 28, "Unable to parse engine version" },
-		{ "- required_plugin_versions:\n  - name: container\n    version: 0.4.0\n", NULL, 0, 0, NULL },
-		{ "- required_plugin_versions:\n  - name: k8saudit\n    version: 0.4.0\n", "LOAD_ERR_VALIDATE", 2, 5, "must load one of: k8saudit (>= 0.4.0)" },
-		{ "- required_plugin_versions:\n  - name: x\n    version: 1.0.0\n    alternatives: [{name: container, version: 0.1.0}]\n", NULL, 0, 0, NULL },
-		{ "- macro: m\n  condition: m2 and proc.name = a\n- macro: m2\n  condition: proc.name = x\n" RULE("R", "evt.type = open and m"), "LOAD_ERR_VALIDATE", 2, 14,
-		  "Undefined macro 'm2'" },
-		{ "- list: l\n  items: [a]\n  append: true\n", "LOAD_DEPRECATED_ITEM", 0, 0, "append" },
-		{ RULE("R", "evt.type = open") "  sourc: x\n", "LOAD_UNKNOWN_KEY", 6, 3, "Unknown key 'sourc'" },
-		{ RULE("R", "evt.type = open") "  source: k8s\n", "LOAD_UNKNOWN_SOURCE", 6, 11, "k8s" },
-		{ RULE("R", "proc.name = a"), "LOAD_NO_EVTTYPE", 1, 9, "too many evt.type" },
-		{ "- list: l\n  items: [a]\n" RULE("R", "evt.type = open"), "LOAD_UNUSED_LIST", 1, 9, "'l'" },
-		{ "- macro: m\n  condition: proc.name = a\n" RULE("R", "evt.type = open"), "LOAD_UNUSED_MACRO", 1, 10, "'m'" },
-		{ RULE("R", "evt.type = open and proc.name = proc.pname"), "LOAD_COMPILE_CONDITION", 5, 46, "may be a valid field misused" },
-		{ RULE("R", "evt.type = open and foo.bar = 1") "  skip-if-unknown-filter: true\n", "LOAD_UNKNOWN_FILTER", 5, 34, "foo.bar" },
-		{ RULE("R", "evt.type = open and evt.dir = <"), "LOAD_DEPRECATED_ITEM", 0, 0, "evt.dir" },
+		{RULE("R", "evt.type = open and proc.name = x"), NULL, 0, 0, NULL},
+		{RULE("R", "evt.type = open and proc.nmae = x"), "LOAD_ERR_COMPILE_CONDITION", 5,
+			34, "unknown field 'proc.nmae' in condition of rule 'R'"},
+		{"- rule: R\n  desc: d\n  output: o\n  priority: INFO\n  condition: >\n    "
+		 "evt.type = open\n    and proc.name = x and\n    foo.bar = 1\n",
+			"LOAD_ERR_COMPILE_CONDITION", 8, 5, "foo.bar"},
+		{"- rule: R\n  desc: d\n  output: o\n  priority: INFO\n  condition: 'evt.type = "
+		 "open and\n\n     foo.bar = 1'\n",
+			"LOAD_ERR_COMPILE_CONDITION", 7, 6, "foo.bar"},
+		{"- list: l\n  items: [a, '(b)']\n" RULE(
+			 "R", "evt.type = open and proc.name in (l)"),
+			"LOAD_ERR_COMPILE_CONDITION", 2, 14, "expected"},
+		{RULE("R", "evt.type = opn"), "LOAD_ERR_COMPILE_CONDITION", 5, 25,
+			"unknown event type 'opn'"},
+		{RULE("R", "evt.type = open and nosuch"), "LOAD_ERR_VALIDATE", 5, 34,
+			"Undefined macro 'nosuch'"},
+		{RULE("R", "evt.type = open and (proc.name = x"), "LOAD_ERR_COMPILE_CONDITION", 5,
+			47, "expected ')'"},
+		{"- rule: R\n  desc: d\n  output: a %foo b\n  priority: INFO\n  condition: "
+		 "evt.type = open\n",
+			"LOAD_ERR_COMPILE_OUTPUT", 3, 13, "unknown filter: 'foo'"},
+		{"- rule: R\n  desc: d\n  output: a %\n  priority: INFO\n  condition: evt.type = "
+		 "open\n",
+			"LOAD_ERR_COMPILE_OUTPUT", 3, 13, "ends in '%'"},
+		{"- rule: R\n  desc: d\n  output: a\n  priority: NOTIC\n  condition: evt.type = "
+		 "open\n",
+			"LOAD_ERR_YAML_VALIDATE", 4, 13, "Invalid priority"},
+		{"- rule: R\n  output: a\n  priority: INFO\n  condition: evt.type = open\n",
+			"LOAD_ERR_YAML_VALIDATE", 1, 3, "no mapping for key 'desc'"},
+		{"- rule: R\n  desc:\n  output: a\n  priority: INFO\n  condition: evt.type = "
+		 "open\n",
+			"LOAD_ERR_YAML_VALIDATE", 2, 8, "is empty"},
+		{"a: b\n", "LOAD_ERR_YAML_VALIDATE", 1, 1, "not yaml array"},
+		{"- x\n", "LOAD_ERR_YAML_VALIDATE", 1, 3, "associative"},
+		{"- [\n", "LOAD_ERR_YAML_PARSE", 2, 1, ""},
+		{"- &a\n  x: *a\n", "LOAD_ERR_YAML_PARSE", 2, 6, "unknown alias"},
+		{"- foo: 1\n", "LOAD_UNKNOWN_ITEM", 1, 3, "Unknown top level"},
+		{"-\n- required_engine_version: 99\n", "LOAD_ERR_VALIDATE", 2, 28,
+			"Rules require engine version 0.99.0, but engine version is 0.63.0"},
+		{"- required_engine_version: 1.0.0\n", "LOAD_ERR_VALIDATE", 1, 28, "1.0.0"},
+		{"- required_engine_version: 0.57.0\n", NULL, 0, 0, NULL},
+		{"- required_engine_version: abc\n", "LOAD_ERR_YAML_VALIDATE", 1, 28,
+			"Unable to parse engine version"},
+		{"- required_plugin_versions:\n  - name: container\n    version: 0.4.0\n", NULL, 0,
+			0, NULL},
+		{"- required_plugin_versions:\n  - name: k8saudit\n    version: 0.4.0\n",
+			"LOAD_ERR_VALIDATE", 2, 5, "must load one of: k8saudit (>= 0.4.0)"},
+		{"- required_plugin_versions:\n  - name: x\n    version: 1.0.0\n    alternatives: "
+		 "[{name: container, version: 0.1.0}]\n",
+			NULL, 0, 0, NULL},
+		{"- macro: m\n  condition: m2 and proc.name = a\n- macro: m2\n  condition: "
+		 "proc.name = x\n" RULE("R", "evt.type = open and m"),
+			"LOAD_ERR_VALIDATE", 2, 14, "Undefined macro 'm2'"},
+		{"- list: l\n  items: [a]\n  append: true\n", "LOAD_DEPRECATED_ITEM", 0, 0,
+			"append"},
+		{RULE("R", "evt.type = open") "  sourc: x\n", "LOAD_UNKNOWN_KEY", 6, 3,
+			"Unknown key 'sourc'"},
+		{RULE("R", "evt.type = open") "  source: k8s\n", "LOAD_UNKNOWN_SOURCE", 6, 11,
+			"k8s"},
+		{RULE("R", "proc.name = a"), "LOAD_NO_EVTTYPE", 1, 9, "too many evt.type"},
+		{"- list: l\n  items: [a]\n" RULE("R", "evt.type = open"), "LOAD_UNUSED_LIST", 1, 9,
+			"'l'"},
+		{"- macro: m\n  condition: proc.name = a\n" RULE("R", "evt.type = open"),
+			"LOAD_UNUSED_MACRO", 1, 10, "'m'"},
+		{RULE("R", "evt.type = open and proc.name = proc.pname"), "LOAD_COMPILE_CONDITION",
+			5, 46, "may be a valid field misused"},
+		{RULE("R", "evt.type = open and foo.bar = 1") "  skip-if-unknown-filter: true\n",
+			"LOAD_UNKNOWN_FILTER", 5, 34, "foo.bar"},
+		{RULE("R", "evt.type = open and evt.dir = <"), "LOAD_DEPRECATED_ITEM", 0, 0,
+			"evt.dir"},
 	};
 
 	(void)state;
@@ -103,23 +139,35 @@ static void test_override__table__code_or_silence(void **state)
 	static const struct {
 		const char *more, *code, *message;
 	} cases[] = {
-		{ "- rule: R\n  condition: and proc.name = x\n  override: {condition: append}\n", NULL, NULL },
-		{ "- rule: R\n  priority: DEBUG\n  tags: [b]\n  override: {priority: replace, tags: append}\n", NULL, NULL },
-		{ "- rule: R\n  enabled: false\n  override: {enabled: replace}\n", NULL, NULL },
-		{ "- rule: R\n  priority: DEBUG\n  override: {priority: append}\n", "LOAD_ERR_YAML_VALIDATE", "use 'replace' instead" },
-		{ "- rule: R\n  desc: x\n  override: {desc: add}\n", "LOAD_ERR_YAML_VALIDATE", "Allowed values" },
-		{ "- rule: R\n  override: {condition: append}\n", "LOAD_ERR_YAML_VALIDATE", "An append override for 'condition' was specified" },
-		{ "- rule: R\n  output: x\n  condition: and a\n  override: {condition: append}\n", "LOAD_ERR_YAML_VALIDATE", "Unexpected key 'output'" },
-		{ "- rule: S\n  condition: and a\n  override: {condition: append}\n", "LOAD_ERR_VALIDATE", "no rule by the name 'S'" },
-		{ "- rule: R\n  append: true\n  condition: and x\n  override: {condition: append}\n", "LOAD_DEPRECATED_ITEM", "" },
-		{ "- rule: R\n  source: other\n  condition: and a\n  override: {condition: append}\n", "LOAD_ERR_VALIDATE", "different source" },
-		{ "- rule: R\n  enabled: false\n", "LOAD_DEPRECATED_ITEM", "standalone" },
+		{"- rule: R\n  condition: and proc.name = x\n  override: {condition: append}\n",
+			NULL, NULL},
+		{"- rule: R\n  priority: DEBUG\n  tags: [b]\n  override: {priority: replace, tags: "
+		 "append}\n",
+			NULL, NULL},
+		{"- rule: R\n  enabled: false\n  override: {enabled: replace}\n", NULL, NULL},
+		{"- rule: R\n  priority: DEBUG\n  override: {priority: append}\n",
+			"LOAD_ERR_YAML_VALIDATE", "use 'replace' instead"},
+		{"- rule: R\n  desc: x\n  override: {desc: add}\n", "LOAD_ERR_YAML_VALIDATE",
+			"Allowed values"},
+		{"- rule: R\n  override: {condition: append}\n", "LOAD_ERR_YAML_VALIDATE",
+			"An append override for 'condition' was specified"},
+		{"- rule: R\n  output: x\n  condition: and a\n  override: {condition: append}\n",
+			"LOAD_ERR_YAML_VALIDATE", "Unexpected key 'output'"},
+		{"- rule: S\n  condition: and a\n  override: {condition: append}\n",
+			"LOAD_ERR_VALIDATE", "no rule by the name 'S'"},
+		{"- rule: R\n  append: true\n  condition: and x\n  override: {condition: append}\n",
+			"LOAD_DEPRECATED_ITEM", ""},
+		{"- rule: R\n  source: other\n  condition: and a\n  override: {condition: "
+		 "append}\n",
+			"LOAD_ERR_VALIDATE", "different source"},
+		{"- rule: R\n  enabled: false\n", "LOAD_DEPRECATED_ITEM", "standalone"},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		char text[1000];
-		struct file_case k = { .text = text, .code = cases[i].code, .message = cases[i].message };
+		struct file_case k = {
+			.text = text, .code = cases[i].code, .message = cases[i].message};
 
 		(void)snprintf(text, sizeof(text), "%s%s", base, cases[i].more);
 		run_cases(&k, 1);
@@ -128,8 +176,11 @@ static void test_override__table__code_or_silence(void **state)
 
 static void test_override__append_and_replace__take_effect(void **state)
 {
-	const char *text = RULE("R", "evt.type = open") "  tags: [b]\n- rule: R\n  priority: ALERT\n  tags: [a, b]\n  condition: and proc.name = x\n"
-						       "  override: {priority: replace, tags: append, condition: append}\n";
+	const char *text =
+		RULE("R", "evt.type = open") "  tags: [b]\n- rule: R\n  priority: ALERT\n  tags: "
+					     "[a, b]\n  condition: and proc.name = x\n"
+					     "  override: {priority: replace, tags: append, "
+					     "condition: append}\n";
 	const struct img_rule *r;
 	struct compiled c;
 
@@ -147,8 +198,9 @@ static void test_override__append_and_replace__take_effect(void **state)
 
 static void test_all_errors__of_a_file__in_one_run(void **state)
 {
-	const char *text = RULE("A", "evt.type = open and foo.bar = 1") RULE("B", "evt.type = open and (x") RULE("C", "evt.type = open and m")
-		RULE("D", "evt.type = open and proc.pid = y") "- rule: E\n  desc: d\n";
+	const char *text = RULE("A", "evt.type = open and foo.bar = 1")
+		RULE("B", "evt.type = open and (x") RULE("C", "evt.type = open and m")
+			RULE("D", "evt.type = open and proc.pid = y") "- rule: E\n  desc: d\n";
 	struct compiled c;
 
 	(void)state;
@@ -171,7 +223,8 @@ static void test_broken_macro__rules_using_it__not_complained_of(void **state)
 
 static void test_files__forward_reference_into_later_file__refused(void **state)
 {
-	const char *texts[] = { RULE("A", "evt.type = open and m"), "- macro: m\n  condition: proc.name = x\n" };
+	const char *texts[] = {
+		RULE("A", "evt.type = open and m"), "- macro: m\n  condition: proc.name = x\n"};
 	struct compiled c;
 
 	(void)state;
@@ -187,9 +240,11 @@ static void test_files__forward_reference_into_later_file__refused(void **state)
 
 static void test_output__pieces_and_fields__in_image(void **state)
 {
-	const char *text = "- rule: R\n  desc: d\n  output: '*x=%10proc.name, %fd.name. y=%toupper(proc.pname) %proc.aname[2] %proc.name'\n"
+	const char *text = "- rule: R\n  desc: d\n  output: '*x=%10proc.name, %fd.name. "
+			   "y=%toupper(proc.pname) %proc.aname[2] %proc.name'\n"
 			   "  priority: INFO\n  condition: evt.type = open\n";
-	static const char *const keys[] = { "evt.time", "fd.name", "proc.aname[2]", "proc.name", "proc.pname" };
+	static const char *const keys[] = {
+		"evt.time", "fd.name", "proc.aname[2]", "proc.name", "proc.pname"};
 	const struct img_rule *r;
 	const struct img_fmt *f;
 	struct compiled c;
@@ -207,13 +262,15 @@ static void test_output__pieces_and_fields__in_image(void **state)
 	assert_int_equal(f[1].expr, f[9].expr);
 	assert_int_equal(r->n_out, ARRAY_LEN(keys));
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-		assert_true(span_eq_str(img_text(&c.img, c.img.outfields[r->out_first + i].key), keys[i]));
+		assert_true(span_eq_str(
+			img_text(&c.img, c.img.outfields[r->out_first + i].key), keys[i]));
 	compiled_done(&c);
 }
 
 static void test_sharing__equal_tests_of_rules__one_predicate(void **state)
 {
-	const char *text = RULE("A", "evt.type = open and proc.name in (a, b, a) and fd.name startswith /x")
+	const char *text = RULE(
+		"A", "evt.type = open and proc.name in (a, b, a) and fd.name startswith /x")
 		RULE("B", "evt.type = open and fd.name startswith /x and proc.name in (b, a)");
 	struct compiled c;
 
@@ -228,8 +285,9 @@ static void test_sharing__equal_tests_of_rules__one_predicate(void **state)
 
 static void test_index__rules_under_their_events__and_interest(void **state)
 {
-	const char *text = RULE("A", "evt.type in (open, connect)") RULE("B", "evt.type = open") RULE("Never", "evt.type = open and evt.num = 0")
-		RULE("Off", "evt.type = mkdir") "  enabled: false\n" RULE("Read", "evt.type = read");
+	const char *text = RULE("A", "evt.type in (open, connect)") RULE("B", "evt.type = open")
+		RULE("Never", "evt.type = open and evt.num = 0") RULE("Off",
+			"evt.type = mkdir") "  enabled: false\n" RULE("Read", "evt.type = read");
 	const struct img_event *e;
 	struct compiled c;
 
@@ -259,24 +317,28 @@ static void test_interest__failed_calls__only_if_a_rule_can_match_them(void **st
 		uint16_t ix;
 		bool success_only;
 	} cases[] = {
-		{ "evt.type = open", KEV_IX_SYSCALL_OPEN_X, false },
-		{ "evt.type = open and fd.num >= 0", KEV_IX_SYSCALL_OPEN_X, true },
-		{ "evt.type = open and fd.num >= -1", KEV_IX_SYSCALL_OPEN_X, false },
-		{ "evt.type = open and not fd.num >= 0", KEV_IX_SYSCALL_OPEN_X, false },
-		{ "evt.type = open and evt.rawres >= 0 and proc.name = x", KEV_IX_SYSCALL_OPEN_X, true },
-		{ "evt.type = open and (evt.rawres >= 0 or proc.name = x)", KEV_IX_SYSCALL_OPEN_X, false },
-		{ "evt.type = open and not evt.rawres < 0", KEV_IX_SYSCALL_OPEN_X, true },
-		{ "evt.type = open and evt.res = SUCCESS", KEV_IX_SYSCALL_OPEN_X, true },
-		{ "evt.type = open and evt.res != SUCCESS", KEV_IX_SYSCALL_OPEN_X, false },
-		{ "evt.type = open and evt.rawres in (0, -13)", KEV_IX_SYSCALL_OPEN_X, false },
-		{ "evt.type = open and evt.rawres in (0, 1)", KEV_IX_SYSCALL_OPEN_X, true },
-		{ "(evt.type = open and evt.rawres >= 0) or evt.type = mkdir", KEV_IX_SYSCALL_OPEN_X, true },
-		{ "(evt.type = open and evt.rawres >= 0) or evt.type = mkdir", KEV_IX_SYSCALL_MKDIR_2_X, false },
-		{ "evt.type = mkdir and fd.num >= 0", KEV_IX_SYSCALL_MKDIR_2_X, false },
-		{ "evt.type = open", KEV_IX_SYSCALL_CHDIR_X, true }, /* state alone */
-		{ "evt.type = open", KEV_IX_SOCKET_CONNECT_X, false },
-		{ "evt.type = connect and evt.rawres = 0", KEV_IX_SOCKET_CONNECT_X, false },
-		{ "evt.type = open", KEV_IX_PROCEXIT_1_E, false },
+		{"evt.type = open", KEV_IX_SYSCALL_OPEN_X, false},
+		{"evt.type = open and fd.num >= 0", KEV_IX_SYSCALL_OPEN_X, true},
+		{"evt.type = open and fd.num >= -1", KEV_IX_SYSCALL_OPEN_X, false},
+		{"evt.type = open and not fd.num >= 0", KEV_IX_SYSCALL_OPEN_X, false},
+		{"evt.type = open and evt.rawres >= 0 and proc.name = x", KEV_IX_SYSCALL_OPEN_X,
+			true},
+		{"evt.type = open and (evt.rawres >= 0 or proc.name = x)", KEV_IX_SYSCALL_OPEN_X,
+			false},
+		{"evt.type = open and not evt.rawres < 0", KEV_IX_SYSCALL_OPEN_X, true},
+		{"evt.type = open and evt.res = SUCCESS", KEV_IX_SYSCALL_OPEN_X, true},
+		{"evt.type = open and evt.res != SUCCESS", KEV_IX_SYSCALL_OPEN_X, false},
+		{"evt.type = open and evt.rawres in (0, -13)", KEV_IX_SYSCALL_OPEN_X, false},
+		{"evt.type = open and evt.rawres in (0, 1)", KEV_IX_SYSCALL_OPEN_X, true},
+		{"(evt.type = open and evt.rawres >= 0) or evt.type = mkdir", KEV_IX_SYSCALL_OPEN_X,
+			true},
+		{"(evt.type = open and evt.rawres >= 0) or evt.type = mkdir",
+			KEV_IX_SYSCALL_MKDIR_2_X, false},
+		{"evt.type = mkdir and fd.num >= 0", KEV_IX_SYSCALL_MKDIR_2_X, false},
+		{"evt.type = open", KEV_IX_SYSCALL_CHDIR_X, true}, /* state alone */
+		{"evt.type = open", KEV_IX_SOCKET_CONNECT_X, false},
+		{"evt.type = connect and evt.rawres = 0", KEV_IX_SOCKET_CONNECT_X, false},
+		{"evt.type = open", KEV_IX_PROCEXIT_1_E, false},
 	};
 
 	(void)state;
@@ -296,16 +358,19 @@ static void test_interest__failed_calls__only_if_a_rule_can_match_them(void **st
 
 static void test_outputs__filters__bits(void **state)
 {
-	static const char *const shells[] = { "Sh*", NULL }, *const tag[] = { "t", NULL };
+	static const char *const shells[] = {"Sh*", NULL}, *const tag[] = {"t", NULL};
 	const struct rules_output outs[] = {
-		{ .name = "all", .min_priority = 7 },
-		{ .name = "high", .min_priority = 4 },
-		{ .name = "shells", .min_priority = 7, .rules_include = shells },
-		{ .name = "not-t", .min_priority = 7, .tags_exclude = tag },
+		{.name = "all", .min_priority = 7},
+		{.name = "high", .min_priority = 4},
+		{.name = "shells", .min_priority = 7, .rules_include = shells},
+		{.name = "not-t", .min_priority = 7, .tags_exclude = tag},
 	};
-	const struct rules_select sel[] = { { .rule = "*b*" }, { .enable = true, .tag = "t" } };
-	const struct rules_options opt = { .min_priority = 6, .outputs = outs, .n_outputs = 4, .select = sel, .n_select = 2 };
-	const char *texts[2] = { NULL, RULE("Shell", "evt.type = open") RULE("bad", "evt.type = open") "  tags: [t]\n" RULE("b2", "evt.type = open") };
+	const struct rules_select sel[] = {{.rule = "*b*"}, {.enable = true, .tag = "t"}};
+	const struct rules_options opt = {
+		.min_priority = 6, .outputs = outs, .n_outputs = 4, .select = sel, .n_select = 2};
+	const char *texts[2] = {
+		NULL, RULE("Shell", "evt.type = open") RULE("bad",
+			      "evt.type = open") "  tags: [t]\n" RULE("b2", "evt.type = open")};
 	struct compiled c;
 	size_t n;
 
@@ -328,15 +393,15 @@ static void test_needs__fields_used__bits(void **state)
 		const char *cond;
 		uint64_t needs;
 	} cases[] = {
-		{ "evt.type = open and proc.name = a", 0 },
-		{ "evt.type = open and proc.stdin.type = file", IMG_NEED_STDIO },
-		{ "evt.type = open and fd.types intersects (file)", IMG_NEED_FDTYPES },
-		{ "evt.type = open and proc.env contains X", IMG_NEED_ENV },
-		{ "evt.type = open and proc.fdopencount > 3", IMG_NEED_FDCOUNT },
-		{ "evt.type = open and evt.deltatime > 3", IMG_NEED_DELTA },
-		{ "evt.type = recvfrom and evt.buffer contains x", IMG_NEED_IO_DATA },
-		{ "evt.type = linkat and evt.arg.olddir = x", IMG_NEED_PARAM_FDS },
-		{ "evt.type = connect and fd.sip.name = example.org", IMG_NEED_NAMES },
+		{"evt.type = open and proc.name = a", 0},
+		{"evt.type = open and proc.stdin.type = file", IMG_NEED_STDIO},
+		{"evt.type = open and fd.types intersects (file)", IMG_NEED_FDTYPES},
+		{"evt.type = open and proc.env contains X", IMG_NEED_ENV},
+		{"evt.type = open and proc.fdopencount > 3", IMG_NEED_FDCOUNT},
+		{"evt.type = open and evt.deltatime > 3", IMG_NEED_DELTA},
+		{"evt.type = recvfrom and evt.buffer contains x", IMG_NEED_IO_DATA},
+		{"evt.type = linkat and evt.arg.olddir = x", IMG_NEED_PARAM_FDS},
+		{"evt.type = connect and fd.sip.name = example.org", IMG_NEED_NAMES},
 	};
 
 	(void)state;
@@ -346,17 +411,20 @@ static void test_needs__fields_used__bits(void **state)
 		compile_condition(&c, cases[i].cond);
 		assert_int_equal(c.r, 0);
 		if (c.img.head->needs != cases[i].needs)
-			fail_msg("'%s': needs %llx", cases[i].cond, (unsigned long long)c.img.head->needs);
+			fail_msg("'%s': needs %llx", cases[i].cond,
+				(unsigned long long)c.img.head->needs);
 		compiled_done(&c);
 	}
 }
 
 static void test_append_output__entries__text_and_fields(void **state)
 {
-	static const char *const extra[] = { "proc.ppid", "mykey=%evt.num-%proc.name", NULL };
-	const struct rules_append app[] = { { .match_rule = "other", .extra_output = "%foo.bar" },
-					    { .extra_output = "EXTRA %proc.pid", .suggested_output = true, .extra_fields = extra } };
-	const struct rules_options opt = { .min_priority = 7, .append = app, .n_append = 2 };
+	static const char *const extra[] = {"proc.ppid", "mykey=%evt.num-%proc.name", NULL};
+	const struct rules_append app[] = {{.match_rule = "other", .extra_output = "%foo.bar"},
+		{.extra_output = "EXTRA %proc.pid",
+			.suggested_output = true,
+			.extra_fields = extra}};
+	const struct rules_options opt = {.min_priority = 7, .append = app, .n_append = 2};
 	const char *text = RULE("R", "evt.type = open");
 	const struct img_rule *r;
 	struct compiled c;
@@ -388,13 +456,14 @@ static void expect_refused(const struct strbuf *b)
 	compile_texts(&c, &p, 1, NULL);
 	assert_int_equal(c.r, -EINVAL);
 	assert_int_equal(c.d.n_errors, 1);
-	assert_true(has_code(&c, "LOAD_ERR_COMPILE_CONDITION") || has_code(&c, "LOAD_ERR_YAML_PARSE"));
+	assert_true(
+		has_code(&c, "LOAD_ERR_COMPILE_CONDITION") || has_code(&c, "LOAD_ERR_YAML_PARSE"));
 	compiled_done(&c);
 }
 
 static void test_hostile__macros_that_double__refused(void **state)
 {
-	_cleanup_strbuf_ struct strbuf b = { 0 };
+	_cleanup_strbuf_ struct strbuf b = {0};
 
 	(void)state;
 	strbuf_add_str(&b, "- macro: m0\n  condition: proc.name = x\n");
@@ -406,7 +475,7 @@ static void test_hostile__macros_that_double__refused(void **state)
 
 static void test_hostile__lists_that_double_in_the_text__refused(void **state)
 {
-	_cleanup_strbuf_ struct strbuf b = { 0 };
+	_cleanup_strbuf_ struct strbuf b = {0};
 
 	(void)state;
 	for (int i = 0; i < 40; i++)
@@ -417,7 +486,7 @@ static void test_hostile__lists_that_double_in_the_text__refused(void **state)
 
 static void test_hostile__deep_yaml__refused(void **state)
 {
-	_cleanup_strbuf_ struct strbuf b = { 0 };
+	_cleanup_strbuf_ struct strbuf b = {0};
 
 	(void)state;
 	for (int i = 0; i < 100000; i++)
@@ -432,16 +501,20 @@ static void test_exceptions__shapes__expand_as_specified(void **state)
 		bool ok;
 		uint32_t n_preds;
 	} cases[] = {
-		{ "  - {name: a, fields: proc.name, values: [x, y z]}\n", true, 1 },
-		{ "  - {name: a, fields: [proc.name, fd.name], comps: [in, startswith], values: [[[a, b], /x], [c, /y z]]}\n", true, 4 },
-		{ "  - {name: a, fields: [proc.name], values: [[x], [y]]}\n", true, 2 },
-		{ "  - {name: a, fields: proc.name, comps: startswith oneof, values: [x]}\n", true, 1 },
-		{ "  - {name: a, fields: [proc.name, fd.name], values: [[x]]}\n", false, 0 },
-		{ "  - {name: a, fields: [proc.name, fd.name], comps: [=], values: [[x, y]]}\n", false, 0 },
-		{ "  - {name: a, fields: [proc.nam], values: [[x]]}\n", false, 0 },
-		{ "  - {name: a, fields: proc.name, comps: =, values: [x]}\n", false, 0 },
-		{ "  - {name: a, values: [x]}\n", false, 0 },
-		{ "  - {name: a, fields: proc.name}\n", true, 0 },
+		{"  - {name: a, fields: proc.name, values: [x, y z]}\n", true, 1},
+		{"  - {name: a, fields: [proc.name, fd.name], comps: [in, startswith], values: "
+		 "[[[a, b], /x], [c, /y z]]}\n",
+			true, 4},
+		{"  - {name: a, fields: [proc.name], values: [[x], [y]]}\n", true, 2},
+		{"  - {name: a, fields: proc.name, comps: startswith oneof, values: [x]}\n", true,
+			1},
+		{"  - {name: a, fields: [proc.name, fd.name], values: [[x]]}\n", false, 0},
+		{"  - {name: a, fields: [proc.name, fd.name], comps: [=], values: [[x, y]]}\n",
+			false, 0},
+		{"  - {name: a, fields: [proc.nam], values: [[x]]}\n", false, 0},
+		{"  - {name: a, fields: proc.name, comps: =, values: [x]}\n", false, 0},
+		{"  - {name: a, values: [x]}\n", false, 0},
+		{"  - {name: a, fields: proc.name}\n", true, 0},
 	};
 
 	(void)state;
@@ -450,10 +523,13 @@ static void test_exceptions__shapes__expand_as_specified(void **state)
 		const char *p = text;
 		struct compiled c;
 
-		(void)snprintf(text, sizeof(text), "%s  exceptions:\n%s", RULE("R", "evt.type = open"), cases[i].exc);
+		(void)snprintf(text, sizeof(text), "%s  exceptions:\n%s",
+			RULE("R", "evt.type = open"), cases[i].exc);
 		compile_texts(&c, &p, 1, NULL);
-		if ((c.r == 0) != cases[i].ok || (c.r == 0 && c.img.n[IMG_SEC_PRED] != cases[i].n_preds))
-			fail_msg("case %zu: %d %u %s", i, c.r, c.r ? 0 : c.img.n[IMG_SEC_PRED], c.d.first ? c.d.first->message : "");
+		if ((c.r == 0) != cases[i].ok ||
+			(c.r == 0 && c.img.n[IMG_SEC_PRED] != cases[i].n_preds))
+			fail_msg("case %zu: %d %u %s", i, c.r, c.r ? 0 : c.img.n[IMG_SEC_PRED],
+				c.d.first ? c.d.first->message : "");
 		compiled_done(&c);
 	}
 }

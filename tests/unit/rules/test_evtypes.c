@@ -17,7 +17,7 @@ static void type_all(struct tcx *t, struct ast *n)
 
 static void set_of(struct tcx *t, const char *cond, struct evset *ret)
 {
-	struct ast_error err = { 0 };
+	struct ast_error err = {0};
 	struct ast *n = tcx_parse(t, cond, &err);
 
 	assert_non_null(n);
@@ -29,7 +29,7 @@ static void set_of(struct tcx *t, const char *cond, struct evset *ret)
 static void wanted(const char *names, struct evset *ret)
 {
 	bool invert = *names == '!';
-	struct evset all, named = { 0 };
+	struct evset all, named = {0};
 	char copy[200], *save = NULL;
 
 	evset_all(&all);
@@ -56,33 +56,33 @@ static void test_evset_of__table__as_specified(void **state)
 	static const struct {
 		const char *cond, *names;
 	} cases[] = {
-		{ "evt.type = open", "open" },
-		{ "evt.type in (open, close) and proc.name = x", "open close" },
-		{ "evt.type = open or proc.name = x", "*" },
-		{ "evt.type = open or evt.type = close", "open close" },
-		{ "evt.type = open and evt.type = close", "" },
-		{ "not evt.type = open", "!open" },
-		{ "not not evt.type = open", "open" },
-		{ "evt.type != open", "!open" },
-		{ "not evt.type != open", "open" },
-		{ "not (evt.type = open or proc.name = x)", "!open" },
-		{ "not (evt.type = open and proc.name = x)", "*" },
-		{ "proc.name = x", "*" },
-		{ "not proc.name = x", "*" },
-		{ "evt.type exists", "*" },
-		{ "not evt.type exists", "" },
-		{ "evt.num = 0", "" },
-		{ "not evt.num = 0", "*" },
-		{ "evt.num > 0 and evt.type = open", "open" },
-		{ "evt.num in (0)", "" },
-		{ "evt.num in ()", "" },
-		{ "evt.num = 5 and evt.type = open", "open" },
-		{ "evt.type in (open, close) and not evt.type in (close)", "open" },
-		{ "evt.type startswith open and evt.type = open", "open" },
-		{ "evt.type.is.open = 1", "*" },
-		{ "syscall.type = mkdir", "mkdir" },
-		{ "evt.type = getpid", "syscall" },
-		{ "evt.type in (accept4, openat2)", "accept4 openat2" },
+		{"evt.type = open", "open"},
+		{"evt.type in (open, close) and proc.name = x", "open close"},
+		{"evt.type = open or proc.name = x", "*"},
+		{"evt.type = open or evt.type = close", "open close"},
+		{"evt.type = open and evt.type = close", ""},
+		{"not evt.type = open", "!open"},
+		{"not not evt.type = open", "open"},
+		{"evt.type != open", "!open"},
+		{"not evt.type != open", "open"},
+		{"not (evt.type = open or proc.name = x)", "!open"},
+		{"not (evt.type = open and proc.name = x)", "*"},
+		{"proc.name = x", "*"},
+		{"not proc.name = x", "*"},
+		{"evt.type exists", "*"},
+		{"not evt.type exists", ""},
+		{"evt.num = 0", ""},
+		{"not evt.num = 0", "*"},
+		{"evt.num > 0 and evt.type = open", "open"},
+		{"evt.num in (0)", ""},
+		{"evt.num in ()", ""},
+		{"evt.num = 5 and evt.type = open", "open"},
+		{"evt.type in (open, close) and not evt.type in (close)", "open"},
+		{"evt.type startswith open and evt.type = open", "open"},
+		{"evt.type.is.open = 1", "*"},
+		{"syscall.type = mkdir", "mkdir"},
+		{"evt.type = getpid", "syscall"},
+		{"evt.type in (accept4, openat2)", "accept4 openat2"},
 	};
 	struct tcx t;
 
@@ -94,7 +94,8 @@ static void test_evset_of__table__as_specified(void **state)
 		set_of(&t, cases[i].cond, &have);
 		wanted(cases[i].names, &want);
 		if (memcmp(&have, &want, sizeof(have)) != 0)
-			fail_msg("'%s': %u events, wanted %u", cases[i].cond, evset_count(&have), evset_count(&want));
+			fail_msg("'%s': %u events, wanted %u", cases[i].cond, evset_count(&have),
+				evset_count(&want));
 	}
 	tcx_done(&t);
 }

@@ -21,14 +21,16 @@ static void read_lists(struct tcx *t, struct collector *c, const char *text)
 		char *eq = strchr(def, '='), *p = eq + 1;
 
 		*eq = '\0';
-		*l = (struct list_def){ .name = def, .visibility = c->n_lists, .items = items[c->n_lists] };
+		*l = (struct list_def){
+			.name = def, .visibility = c->n_lists, .items = items[c->n_lists]};
 		while (*p) {
 			size_t n = strcspn(p, "|");
 
-			l->items[l->n_items++] = (struct litem){ .text = p, .n = n };
+			l->items[l->n_items++] = (struct litem){.text = p, .n = n};
 			p += n + (p[n] == '|');
 		}
-		assert_int_equal(map_put(&t->cx, &c->list_by_name, def, strlen(def), c->n_lists), 0);
+		assert_int_equal(
+			map_put(&t->cx, &c->list_by_name, def, strlen(def), c->n_lists), 0);
 		c->n_lists++;
 	}
 	assert_int_equal(expand_flatten(c), 0);
@@ -37,20 +39,20 @@ static void read_lists(struct tcx *t, struct collector *c, const char *text)
 static void test_expand_lists__table__as_specified(void **state)
 {
 	static const struct expand_case cases[] = {
-		{ "l=a|b", "x in (l)", "x in ( a, b )" },
-		{ "l=a|b", "x in (l, c)", "x in ( a, b , c)" },
-		{ "l=a b|'c d'", "x in (l)", "x in ( \"a b\", 'c d' )" },
-		{ "l=a", "x=l and y=lx", "x= a and y=lx" },
-		{ "l=a", "x in (\"l\")", "x in (\"l\")" },
-		{ "l=a", "x = \"( l )\"", "x = \"( a )\"" },
-		{ "l=a", "l", "a" },
-		{ "l=", "x in (l)", "x in (  )" },
-		{ "l=", "x in (a, l)", "x in (a  )" },
-		{ "l=", "x in (l, a)", "x in (   a)" },
-		{ "l1=a;l2=l1|b", "x in (l2)", "x in ( a, b )" },
-		{ "l2=l1|b;l1=a", "x in (l2)", "x in ( a , b )" },
-		{ "l1=a;l2=l1;l3=l2", "x in (l3)", "x in ( l1 )" },
-		{ "l=a", "x in (l.b)", "x in (l.b)" },
+		{"l=a|b", "x in (l)", "x in ( a, b )"},
+		{"l=a|b", "x in (l, c)", "x in ( a, b , c)"},
+		{"l=a b|'c d'", "x in (l)", "x in ( \"a b\", 'c d' )"},
+		{"l=a", "x=l and y=lx", "x= a and y=lx"},
+		{"l=a", "x in (\"l\")", "x in (\"l\")"},
+		{"l=a", "x = \"( l )\"", "x = \"( a )\""},
+		{"l=a", "l", "a"},
+		{"l=", "x in (l)", "x in (  )"},
+		{"l=", "x in (a, l)", "x in (a  )"},
+		{"l=", "x in (l, a)", "x in (   a)"},
+		{"l1=a;l2=l1|b", "x in (l2)", "x in ( a, b )"},
+		{"l2=l1|b;l1=a", "x in (l2)", "x in ( a , b )"},
+		{"l1=a;l2=l1;l3=l2", "x in (l3)", "x in ( l1 )"},
+		{"l=a", "x in (l.b)", "x in (l.b)"},
 	};
 	struct tcx t;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Images are damaged in a hundred thousand ways, checksum made good again: img_verify() must answer without reading beyond, and what it accepts must be
- * walkable by a reader that checks nothing. Run under ASan, where the image lies in a block of exactly its size. */
+/* Images are damaged in a hundred thousand ways, checksum made good again: img_verify() must answer
+ * without reading beyond, and what it accepts must be walkable by a reader that checks nothing. Run
+ * under ASan, where the image lies in a block of exactly its size. */
 #include "util.h"
 
 #include <base/hash.h>
@@ -9,11 +10,15 @@
 
 static const char rules_text[] =
 	"- list: l\n  items: [a, b, c, d]\n"
-	"- rule: A\n  desc: d\n  output: x %proc.name %10fd.name %toupper(proc.pname) %proc.aname[2] %evt.arg.flags\n  priority: INFO\n  tags: [t, u]\n"
-	"  condition: evt.type in (open, openat) and (proc.name in (l) or fd.name startswith /x or not proc.aname[2] = y) and fd.snet in (10.0.0.0/8, fe80::/10)\n"
+	"- rule: A\n  desc: d\n  output: x %proc.name %10fd.name %toupper(proc.pname) "
+	"%proc.aname[2] %evt.arg.flags\n  priority: INFO\n  tags: [t, u]\n"
+	"  condition: evt.type in (open, openat) and (proc.name in (l) or fd.name startswith /x or "
+	"not proc.aname[2] = y) and fd.snet in (10.0.0.0/8, fe80::/10)\n"
 	"- rule: B\n  desc: d\n  output: y %proc.env[PATH]\n  priority: ALERT\n"
-	"  condition: evt.type = connect and (fd.sport in (1, 2, 3) or proc.name = val(proc.pname) or len(concat(proc.name, '-', proc.pname)) > 3)\n"
-	"    and fd.name pmatch (/a, /b/c*) and fd.name startswith oneof (/q, /r) and evt.buffer bcontains cafe and fd.types intersects (file)\n";
+	"  condition: evt.type = connect and (fd.sport in (1, 2, 3) or proc.name = val(proc.pname) "
+	"or len(concat(proc.name, '-', proc.pname)) > 3)\n"
+	"    and fd.name pmatch (/a, /b/c*) and fd.name startswith oneof (/q, /r) and evt.buffer "
+	"bcontains cafe and fd.types intersects (file)\n";
 
 static uint32_t rnd(uint64_t *state)
 {
@@ -49,7 +54,8 @@ static uint64_t touch_set(const struct img *i, const struct img_set *s)
 	if (!s->n_slots)
 		return sum;
 	/* A probe for something absent ends. */
-	for (uint32_t k = 12345 & (s->n_slots - 1); i->setslots[s->slots_first + k]; k = (k + 1) & (s->n_slots - 1))
+	for (uint32_t k = 12345 & (s->n_slots - 1); i->setslots[s->slots_first + k];
+		k = (k + 1) & (s->n_slots - 1))
 		sum += i->consts[i->setslots[s->slots_first + k] - 1].num;
 	return sum;
 }
@@ -75,13 +81,15 @@ static uint64_t touch_fmt(const struct img *i, uint32_t first, uint32_t n)
 	uint64_t sum = 0;
 
 	for (uint32_t k = first; k < first + n; k++)
-		sum += i->fmts[k].expr == IMG_NONE ? touch(i, i->fmts[k].lit) : touch_expr(i, i->fmts[k].expr);
+		sum += i->fmts[k].expr == IMG_NONE ? touch(i, i->fmts[k].lit)
+						   : touch_expr(i, i->fmts[k].expr);
 	return sum;
 }
 
 static uint64_t walk_rule(const struct img *i, const struct img_rule *r, uint64_t seed)
 {
-	uint64_t sum = touch(i, r->name) + touch(i, r->source) + touch_fmt(i, r->fmt_first, r->n_fmt);
+	uint64_t sum =
+		touch(i, r->name) + touch(i, r->source) + touch_fmt(i, r->fmt_first, r->n_fmt);
 	uint32_t at = r->entry, steps = 0;
 
 	for (uint32_t k = 0; k < r->n_tags; k++)
@@ -89,7 +97,9 @@ static uint64_t walk_rule(const struct img *i, const struct img_rule *r, uint64_
 	for (uint32_t k = r->out_first; k < r->out_first + r->n_out; k++) {
 		const struct img_outfield *o = &i->outfields[k];
 
-		sum += touch(i, o->key) + (o->expr == IMG_NONE ? touch_fmt(i, o->fmt_first, o->n_fmt) : touch_expr(i, o->expr));
+		sum += touch(i, o->key) + (o->expr == IMG_NONE
+							  ? touch_fmt(i, o->fmt_first, o->n_fmt)
+							  : touch_expr(i, o->expr));
 	}
 	while (at != IMG_ACCEPT && at != IMG_REJECT) {
 		sum += touch_pred(i, &i->preds[i->nodes[at].pred]);
@@ -105,7 +115,8 @@ static uint64_t walk_all(const struct img *i)
 
 	for (uint32_t ix = 0; ix < _KEV_IX_MAX; ix++)
 		for (uint32_t k = 0; k < i->events[ix].n_refs; k++)
-			sum += walk_rule(i, &i->rules[i->rulerefs[i->events[ix].refs_first + k]], k);
+			sum += walk_rule(
+				i, &i->rules[i->rulerefs[i->events[ix].refs_first + k]], k);
 	for (uint32_t k = 0; k < i->n[IMG_SEC_RULE]; k++)
 		for (int s = 0; s < 4; s++)
 			sum += walk_rule(i, &i->rules[k], (uint64_t)s);
@@ -134,7 +145,8 @@ static size_t place(const struct img_head *h, size_t n, uint64_t *seed)
 
 static void mutate(uint8_t *p, const struct img_head *original, size_t n, uint64_t *seed)
 {
-	static const uint32_t values[] = { 0, 1, 2, 3, 0x7f, 0xff, 0xffff, 0x7fffffff, 0x80000000, 0xfffffffc, IMG_REJECT, IMG_ACCEPT, IMG_NONE };
+	static const uint32_t values[] = {0, 1, 2, 3, 0x7f, 0xff, 0xffff, 0x7fffffff, 0x80000000,
+		0xfffffffc, IMG_REJECT, IMG_ACCEPT, IMG_NONE};
 	unsigned edits = 1 + rnd(seed) % 3;
 
 	for (unsigned k = 0; k < edits; k++) {

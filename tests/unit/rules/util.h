@@ -44,10 +44,12 @@ static inline void tcx_done(struct tcx *t)
 
 static inline struct ptext tcx_text(struct tcx *t, const char *s)
 {
-	struct ptext p = { 0 };
+	struct ptext p = {0};
 
 	for (size_t i = 0; s[i]; i++)
-		assert_int_equal(ptext_add(&t->cx, &p, s + i, 1, (struct spos){ .line = 1, .col = (uint16_t)(i + 1) }), 0);
+		assert_int_equal(ptext_add(&t->cx, &p, s + i, 1,
+					 (struct spos){.line = 1, .col = (uint16_t)(i + 1)}),
+			0);
 	return p;
 }
 
@@ -65,16 +67,19 @@ struct compiled {
 	int r;
 };
 
-static inline void compile_texts(struct compiled *c, const char *const *texts, size_t n, const struct rules_options *given)
+static inline void compile_texts(
+	struct compiled *c, const char *const *texts, size_t n, const struct rules_options *given)
 {
-	struct rules_output out = { .name = "stdout", .min_priority = 7 };
-	struct rules_options opt = { .min_priority = 7, .outputs = &out, .n_outputs = 1 };
+	struct rules_output out = {.name = "stdout", .min_priority = 7};
+	struct rules_options opt = {.min_priority = 7, .outputs = &out, .n_outputs = 1};
 	struct rules_file f[8];
 	const char *why = "";
 
 	memset(c, 0, sizeof(*c));
 	for (size_t i = 0; i < n; i++)
-		f[i] = (struct rules_file){ .name = i ? "second.yaml" : "t.yaml", .text = texts[i], .n = strlen(texts[i]) };
+		f[i] = (struct rules_file){.name = i ? "second.yaml" : "t.yaml",
+			.text = texts[i],
+			.n = strlen(texts[i])};
 	diag_init(&c->d);
 	c->r = rules_compile(f, n, given ? given : &opt, &c->d, &c->res);
 	if (c->r == 0 && img_verify(c->res.image, c->res.size, &c->img, &why) < 0)
@@ -91,8 +96,10 @@ static inline void compiled_done(struct compiled *c)
 static inline void compile_condition(struct compiled *c, const char *condition)
 {
 	char text[4096];
-	const char *texts[] = { text };
+	const char *texts[] = {text};
 
-	(void)snprintf(text, sizeof(text), "- rule: R\n  desc: d\n  output: o\n  priority: INFO\n  condition: %s\n", condition);
+	(void)snprintf(text, sizeof(text),
+		"- rule: R\n  desc: d\n  output: o\n  priority: INFO\n  condition: %s\n",
+		condition);
 	compile_texts(c, texts, 1, NULL);
 }
