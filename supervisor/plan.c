@@ -55,6 +55,12 @@ static const struct plan_ring_row ring_rows[] = {
 #define PLAN_BPF_MAX (64U * 1024 * KIB)
 
 static const struct plan_fd_row fd_rows[] = {
+	{PLAN_SUPERVISOR, FD_BPF_LINK, PLAN_LIVE_ONLY,
+		"links: what keeps the kernel programs attached"},
+	{PLAN_SUPERVISOR, FD_BPF_PROG, PLAN_LIVE_ONLY, "programs: their recursion_misses"},
+	{PLAN_SUPERVISOR, FD_BPF_INTEREST, PLAN_LIVE_ONLY, "interest, mapped by nobody else"},
+	{PLAN_SUPERVISOR, FD_BPF_COUNTERS, PLAN_LIVE_ONLY, "counters, mapped by nobody else"},
+	{PLAN_SUPERVISOR, FD_ITER_LINK, PLAN_LIVE_ONLY, "iterator links"},
 	{PLAN_POLICY, FD_FILE, 0, "rule files (rules run)"},
 	{PLAN_POLICY, FD_RULES_OPTIONS, 0, "options of the rules (rules run)"},
 	{PLAN_LOADER, FD_SETTINGS, 0, "settings"},

@@ -165,9 +165,13 @@ static json_t *ledger_row(const struct sup_ledger *l)
 	return o;
 }
 
-static double percentile_ms(const struct stats_page *st, unsigned percent)
+/* Only a live event's time says how long ago it was. */
+static double percentile_ms(const struct sup *s, const struct stats_page *st, unsigned percent)
 {
 	uint64_t total = 0, sum = 0;
+
+	if (s->config->engine != ENGINE_BPF)
+		return 0;
 
 	for (unsigned i = 0; i < STATS_LATENCY_BUCKETS; i++)
 		total += stats_get(&st->latency[i]);
@@ -213,8 +217,8 @@ static json_t *output_row(const struct sup *s, const struct sup_child *c)
 		error && error < 4096 ? json_string(strerror((int)error)) : json_null());
 	json_object_set_new(o, "last_error_at",
 		error ? j_time(stats_get(&c->stats->last_error_ns)) : json_null());
-	json_object_set_new(latency, "p50", json_real(percentile_ms(c->stats, 50)));
-	json_object_set_new(latency, "p99", json_real(percentile_ms(c->stats, 99)));
+	json_object_set_new(latency, "p50", json_real(percentile_ms(s, c->stats, 50)));
+	json_object_set_new(latency, "p99", json_real(percentile_ms(s, c->stats, 99)));
 	json_object_set_new(o, "latency_ms", latency);
 	json_object_set_new(o, "test_delivered", j_int(stats_get(&c->stats->test_delivered)));
 	json_object_set_new(o, "test_latency_ms",

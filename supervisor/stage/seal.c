@@ -83,6 +83,9 @@ static int step_uid(const struct seal_request *q, struct seal_result *ret)
 static int step_caps(const struct seal_request *q, struct seal_result *ret)
 {
 	(void)ret;
+	/* an unprivileged start cannot empty the bounding set; no_new_privs makes it meaningless */
+	if (q->uid && !seal_is_bounding_empty(q->keep_caps))
+		return -EPERM;
 	return seal_drop_caps(q->keep_caps);
 }
 

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <unistd.h>
 
@@ -24,6 +25,14 @@ int seal_drop_bounding(uint64_t keep_caps)
 			return -errno;
 	}
 	return 0;
+}
+
+bool seal_is_bounding_empty(uint64_t keep_caps)
+{
+	for (unsigned cap = 0; cap < SEAL_CAPS_MAX; cap++)
+		if (!(keep_caps >> cap & 1) && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1)
+			return false;
+	return true;
 }
 
 int seal_set_uid(uint32_t uid, uint64_t keep_caps)

@@ -42,6 +42,7 @@ int seal_apply(const struct seal_request *q, struct seal_result *ret, const char
 int seal_namespaces(void);
 int seal_empty_root(void);
 int seal_drop_bounding(uint64_t keep_caps);
+bool seal_is_bounding_empty(uint64_t keep_caps);
 int seal_set_uid(uint32_t uid, uint64_t keep_caps);
 int seal_drop_caps(uint64_t keep_caps);
 int seal_rlimits(const struct seal_request *q);
