@@ -180,6 +180,35 @@ static void compile(struct evl *e, const struct settings *settings)
 	}
 }
 
+/* Numbers beyond an int64 (bogus times of files) are more than the JSON library takes: every one of
+ * 19 digits or more is put in quotes. Returns a malloc'd copy. */
+static char *quote_large(const char *line)
+{
+	char *copy = malloc(2 * strlen(line) + 1), *to = copy;
+	bool in_text = false;
+
+	for (const char *p = line; copy && *p;) {
+		size_t n = in_text ? 0 : strspn(p, "0123456789");
+
+		if (in_text && *p == '\\' && p[1]) {
+			*to++ = *p++;
+			*to++ = *p++;
+			continue;
+		}
+		if (*p == '"')
+			in_text = !in_text;
+		if (n >= 19)
+			*to++ = '"';
+		for (size_t i = 0; i < MAX(n, (size_t)1); i++)
+			*to++ = *p++;
+		if (n >= 19)
+			*to++ = '"';
+	}
+	if (copy)
+		*to = '\0';
+	return copy;
+}
+
 /* verdicts[rule * EVENTS_MAX + event number]: 0 not dumped, 1 no, 2 yes */
 static unsigned judge(struct evl *e, FILE *f, uint8_t *verdicts)
 {
@@ -190,9 +219,10 @@ static unsigned judge(struct evl *e, FILE *f, uint8_t *verdicts)
 	size_t cap = 0;
 
 	while (getline(&line, &cap, f) > 0) {
+		_cleanup_free_ char *text = quote_large(line);
 		json_int_t num;
 
-		event = json_loads(line, 0, NULL);
+		event = text ? json_loads(text, 0, NULL) : NULL;
 		num = json_integer_value(json_object_get(event, "evt.num"));
 		if (num <= 0 || num >= EVENTS_MAX)
 			abort();
