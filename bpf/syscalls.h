@@ -108,7 +108,7 @@ enum {
 		OP_##o, (a)                                                                        \
 	}
 static const struct sys_row saker_rows[256] = {
-	/* any byte is an index */
+/* any byte is an index */
 #define SYS(nr64, nr32, ev, c, fl, ...)                                                            \
 	[ROW_##nr64##_##nr32] = {.ix = KEV_IX_##ev,                                                \
 		.code = KEV_CODE_##ev,                                                             \
