@@ -13,6 +13,11 @@
 
 #define MEMORY_MAX (768ull << 20)
 
+static bool has_errors(const struct cx *cx)
+{
+	return cx->d->n_errors > cx->errors_before;
+}
+
 static void warn_unused(struct collector *c)
 {
 	for (uint32_t i = 0; i < c->n_macros; i++)
@@ -63,10 +68,10 @@ static int compile_pass(
 		expand_parse_macros(c);
 		for (uint32_t i = 0; i < c->n_rules && !c->cx->oom; i++)
 			rule_check(c, i, opt, &rules[i]);
-		if (c->cx->d->n_errors == 0)
+		if (!has_errors(c->cx))
 			warn_unused(c);
 	}
-	if (r >= 0 && ret && !c->cx->oom && c->cx->d->n_errors == 0)
+	if (r >= 0 && ret && !c->cx->oom && !has_errors(c->cx))
 		r = make_image(c, rules, opt, ret);
 	arena_done(&c->cx->arena);
 	c->cx->arena = outer;
@@ -95,9 +100,8 @@ int rules_compile(const struct rules_file *files, size_t n_files, const struct r
 	struct diag *d, struct rules_result *ret_result)
 {
 	struct rules_result res = {0};
-	struct cx cx = {.d = d, .n_files = n_files};
+	struct cx cx = {.d = d, .n_files = n_files, .errors_before = d->n_errors};
 	struct collector c = {.cx = &cx};
-	size_t errors_before = d->n_errors;
 	int r = 0;
 
 	arena_init(&cx.arena, MEMORY_MAX);
@@ -111,8 +115,8 @@ int rules_compile(const struct rules_file *files, size_t n_files, const struct r
 				.name = files[i].name, .text = files[i].text, .n = files[i].n};
 		r = compile_files(&c, opt, &res);
 	}
-	if (r < 0 || cx.oom || d->n_errors > errors_before) {
-		if (cx.oom || (r < 0 && d->n_errors == errors_before))
+	if (r < 0 || cx.oom || has_errors(&cx)) {
+		if (cx.oom || (r < 0 && !has_errors(&cx)))
 			diag_add(d, DIAG_ERROR, NULL, (struct diag_pos){0}, NULL, NULL,
 				"out of memory while compiling the rules");
 		free(res.image);

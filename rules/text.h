@@ -29,7 +29,6 @@ struct source_file {
 	size_t n;
 	uint32_t *line_at; /* offset of every line */
 	uint32_t n_lines;
-	size_t errors_before; /* of the diagnostics when it was begun */
 };
 
 struct cx {
@@ -37,6 +36,7 @@ struct cx {
 	struct arena arena; /* lives as long as the compilation */
 	struct source_file *files;
 	size_t n_files;
+	size_t errors_before; /* in the diagnostics before this compilation */
 	bool oom;
 };
 

@@ -210,6 +210,23 @@ static void test_all_errors__of_a_file__in_one_run(void **state)
 	compiled_done(&c);
 }
 
+static void test_compile__diagnostics_with_errors_of_others__compiles(void **state)
+{
+	const struct rules_options opt = {.min_priority = 7};
+	const char *text = RULE("A", "evt.type = open");
+	const struct rules_file f = {.name = "t.yaml", .text = text, .n = strlen(text)};
+	struct rules_result res = {0};
+	struct diag d;
+
+	(void)state;
+	diag_init(&d);
+	diag_add(&d, DIAG_ERROR, NULL, (struct diag_pos){0}, NULL, NULL, "of the configuration");
+	assert_int_equal(rules_compile(&f, 1, &opt, &d, &res), 0);
+	assert_non_null(res.image);
+	free(res.image);
+	diag_done(&d);
+}
+
 static void test_broken_macro__rules_using_it__not_complained_of(void **state)
 {
 	const char *text = "- macro: m\n  condition: [x]\n" RULE("A", "evt.type = open and m");
@@ -541,6 +558,7 @@ int main(void)
 		cmocka_unit_test(test_override__table__code_or_silence),
 		cmocka_unit_test(test_override__append_and_replace__take_effect),
 		cmocka_unit_test(test_all_errors__of_a_file__in_one_run),
+		cmocka_unit_test(test_compile__diagnostics_with_errors_of_others__compiles),
 		cmocka_unit_test(test_broken_macro__rules_using_it__not_complained_of),
 		cmocka_unit_test(test_files__forward_reference_into_later_file__refused),
 		cmocka_unit_test(test_output__pieces_and_fields__in_image),
