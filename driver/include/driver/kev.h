@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Reading and building kernel events (abi/kevent.h) in user space: the door for bytes from the kernel, from iterators and from captures. */
+/* Reading and building kernel events (abi/kevent.h) in user space: the door for bytes from the
+ * kernel, from iterators and from captures. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,22 +19,26 @@ struct kev {
 	struct span param[KEV_PARAMS_MAX];
 };
 
-/* Check a whole record once: length, alignment, known type, parameter count (declared + extras, or fewer for older captures: missing ones get
- * length 0), sum of lengths, widths of fixed-width parameters (0 or exact), NUL at the end of texts.
- * @p: 8-aligned private copy of n bytes. Returns 0; -EBADMSG with *reterr_why (static text) otherwise. */
+/* Check a whole record once: length, alignment, known type, parameter count (declared + extras, or
+ * fewer for older captures: missing ones get length 0), sum of lengths, widths of fixed-width
+ * parameters (0 or exact), NUL at the end of texts.
+ * @p: 8-aligned private copy of n bytes. Returns 0; -EBADMSG with *reterr_why (static text)
+ * otherwise. */
 int kev_parse(const void *p, size_t n, struct kev *ret_kev, const char **reterr_why);
 
 /* Accessors; the parameter index is one of the event's. */
 bool kev_param_present(const struct kev *k, unsigned i);
 int64_t kev_param_i64(const struct kev *k, unsigned i); /* sign-extended by its type; 0 if absent */
-uint64_t kev_param_u64(const struct kev *k, unsigned i); /* zero-extended by its type */
+uint64_t kev_param_u64(const struct kev *k, unsigned i);     /* zero-extended by its type */
 struct span kev_param_text(const struct kev *k, unsigned i); /* without the trailing NUL */
 /* The extra parameter of a KEV_X_* bit, {NULL,0} if absent; texts without NUL. */
 struct span kev_extra(const struct kev *k, uint8_t bit);
-/* The return value (parameter 0 of exit events, errno/fd/pid typed). false if the event has none. */
+/* The return value (parameter 0 of exit events, errno/fd/pid typed). false if the event has none.
+ */
 bool kev_rawres(const struct kev *k, int64_t *ret_res);
 
-/* Building (synthetic source, metadata, replay, tests). The buffer is the caller's, KEV_SIZE_MAX bytes, 8-aligned. */
+/* Building (synthetic source, metadata, replay, tests). The buffer is the caller's, KEV_SIZE_MAX
+ * bytes, 8-aligned. */
 struct kev_builder {
 	uint8_t *buf;
 	size_t cap;
@@ -44,10 +49,13 @@ struct kev_builder {
 };
 
 /* Starts a record with room for n_params lengths; the head is zeroed but for type and n_params. */
-void kev_build_start(struct kev_builder *b, void *buf, size_t cap, uint16_t code, unsigned n_extras);
+void kev_build_start(
+	struct kev_builder *b, void *buf, size_t cap, uint16_t code, unsigned n_extras);
 struct kev_head *kev_build_head(struct kev_builder *b);
-void kev_build_raw(struct kev_builder *b, const void *p, size_t n); /* next parameter, bytes as they are */
-void kev_build_int(struct kev_builder *b, int64_t v); /* next parameter, in the width of its declared type */
+void kev_build_raw(
+	struct kev_builder *b, const void *p, size_t n); /* next parameter, bytes as they are */
+void kev_build_int(
+	struct kev_builder *b, int64_t v); /* next parameter, in the width of its declared type */
 void kev_build_text(struct kev_builder *b, struct span s); /* adds the NUL; a NULL span: absent */
 void kev_build_absent(struct kev_builder *b);
 /* Missing parameters become absent; sets head->len. Returns the length, or -EMSGSIZE. */

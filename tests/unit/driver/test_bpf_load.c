@@ -31,7 +31,8 @@ static void load_without_rights(void)
 	(void)cap_free(none);
 	if (drv_load(&c, &l, why, sizeof(why)) != -EPERM)
 		_exit(3);
-	_exit(l || !strstr(why, "CAP_BPF and CAP_PERFMON are missing") || strchr(why, '\n') ? 4 : 0);
+	_exit(l || !strstr(why, "CAP_BPF and CAP_PERFMON are missing") || strchr(why, '\n') ? 4
+											    : 0);
 }
 
 static void test_load__no_capabilities__names_them(void **state)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Cutting an iterator's stream into records: whatever the reads return, records come out whole; what is
- * no record is refused. */
+/* Cutting an iterator's stream into records: whatever the reads return, records come out whole;
+ * what is no record is refused. */
 
 #include <errno.h>
 #include <setjmp.h>
@@ -41,7 +41,8 @@ static void test_next__records_in_pieces__come_out_whole(void **state)
 
 	(void)state;
 	assert_int_equal(pipe(fds), 0);
-	for (unsigned i = 0; i < 60; i++) /* together more than one page, so that reads end inside of records */
+	for (unsigned i = 0; i < 60;
+		i++) /* together more than one page, so that reads end inside of records */
 		put_record(fds[1], 72 + 8 * i, (uint8_t)i);
 	close(fds[1]);
 	it = iter_of(fds[0]);
