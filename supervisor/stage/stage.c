@@ -3,7 +3,10 @@
  *
  * The loop: turn() while there is data; a few naps when there is none; then arm everything and wait
  * in one epoll for the stage's eventfd, the control socket and what the stage added. It reads
- * nothing but control messages; what turn() reads is the stage's own business. */
+ * nothing but control messages; what turn() reads is the stage's own business.
+ *
+ * A nap costs some microseconds of CPU, whatever it finds. So a stream that leaves the stage idle
+ * most of the time is taken in longer naps, and one that came after a wait in short ones. */
 #include <sys/epoll.h>
 
 #include <errno.h>
@@ -23,9 +26,11 @@
 
 #define STAGE_NAPS 4
 #define STAGE_NAP_NS (200 * NS_PER_US)
+#define STAGE_NAP_MAX_NS (800 * NS_PER_US)
 #define STAGE_WAIT_MAX_MS 1000         /* the heartbeat goes on while waiting */
 #define STAGE_LOOK_NS (10 * NS_PER_MS) /* how often a busy stage looks at its control socket */
 #define STAGE_VITALS_NS NS_PER_S
+#define STAGE_PSS_SHARE 1000 /* reading it walks all mapped pages: at most that part of a core */
 #define STAGE_EVENTS 16
 
 struct stage_loop {
@@ -33,6 +38,8 @@ struct stage_loop {
 	int wake_fd;  /* borrowed; -1 none */
 	int smaps_fd; /* opened before the seal: afterwards the kernel refuses it */
 	uint64_t looked_ns, vitals_ns;
+	uint64_t pss_after_ns; /* not read again before */
+	uint64_t nap_ns, woke_ns;
 	unsigned naps_left;
 	bool lost_supervisor;
 };
@@ -71,16 +78,21 @@ static uint64_t stage_read_pss(int smaps_fd)
 static void stage_vitals(struct stage_loop *l, uint64_t now_ns)
 {
 	struct stats_page *st = l->s->stats;
-	uint64_t pss;
+	uint64_t pss, cpu_ns;
 
 	stats_set(&st->heartbeat_ns, now_ns);
 	if (now_ns - l->vitals_ns < STAGE_VITALS_NS && l->vitals_ns != 0)
 		return;
 	l->vitals_ns = now_ns;
-	stats_set(&st->cpu_ns, clock_ns(CLOCK_PROCESS_CPUTIME_ID));
+	cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	stats_set(&st->cpu_ns, cpu_ns);
+	if (now_ns < l->pss_after_ns)
+		return;
 	pss = stage_read_pss(l->smaps_fd);
 	if (pss)
 		stats_set(&st->pss_bytes, pss);
+	l->pss_after_ns =
+		now_ns + (clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns) * STAGE_PSS_SHARE;
 }
 
 /* One control message. Negative: the stage ends. */
@@ -166,13 +178,29 @@ static int stage_wait(struct stage_loop *l)
 	if (s->ops->disarm)
 		s->ops->disarm(s);
 	l->looked_ns = clock_mono_ns();
+	l->nap_ns = STAGE_NAP_NS;
+	l->woke_ns = l->looked_ns;
 	return r;
+}
+
+/* @now_ns: when the last turn began, which found nothing. */
+static void stage_nap(struct stage_loop *l, uint64_t now_ns)
+{
+	struct timespec nap;
+
+	if (l->naps_left == STAGE_NAPS && now_ns - l->woke_ns < l->nap_ns / 2)
+		l->nap_ns = MIN(l->nap_ns * 2, (uint64_t)STAGE_NAP_MAX_NS);
+	else if (l->naps_left == STAGE_NAPS)
+		l->nap_ns = STAGE_NAP_NS; /* the stage has much to do: soon again */
+	l->naps_left--;
+	nap = (struct timespec){.tv_nsec = (long)l->nap_ns};
+	(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL); /* a short sleep is as good */
+	l->woke_ns = clock_mono_ns();
 }
 
 /* -ENODATA at the end of the input, other negative errno on failure. */
 static int stage_work(struct stage_loop *l)
 {
-	static const struct timespec nap = {.tv_nsec = STAGE_NAP_NS};
 	struct stage *s = l->s;
 
 	for (;;) {
@@ -193,9 +221,7 @@ static int stage_work(struct stage_loop *l)
 		if (r > 0)
 			continue;
 		if (l->naps_left > 0) {
-			l->naps_left--;
-			(void)clock_nanosleep(
-				CLOCK_MONOTONIC, 0, &nap, NULL); /* a short sleep is as good */
+			stage_nap(l, now);
 			continue;
 		}
 		if (stage_wait(l) < 0)
@@ -252,7 +278,7 @@ static void _noreturn_ stage_end(struct stage_loop *l, int r)
 int stage_main(const struct stage_ops *ops, int argc, char **argv)
 {
 	struct stage s = {.ops = ops, .ctl_fd = -1, .epoll_fd = -1};
-	struct stage_loop l = {.s = &s, .wake_fd = -1, .smaps_fd = -1};
+	struct stage_loop l = {.s = &s, .wake_fd = -1, .smaps_fd = -1, .nap_ns = STAGE_NAP_NS};
 	struct stage_hello hello;
 
 	(void)argc;
