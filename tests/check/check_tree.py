@@ -61,8 +61,15 @@ def check_text(path, text):
 
 
 def tracked():
-    out = subprocess.run(["git", "ls-files", "*.c", "*.h", "*.def"], cwd=TOP, capture_output=True, text=True, check=True).stdout
-    return [p for p in out.split() if p != "bpf/vmlinux.h" and os.path.exists(os.path.join(TOP, p))]
+    """Source files: what git knows, or in a tree without git every file outside build directories."""
+    try:
+        out = subprocess.run(["git", "ls-files", "*.c", "*.h", "*.def"], cwd=TOP, capture_output=True, text=True, check=True).stdout.split()
+    except (OSError, subprocess.CalledProcessError):
+        out = []
+        for root, dirs, files in os.walk(TOP):
+            dirs[:] = [d for d in dirs if not d.startswith((".", "build"))]
+            out += [os.path.relpath(os.path.join(root, f), TOP) for f in files if f.endswith((".c", ".h", ".def"))]
+    return [p for p in sorted(out) if p != "bpf/vmlinux.h" and os.path.exists(os.path.join(TOP, p))]
 
 
 def header_alone(path):

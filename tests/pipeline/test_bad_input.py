@@ -3,6 +3,7 @@
 """Bad input gives one clear error with its place and a non-zero exit, and leaves nothing behind: no process, no socket."""
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -62,11 +63,12 @@ def main():
     with tempfile.TemporaryDirectory(prefix="saker-bad-") as d:
         os.chmod(d, 0o755)
         os.mkdir(os.path.join(d, "emptydir"))
+        shutil.copytree(os.path.dirname(os.path.dirname(SAKER)), f"{d}/stage") # the checkout may be where only root can read
         for c in cases(d):
             if isinstance(c[0], tuple): # as nobody
                 (label, _, want), args, _ = c
                 status = 1
-                r = run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", SAKER, "-o", f"control.socket={d}/u.sock", *args])
+                r = run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", f"{d}/stage/bin/saker", "-o", f"control.socket={d}/u.sock", *args])
             else:
                 label, args, want = c[:3]
                 status = c[3] if len(c) > 3 else 1
