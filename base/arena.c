@@ -20,7 +20,7 @@ struct arena_block {
 
 void arena_init(struct arena *a, size_t max_bytes)
 {
-	*a = (struct arena){ .max_bytes = max_bytes };
+	*a = (struct arena){.max_bytes = max_bytes};
 }
 
 void arena_done(struct arena *a)
@@ -33,7 +33,7 @@ void arena_done(struct arena *a)
 		free(b);
 		b = next;
 	}
-	*a = (struct arena){ 0 };
+	*a = (struct arena){0};
 }
 
 void *arena_alloc(struct arena *a, size_t n)
@@ -52,7 +52,7 @@ void *arena_alloc(struct arena *a, size_t n)
 		b = malloc(sizeof(*b) + cap);
 		if (!b)
 			return NULL;
-		*b = (struct arena_block){ .next = a->head, .cap = cap };
+		*b = (struct arena_block){.next = a->head, .cap = cap};
 		a->head = b;
 		a->used_bytes += cap;
 	}

@@ -18,7 +18,7 @@ static struct {
 	enum log_format format;
 	enum log_level max_level;
 	char who[32];
-} state = { .fd = STDERR_FILENO, .format = LOG_TEXT, .max_level = LOG_LVL_INFO, .who = "saker" };
+} state = {.fd = STDERR_FILENO, .format = LOG_TEXT, .max_level = LOG_LVL_INFO, .who = "saker"};
 
 static const char *level_str(enum log_level level)
 {
@@ -69,13 +69,14 @@ static void emit(const char *line, size_t n)
 
 static void emit_json(enum log_level level, const char *who, const char *text)
 {
-	_cleanup_strbuf_ struct strbuf b = { 0 };
+	_cleanup_strbuf_ struct strbuf b = {0};
 	struct timespec ts;
 	struct tm tm;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	gmtime_r(&ts.tv_sec, &tm);
-	strbuf_addf(&b, "{\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%06ldZ\",\"level\":\"%s\",\"stage\":",
+	strbuf_addf(&b,
+		"{\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%06ldZ\",\"level\":\"%s\",\"stage\":",
 		tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
 		ts.tv_nsec / 1000, level_str(level));
 	json_add_string(&b, span_str(who));
@@ -98,7 +99,8 @@ void log_relay(enum log_level level, const char *who, const char *text)
 		return;
 	}
 	if (level == LOG_LVL_RAW)
-		n = snprintf(line, sizeof(line), state.format == LOG_STAGE ? "0%s\n" : "%s\n", text);
+		n = snprintf(
+			line, sizeof(line), state.format == LOG_STAGE ? "0%s\n" : "%s\n", text);
 	else if (state.format == LOG_STAGE)
 		n = snprintf(line, sizeof(line), "%d%s\n", (int)level, text);
 	else if (level <= LOG_LVL_WARNING)

@@ -12,7 +12,7 @@
 void strbuf_done(struct strbuf *b)
 {
 	free(b->p);
-	*b = (struct strbuf){ 0 };
+	*b = (struct strbuf){0};
 }
 
 void strbuf_reset(struct strbuf *b)
@@ -100,6 +100,6 @@ char *strbuf_take(struct strbuf *b)
 	if (strbuf_reserve(b, 0) < 0)
 		return NULL;
 	p = b->p;
-	*b = (struct strbuf){ 0 };
+	*b = (struct strbuf){0};
 	return p;
 }

@@ -30,7 +30,8 @@ static uint8_t param_type(const struct kev_info *info, unsigned i)
 	return i < info->n_params ? info->params[i].type : (uint8_t)KEV_T_STR;
 }
 
-static int check_head(const struct kev_head *h, size_t n, const struct kev_info **ret_info, const char **reterr_why)
+static int check_head(const struct kev_head *h, size_t n, const struct kev_info **ret_info,
+	const char **reterr_why)
 {
 	if (h->len != n)
 		return refuse(reterr_why, "length in the head is not the record's");
@@ -65,14 +66,19 @@ static int check_param(uint8_t type, const uint8_t *p, size_t n, const char **re
 	return 0;
 }
 
+int kev_check_head(const void *p, size_t n, const struct kev_info **ret_info, const char **reterr_why)
+{
+	if (n < sizeof(struct kev_head) || n > KEV_SIZE_MAX || n % 8 || (uintptr_t)p % 8)
+		return refuse(reterr_why, "length or alignment");
+	return check_head(p, n, ret_info, reterr_why);
+}
+
 int kev_parse(const void *p, size_t n, struct kev *ret_kev, const char **reterr_why)
 {
 	const struct kev_head *h = p;
 	const struct kev_info *info;
 
-	if (n < sizeof(*h) || n > KEV_SIZE_MAX || n % 8 || (uintptr_t)p % 8)
-		return refuse(reterr_why, "length or alignment");
-	int r = check_head(h, n, &info, reterr_why);
+	int r = kev_check_head(p, n, &info, reterr_why);
 	if (r < 0)
 		return r;
 
@@ -83,7 +89,7 @@ int kev_parse(const void *p, size_t n, struct kev *ret_kev, const char **reterr_
 	left -= lens_size;
 	const uint16_t *lens = (const uint16_t *)(h + 1);
 	const uint8_t *data = (const uint8_t *)(h + 1) + lens_size;
-	struct kev k = { .head = h, .info = info, .n_params = h->n_params };
+	struct kev k = {.head = h, .info = info, .n_params = h->n_params};
 
 	for (unsigned i = 0; i < h->n_params; i++) {
 		size_t len = lens[i];
@@ -93,20 +99,21 @@ int kev_parse(const void *p, size_t n, struct kev *ret_kev, const char **reterr_
 		r = check_param(param_type(info, i), data, len, reterr_why);
 		if (r < 0)
 			return r;
-		k.param[i] = (struct span){ .p = len ? (const char *)data : NULL, .n = len };
+		k.param[i] = (struct span){.p = len ? (const char *)data : NULL, .n = len};
 		data += len;
 		left -= len;
 	}
 	if (left >= 8)
 		return refuse(reterr_why, "bytes left over");
-	*ret_kev = k;
+	for (unsigned i = h->n_params; i < k->n_set; i++)
+		k->param[i] = (struct span){ 0 };
 	return 0;
 }
 
 bool kev_param_present(const struct kev *k, unsigned i)
 {
 	assert(i < KEV_PARAMS_MAX);
-	return k->param[i].n > 0;
+	return i < k->n_set && k->param[i].n > 0;
 }
 
 static bool is_signed(uint8_t type)
@@ -127,16 +134,36 @@ static bool is_signed(uint8_t type)
 	}
 }
 
+/* Little-endian, unaligned; 0 for a width that is no integer's. */
+static uint64_t load(const char *p, unsigned width)
+{
+	uint64_t v64;
+	uint32_t v32;
+	uint16_t v16;
+
+	switch (width) {
+	case 8:
+		memcpy(&v64, p, sizeof(v64));
+		return v64;
+	case 4:
+		memcpy(&v32, p, sizeof(v32));
+		return v32;
+	case 2:
+		memcpy(&v16, p, sizeof(v16));
+		return v16;
+	case 1:
+		return (uint8_t)*p;
+	default:
+		return 0;
+	}
+}
+
 uint64_t kev_param_u64(const struct kev *k, unsigned i)
 {
-	uint64_t v = 0;
-
 	assert(i < KEV_PARAMS_MAX);
-	unsigned width = kev_type_width((enum kev_type)param_type(k->info, i));
-	if (k->param[i].n == 0 || width == 0 || width > sizeof(v))
+	if (i >= k->n_set || k->param[i].n == 0)
 		return 0;
-	memcpy(&v, k->param[i].p, width);
-	return v;
+	return load(k->param[i].p, kev_type_width((enum kev_type)param_type(k->info, i)));
 }
 
 int64_t kev_param_i64(const struct kev *k, unsigned i)
@@ -147,7 +174,8 @@ int64_t kev_param_i64(const struct kev *k, unsigned i)
 
 	if (!is_signed(type))
 		return (int64_t)v;
-	return (int64_t)(v << shift) >> shift; /* width of signed types is 1..8, so shift is 0..56 */
+	return (int64_t)(v << shift) >>
+	       shift; /* width of signed types is 1..8, so shift is 0..56 */
 }
 
 static struct span strip_nul(struct span s)
@@ -160,13 +188,13 @@ static struct span strip_nul(struct span s)
 struct span kev_param_text(const struct kev *k, unsigned i)
 {
 	assert(i < KEV_PARAMS_MAX);
-	return strip_nul(k->param[i]);
+	return i < k->n_set ? strip_nul(k->param[i]) : (struct span){ 0 };
 }
 
 struct span kev_extra(const struct kev *k, uint8_t bit)
 {
 	if (!(k->head->extras & bit))
-		return (struct span){ .p = NULL, .n = 0 };
+		return (struct span){.p = NULL, .n = 0};
 	unsigned before = (unsigned)__builtin_popcount(k->head->extras & (bit - 1u));
 	return strip_nul(k->param[k->info->n_params + before]);
 }

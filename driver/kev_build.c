@@ -26,7 +26,9 @@ void kev_build_start(struct kev_builder *b, void *buf, size_t cap, uint16_t code
 	assert(cap >= data_off);
 
 	memset(buf, 0, data_off);
-	*b = (struct kev_builder){ .buf = buf, .cap = MIN(cap, (size_t)KEV_SIZE_MAX) & ~(size_t)7, .data_off = (uint32_t)data_off };
+	*b = (struct kev_builder){.buf = buf,
+		.cap = MIN(cap, (size_t)KEV_SIZE_MAX) & ~(size_t)7,
+		.data_off = (uint32_t)data_off};
 	struct kev_head *h = kev_build_head(b);
 	h->type = code;
 	h->n_params = (uint8_t)n_params;

@@ -25,7 +25,15 @@
 #define OPEN_KEPT 8 /* descriptors that a process leaves open */
 #define STDIO 3
 
-enum phase { PHASE_CLOCK, PHASE_USERS, PHASE_GROUPS, PHASE_IFACES, PHASE_TASKS, PHASE_FILES, PHASE_EVENTS };
+enum phase {
+	PHASE_CLOCK,
+	PHASE_USERS,
+	PHASE_GROUPS,
+	PHASE_IFACES,
+	PHASE_TASKS,
+	PHASE_FILES,
+	PHASE_EVENTS
+};
 
 struct syn_source {
 	struct drv_source base;
@@ -33,11 +41,11 @@ struct syn_source {
 	enum phase phase;
 	unsigned at; /* within the phase */
 	uint64_t random;
-	uint64_t ts_ns; /* since boot, of the last event */
+	uint64_t ts_ns;     /* since boot, of the last event */
 	uint64_t n_records; /* handed over, state included */
 	uint64_t n_events;
 	uint64_t next_attack; /* event number */
-	unsigned attack; /* script that is next */
+	unsigned attack;      /* script that is next */
 	uint32_t next_pid;
 	struct syn_step steps[SYN_STEPS_MAX]; /* what is under way */
 	unsigned n_steps, step;
@@ -45,7 +53,7 @@ struct syn_source {
 	struct syn_proc child;
 	int child_container;
 	uint32_t child_tty;
-	uint64_t started_ns; /* CLOCK_MONOTONIC of the first throttled event; 0: none yet */
+	uint64_t started_ns;    /* CLOCK_MONOTONIC of the first throttled event; 0: none yet */
 	uint64_t events_before; /* handed over until then */
 	unsigned n_procs;
 	struct syn_proc *procs; /* n_procs, the lasting ones of syn_base first */
@@ -140,25 +148,31 @@ static void plan_attack(struct syn_source *s)
 static void plan_file(struct syn_source *s)
 {
 	bool is_write = pick(s, 4) == 0;
-	const char *path = is_write ? syn_write_paths[pick(s, syn_n_write_paths)] : syn_read_paths[pick(s, syn_n_read_paths)];
+	const char *path = is_write ? syn_write_paths[pick(s, syn_n_write_paths)]
+				    : syn_read_paths[pick(s, syn_n_read_paths)];
 	bool fails = pick(s, 10) == 0;
 
-	add_step(s, (struct syn_step){ .op = SYN_OPEN, .a = is_write ? 0x6 : 0x1001, .path = path, .res = fails ? -ENOENT : 0 });
+	add_step(s, (struct syn_step){.op = SYN_OPEN,
+			    .a = is_write ? 0x6 : 0x1001,
+			    .path = path,
+			    .res = fails ? -ENOENT : 0});
 	if (fails)
 		return;
 	if (is_write && s->actor->container == SYN_NO_CONTAINER && pick(s, 8) == 0)
-		add_step(s, (struct syn_step){ .op = SYN_DUP2, .a = 1 });
+		add_step(s, (struct syn_step){.op = SYN_DUP2, .a = 1});
 	if (s->actor->n_open >= OPEN_KEPT || pick(s, 4) != 0)
-		add_step(s, (struct syn_step){ .op = SYN_CLOSE });
+		add_step(s, (struct syn_step){.op = SYN_CLOSE});
 }
 
 static void plan_network(struct syn_source *s)
 {
-	static const uint16_t ports[] = { 5432, 6379, 80, 443, 9092 };
+	static const uint16_t ports[] = {5432, 6379, 80, 443, 9092};
 
-	add_step(s, (struct syn_step){ .op = SYN_SOCKET, .a = 2 });
-	add_step(s, (struct syn_step){ .op = SYN_CONNECT, .a = 0x0a000000 + pick(s, 250) + 1, .port = ports[pick(s, ARRAY_LEN(ports))] });
-	add_step(s, (struct syn_step){ .op = SYN_CLOSE });
+	add_step(s, (struct syn_step){.op = SYN_SOCKET, .a = 2});
+	add_step(s, (struct syn_step){.op = SYN_CONNECT,
+			    .a = 0x0a000000 + pick(s, 250) + 1,
+			    .port = ports[pick(s, ARRAY_LEN(ports))]});
+	add_step(s, (struct syn_step){.op = SYN_CLOSE});
 }
 
 static void plan_command(struct syn_source *s)
@@ -166,21 +180,23 @@ static void plan_command(struct syn_source *s)
 	const struct syn_prog *prog = &syn_commands[pick(s, syn_n_commands)];
 	const char *path = syn_read_paths[pick(s, syn_n_read_paths)];
 
-	add_step(s, (struct syn_step){ .op = SYN_FORK });
-	add_step(s, (struct syn_step){ .op = SYN_EXEC, .by_child = true, .prog = prog });
-	add_step(s, (struct syn_step){ .op = SYN_OPEN, .by_child = true, .a = 0x1001, .path = path });
-	add_step(s, (struct syn_step){ .op = SYN_CLOSE, .by_child = true });
-	add_step(s, (struct syn_step){ .op = SYN_EXIT, .by_child = true });
+	add_step(s, (struct syn_step){.op = SYN_FORK});
+	add_step(s, (struct syn_step){.op = SYN_EXEC, .by_child = true, .prog = prog});
+	add_step(s, (struct syn_step){.op = SYN_OPEN, .by_child = true, .a = 0x1001, .path = path});
+	add_step(s, (struct syn_step){.op = SYN_CLOSE, .by_child = true});
+	add_step(s, (struct syn_step){.op = SYN_EXIT, .by_child = true});
 }
 
 static void plan_paths(struct syn_source *s)
 {
 	static const struct syn_step calls[] = {
-		{ .op = SYN_UNLINK, .path = "/tmp/work.tmp" },
-		{ .op = SYN_RENAME, .path = "/srv/app/out/result.json.new", .path2 = "/srv/app/out/result.json" },
-		{ .op = SYN_MKDIR, .path = "/var/cache/app/shard-3" },
-		{ .op = SYN_CHDIR, .path = "/srv/app" },
-		{ .op = SYN_SYMLINK, .path = "/srv/app/releases/42", .path2 = "/srv/app/current" },
+		{.op = SYN_UNLINK, .path = "/tmp/work.tmp"},
+		{.op = SYN_RENAME,
+			.path = "/srv/app/out/result.json.new",
+			.path2 = "/srv/app/out/result.json"},
+		{.op = SYN_MKDIR, .path = "/var/cache/app/shard-3"},
+		{.op = SYN_CHDIR, .path = "/srv/app"},
+		{.op = SYN_SYMLINK, .path = "/srv/app/releases/42", .path2 = "/srv/app/current"},
 	};
 
 	add_step(s, calls[pick(s, ARRAY_LEN(calls))]);
@@ -189,12 +205,13 @@ static void plan_paths(struct syn_source *s)
 /* Somebody does something harmless. */
 static void plan_work(struct syn_source *s)
 {
-	static const uint8_t busy[] = { SYN_LOGIN_SHELL, SYN_CRON, SYN_JAVA };
+	static const uint8_t busy[] = {SYN_LOGIN_SHELL, SYN_CRON, SYN_JAVA};
 	uint32_t n_workers = s->n_procs - _SYN_BASE_MAX;
 	uint32_t who = pick(s, n_workers + ARRAY_LEN(busy));
 	uint32_t what = pick(s, 100);
 
-	s->actor = who < n_workers ? &s->procs[_SYN_BASE_MAX + who] : &s->procs[busy[who - n_workers]];
+	s->actor =
+		who < n_workers ? &s->procs[_SYN_BASE_MAX + who] : &s->procs[busy[who - n_workers]];
 	s->child_container = SYN_NO_CONTAINER;
 	s->child_tty = 0;
 	if (what < 55)
@@ -265,7 +282,10 @@ static int syn_next(struct drv_source *base, struct drv_record *ret_rec)
 		is_state = false;
 	}
 	s->n_records++;
-	*ret_rec = (struct drv_record){ .p = s->buf, .len = (size_t)len, .epoch_ns = SYN_BOOT_EPOCH_NS + s->ts_ns, .is_state = is_state };
+	*ret_rec = (struct drv_record){.p = s->buf,
+		.len = (size_t)len,
+		.epoch_ns = SYN_BOOT_EPOCH_NS + s->ts_ns,
+		.is_state = is_state};
 	return 1;
 }
 
@@ -332,15 +352,26 @@ static void make_procs(struct syn_source *s)
 	for (unsigned i = 0; i < _SYN_BASE_MAX; i++) {
 		const struct syn_base_proc *b = &syn_base[i];
 
-		s->procs[i] = (struct syn_proc){ .prog = &b->prog, .pid = b->pid, .ppid = b->ppid, .uid = b->uid, .gid = gid_of(b->uid), .tty = b->tty,
-						 .container = b->container, .start_ns = NS_PER_S * (i + 1) };
+		s->procs[i] = (struct syn_proc){.prog = &b->prog,
+			.pid = b->pid,
+			.ppid = b->ppid,
+			.uid = b->uid,
+			.gid = gid_of(b->uid),
+			.tty = b->tty,
+			.container = b->container,
+			.start_ns = NS_PER_S * (i + 1)};
 	}
 	for (unsigned i = 0; i < s->config.n_procs; i++) {
 		bool contained = i % 3 == 0;
 
-		s->procs[_SYN_BASE_MAX + i] = (struct syn_proc){ .prog = &syn_workers[i % syn_n_workers], .pid = FIRST_WORKER_PID + i,
-			.ppid = contained ? syn_base[SYN_SHIM].pid : 1, .uid = 1000, .gid = 1000,
-			.container = contained ? (int)(i / 3 % SYN_CONTAINERS) : SYN_NO_CONTAINER, .start_ns = NS_PER_S * 60 + i * NS_PER_MS };
+		s->procs[_SYN_BASE_MAX + i] = (struct syn_proc){
+			.prog = &syn_workers[i % syn_n_workers],
+			.pid = FIRST_WORKER_PID + i,
+			.ppid = contained ? syn_base[SYN_SHIM].pid : 1,
+			.uid = 1000,
+			.gid = 1000,
+			.container = contained ? (int)(i / 3 % SYN_CONTAINERS) : SYN_NO_CONTAINER,
+			.start_ns = NS_PER_S * 60 + i * NS_PER_MS};
 	}
 }
 

@@ -9,7 +9,7 @@
 #include <driver/kev.h>
 
 #define SYN_BOOT_EPOCH_NS 1700000000000000000ULL /* the made-up host booted then */
-#define SYN_START_NS 86400000000000ULL /* and had been up for a day */
+#define SYN_START_NS 86400000000000ULL           /* and had been up for a day */
 #define SYN_CONTAINERS 4
 #define SYN_NO_CONTAINER (-1)
 #define SYN_TTY 0x8801 /* pts/1 */
@@ -20,7 +20,7 @@ struct syn_prog {
 	const char *exe; /* argv[0] */
 	const char *path;
 	struct span args; /* argv[1..]: NUL-ended strings in a row */
-	uint32_t flags; /* EXE_* */
+	uint32_t flags;   /* EXE_* */
 };
 
 struct syn_user {
@@ -30,7 +30,17 @@ struct syn_user {
 
 /* Processes that are there from the beginning, with fixed places. */
 enum syn_base {
-	SYN_SYSTEMD, SYN_SSHD, SYN_LOGIN_SHELL, SYN_WWW_SHELL, SYN_CRON, SYN_DOCKERD, SYN_SHIM, SYN_NGINX, SYN_MYSQLD, SYN_JAVA, SYN_POSTFIX,
+	SYN_SYSTEMD,
+	SYN_SSHD,
+	SYN_LOGIN_SHELL,
+	SYN_WWW_SHELL,
+	SYN_CRON,
+	SYN_DOCKERD,
+	SYN_SHIM,
+	SYN_NGINX,
+	SYN_MYSQLD,
+	SYN_JAVA,
+	SYN_POSTFIX,
 	_SYN_BASE_MAX,
 };
 struct syn_base_proc {
@@ -60,16 +70,32 @@ struct syn_proc {
 
 /* One record to come. */
 enum syn_op {
-	SYN_FORK, SYN_EXEC, SYN_EXIT, SYN_OPEN, SYN_CLOSE, SYN_SOCKET, SYN_CONNECT, SYN_DUP2, SYN_PTRACE, SYN_SYMLINK, SYN_LINK, SYN_UNLINK,
-	SYN_RENAME, SYN_MKDIR, SYN_CHDIR, SYN_MODULE, SYN_SETUID,
+	SYN_FORK,
+	SYN_EXEC,
+	SYN_EXIT,
+	SYN_OPEN,
+	SYN_CLOSE,
+	SYN_SOCKET,
+	SYN_CONNECT,
+	SYN_DUP2,
+	SYN_PTRACE,
+	SYN_SYMLINK,
+	SYN_LINK,
+	SYN_UNLINK,
+	SYN_RENAME,
+	SYN_MKDIR,
+	SYN_CHDIR,
+	SYN_MODULE,
+	SYN_SETUID,
 	_SYN_OP_MAX,
 };
 struct syn_step {
-	uint8_t op; /* enum syn_op */
+	uint8_t op;    /* enum syn_op */
 	bool by_child; /* the short-lived process, else the actor */
 	uint16_t port; /* connect */
-	uint32_t a; /* open: flags; socket: domain; connect: address (host order); ptrace: request; dup2: new descriptor; setuid: uid */
-	int32_t res; /* open, connect: errno instead of success */
+	uint32_t
+		a; /* open: flags; socket: domain; connect: address (host order); ptrace: request; dup2: new descriptor; setuid: uid */
+	int32_t res;                 /* open, connect: errno instead of success */
 	const struct syn_prog *prog; /* exec */
 	const char *path, *path2;
 };
@@ -86,4 +112,5 @@ int syn_build_iface(void *buf, unsigned i); /* -ENOENT behind the last */
 int syn_build_task(void *buf, const struct syn_proc *p);
 int syn_build_task_file(void *buf, const struct syn_proc *p, unsigned fd);
 /* Builds the step's event and changes the processes as it says. @child: set up by SYN_FORK. */
-int syn_build_step(void *buf, const struct syn_step *st, struct syn_proc *actor, struct syn_proc *child, uint64_t ts_ns, uint64_t salt);
+int syn_build_step(void *buf, const struct syn_step *st, struct syn_proc *actor,
+	struct syn_proc *child, uint64_t ts_ns, uint64_t salt);

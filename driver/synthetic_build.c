@@ -16,17 +16,19 @@
 #define AF_PACKET_ 17
 #define CAPS_ALL 0x1ffffffffffULL
 #define CONTAINERS_START_NS 7000000000LL /* since boot: all containers were started together */
-#define CAPS_CONTAINER 0xa80425fbULL /* the usual set of a container that is not privileged */
+#define CAPS_CONTAINER 0xa80425fbULL     /* the usual set of a container that is not privileged */
 
 size_t syn_cgroups(const struct syn_proc *p, char *buf, size_t cap)
 {
-	static const char *const subsystems[] = { "cpuset", "cpu", "memory", "pids" };
+	static const char *const subsystems[] = {"cpuset", "cpu", "memory", "pids"};
 	size_t n = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(subsystems); i++) {
-		int r = p->container == SYN_NO_CONTAINER ?
-				snprintf(buf + n, cap - n, "%s=/system.slice/%s.service", subsystems[i], p->pid == 1 ? "init" : "host") :
-				snprintf(buf + n, cap - n, "%s=/docker/%s", subsystems[i], syn_container_ids[p->container]);
+		int r = p->container == SYN_NO_CONTAINER
+				? snprintf(buf + n, cap - n, "%s=/system.slice/%s.service",
+					  subsystems[i], p->pid == 1 ? "init" : "host")
+				: snprintf(buf + n, cap - n, "%s=/docker/%s", subsystems[i],
+					  syn_container_ids[p->container]);
 		assert(r > 0 && (size_t)r + 1 <= cap - n);
 		n += (size_t)r + 1;
 	}
@@ -83,7 +85,8 @@ static void cgroups(struct kev_builder *b, const struct syn_proc *p)
 
 static void env(struct kev_builder *b, const struct syn_proc *p)
 {
-	static const char host[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin\0LANG=C.UTF-8\0HOME=/root";
+	static const char host[] =
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin\0LANG=C.UTF-8\0HOME=/root";
 	static const char cont[] = "PATH=/usr/local/bin:/usr/bin:/bin\0HOSTNAME=c0ffee\0HOME=/";
 
 	if (p->container == SYN_NO_CONTAINER)
@@ -141,10 +144,10 @@ int syn_build_iface(void *buf, unsigned i)
 		const char *name;
 		uint8_t addr[16], n, prefix;
 	} ifaces[] = {
-		{ "lo", { 127, 0, 0, 1 }, 4, 8 },
-		{ "eth0", { 192, 168, 1, 10 }, 4, 24 },
-		{ "docker0", { 172, 17, 0, 1 }, 4, 16 },
-		{ "lo", { [15] = 1 }, 16, 128 },
+		{"lo", {127, 0, 0, 1}, 4, 8},
+		{"eth0", {192, 168, 1, 10}, 4, 24},
+		{"docker0", {172, 17, 0, 1}, 4, 16},
+		{"lo", {[15] = 1}, 16, 128},
 	};
 	struct kev_builder b;
 
@@ -172,8 +175,8 @@ int syn_build_task(void *buf, const struct syn_proc *p)
 	set_task(&b, p, 0);
 	kev_build_head(&b)->flags = KEV_F_SNAPSHOT;
 	kev_build_int(&b, p->ppid);
-	kev_build_int(&b, p->pid); /* pgid */
-	kev_build_int(&b, p->pid); /* vpgid */
+	kev_build_int(&b, p->pid);                /* pgid */
+	kev_build_int(&b, p->pid);                /* vpgid */
 	kev_build_int(&b, p->tty ? 600 : p->pid); /* sid */
 	text(&b, p->prog->comm);
 	kev_build_raw(&b, argv, exe_n + p->prog->args.n);
@@ -197,7 +200,9 @@ int syn_build_task(void *buf, const struct syn_proc *p)
 	kev_build_int(&b, 700);
 	kev_build_int(&b, p->pid); /* vtgid, vpid */
 	kev_build_int(&b, p->pid);
-	kev_build_int(&b, p->container == SYN_NO_CONTAINER ? 0 : (int64_t)(SYN_BOOT_EPOCH_NS + CONTAINERS_START_NS));
+	kev_build_int(&b, p->container == SYN_NO_CONTAINER
+				  ? 0
+				  : (int64_t)(SYN_BOOT_EPOCH_NS + CONTAINERS_START_NS));
 	cgroups(&b, p);
 	text(&b, "/");
 	kev_build_int(&b, (int64_t)(SYN_BOOT_EPOCH_NS + p->start_ns));
@@ -211,7 +216,8 @@ int syn_build_task_file(void *buf, const struct syn_proc *p, unsigned fd)
 	struct kev_builder b;
 	bool is_pipe = p->tty == 0 && fd > 0;
 
-	start(&b, buf, is_pipe ? KEV_CODE_ITER_TASK_FILE_PIPE_E : KEV_CODE_ITER_TASK_FILE_REGULAR_E, SYN_START_NS);
+	start(&b, buf, is_pipe ? KEV_CODE_ITER_TASK_FILE_PIPE_E : KEV_CODE_ITER_TASK_FILE_REGULAR_E,
+		SYN_START_NS);
 	set_task(&b, p, 0);
 	kev_build_head(&b)->flags = KEV_F_SNAPSHOT;
 	kev_build_int(&b, fd);
@@ -280,7 +286,8 @@ static int build_exec(void *buf, struct syn_proc *p, const struct syn_prog *prog
 	kev_build_int(&b, 0);
 	kev_build_int(&b, (int64_t)caps_of(p));
 	kev_build_int(&b, (int64_t)caps_of(p));
-	kev_build_int(&b, (int64_t)(200000 + hash_bytes(prog->path, strlen(prog->path), 0) % 100000));
+	kev_build_int(
+		&b, (int64_t)(200000 + hash_bytes(prog->path, strlen(prog->path), 0) % 100000));
 	kev_build_int(&b, (int64_t)(SYN_BOOT_EPOCH_NS - 2000000000));
 	kev_build_int(&b, (int64_t)(SYN_BOOT_EPOCH_NS - 2000000000));
 	kev_build_int(&b, p->uid);
@@ -305,7 +312,8 @@ static int build_exit(void *buf, const struct syn_proc *p, uint64_t ts_ns)
 	return finish(&b);
 }
 
-static int build_open(void *buf, const struct syn_step *st, struct syn_proc *p, uint64_t ts_ns, uint64_t salt)
+static int build_open(
+	void *buf, const struct syn_step *st, struct syn_proc *p, uint64_t ts_ns, uint64_t salt)
 {
 	struct kev_builder b;
 
@@ -360,12 +368,14 @@ static void put_addr(uint8_t *at, uint32_t host_order, uint16_t port)
 }
 
 /* Connects the newest descriptor. */
-static int build_connect(void *buf, const struct syn_step *st, struct syn_proc *p, uint64_t ts_ns, uint64_t salt)
+static int build_connect(
+	void *buf, const struct syn_step *st, struct syn_proc *p, uint64_t ts_ns, uint64_t salt)
 {
-	uint8_t tuple[13] = { AF_IPV4 }, addr[7] = { AF_IPV4 };
+	uint8_t tuple[13] = {AF_IPV4}, addr[7] = {AF_IPV4};
 	struct kev_builder b;
 
-	put_addr(tuple + 1, p->container == SYN_NO_CONTAINER ? 0xc0a8010a : 0xac110002, (uint16_t)(32768 + salt % 28000));
+	put_addr(tuple + 1, p->container == SYN_NO_CONTAINER ? 0xc0a8010a : 0xac110002,
+		(uint16_t)(32768 + salt % 28000));
 	put_addr(tuple + 7, st->a, st->port);
 	put_addr(addr + 1, st->a, st->port);
 	start(&b, buf, KEV_CODE_SOCKET_CONNECT_X, ts_ns);
@@ -434,8 +444,12 @@ static int build_setuid(void *buf, const struct syn_step *st, struct syn_proc *p
 static int build_path_call(void *buf, const struct syn_step *st, struct syn_proc *p, uint64_t ts_ns)
 {
 	static const uint16_t codes[_SYN_OP_MAX] = {
-		[SYN_SYMLINK] = KEV_CODE_SYSCALL_SYMLINK_X, [SYN_LINK] = KEV_CODE_SYSCALL_LINK_2_X, [SYN_UNLINK] = KEV_CODE_SYSCALL_UNLINK_2_X,
-		[SYN_RENAME] = KEV_CODE_SYSCALL_RENAME_X, [SYN_MKDIR] = KEV_CODE_SYSCALL_MKDIR_2_X, [SYN_CHDIR] = KEV_CODE_SYSCALL_CHDIR_X,
+		[SYN_SYMLINK] = KEV_CODE_SYSCALL_SYMLINK_X,
+		[SYN_LINK] = KEV_CODE_SYSCALL_LINK_2_X,
+		[SYN_UNLINK] = KEV_CODE_SYSCALL_UNLINK_2_X,
+		[SYN_RENAME] = KEV_CODE_SYSCALL_RENAME_X,
+		[SYN_MKDIR] = KEV_CODE_SYSCALL_MKDIR_2_X,
+		[SYN_CHDIR] = KEV_CODE_SYSCALL_CHDIR_X,
 	};
 	struct kev_builder b;
 
@@ -450,7 +464,8 @@ static int build_path_call(void *buf, const struct syn_step *st, struct syn_proc
 	return finish(&b);
 }
 
-int syn_build_step(void *buf, const struct syn_step *st, struct syn_proc *actor, struct syn_proc *child, uint64_t ts_ns, uint64_t salt)
+int syn_build_step(void *buf, const struct syn_step *st, struct syn_proc *actor,
+	struct syn_proc *child, uint64_t ts_ns, uint64_t salt)
 {
 	struct syn_proc *p = st->by_child ? child : actor;
 

@@ -7,9 +7,9 @@
 #define SYN_STEPS_MAX 6
 
 struct syn_script {
-	uint8_t actor; /* enum syn_base */
+	uint8_t actor;       /* enum syn_base */
 	int child_container; /* container that the child enters, SYN_NO_CONTAINER: the actor's */
-	uint32_t child_tty; /* terminal of the child, 0: the actor's */
+	uint32_t child_tty;  /* terminal of the child, 0: the actor's */
 	unsigned n_steps;
 	struct syn_step steps[SYN_STEPS_MAX];
 };

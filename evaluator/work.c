@@ -3,7 +3,7 @@
  * events by ev_validate(), threads by prec_validate(), users and groups by kev_parse(); a bad one
  * is counted and passed over.
  *
- * Progress (protocol.md, line 3): `at` = s before the record of order s is judged, s + 1 when
+ * Progress (docs/protocol.md, line 3): `at` = s before the record of order s is judged, s + 1 when
  * everything that came of it is published. It only grows: after a restart records between the
  * commit and `at` are judged again, and their alerts are dropped by the emitters as repeats. The
  * commit follows at the end of the batch and never includes a record that is still at hand. */

@@ -8,10 +8,12 @@
 #include <base/macros.h>
 
 #define FLAG_TABLE(NAME) static const struct kev_flag NAME[] = {
-#define FLAG(NAME, text, v) { .name = (text), .value = (v) },
+#define FLAG(NAME, text, v) {.name = (text), .value = (v)},
 #define FLAG_TABLE_END(NAME)                                                                       \
-	{ 0 }                                                                                       \
-	}                                                                                           \
+	{                                                                                          \
+		0                                                                                  \
+	}                                                                                          \
+	}                                                                                          \
 	;
 #include <abi/flags.def>
 
@@ -25,15 +27,24 @@ enum {
 };
 
 static const struct kev_param_info params[] = {
-#define EV(c, NAME, s, d, ca, k, f, n) [FIRST_##NAME] = { 0 },
-#define EVP(NAME, i, s, t, b, ft) [PARAM_##NAME##_##i] = { .name = (s), .type = (t), .base = KEV_##b, .flags = (ft) },
+#define EV(c, NAME, s, d, ca, k, f, n) [FIRST_##NAME] = {0},
+#define EVP(NAME, i, s, t, b, ft)                                                                  \
+	[PARAM_##NAME##_##i] = {.name = (s), .type = (t), .base = KEV_##b, .flags = (ft)},
 #include <abi/events.def>
 };
 
 static const struct kev_info infos[] = {
 #define EV(c, NAME, s, d, ca, k, f, n)                                                             \
-	[KEV_IX_##NAME] = { .code = (c), .ix = KEV_IX_##NAME, .dir = KEV_##d, .cat = (ca), .kind = (k), .n_params = (n), .flags = (f), .name = (s),    \
-			    .symbol = #NAME, .params = &params[FIRST_##NAME + 1] },
+	[KEV_IX_##NAME] = {.code = (c),                                                            \
+		.ix = KEV_IX_##NAME,                                                               \
+		.dir = KEV_##d,                                                                    \
+		.cat = (ca),                                                                       \
+		.kind = (k),                                                                       \
+		.n_params = (n),                                                                   \
+		.flags = (f),                                                                      \
+		.name = (s),                                                                       \
+		.symbol = #NAME,                                                                   \
+		.params = &params[FIRST_##NAME + 1]},
 #define EVP(NAME, i, s, t, b, ft)
 #include <abi/events.def>
 };
@@ -44,7 +55,7 @@ const struct kev_info *kev_info_find(uint16_t code)
 {
 	switch (code) {
 #define EV(c, NAME, s, d, ca, k, f, n)                                                             \
-	case c:                                                                                     \
+	case c:                                                                                    \
 		return &infos[KEV_IX_##NAME];
 #define EVP(NAME, i, s, t, b, ft)
 #include <abi/events.def>
@@ -70,7 +81,8 @@ int kev_param_find(const struct kev_info *info, const char *name)
 bool kev_param_name_exists(const char *name, unsigned len)
 {
 	for (size_t i = 0; i < ARRAY_LEN(params); i++)
-		if (params[i].name && strlen(params[i].name) == len && memcmp(params[i].name, name, len) == 0)
+		if (params[i].name && strlen(params[i].name) == len &&
+			memcmp(params[i].name, name, len) == 0)
 			return true;
 	return false;
 }
@@ -78,55 +90,58 @@ bool kev_param_name_exists(const char *name, unsigned len)
 const char *kev_cat_str(enum kev_cat cat)
 {
 	static const char *const names[] = {
-		[KEV_CAT_FILE] = "file", [KEV_CAT_INTERNAL] = "internal", [KEV_CAT_IO_OTHER] = "unknown", [KEV_CAT_IO_READ] = "unknown",
-		[KEV_CAT_IO_WRITE] = "unknown", [KEV_CAT_IPC] = "ipc", [KEV_CAT_MEMORY] = "memory", [KEV_CAT_NET] = "net",
-		[KEV_CAT_OTHER] = "other", [KEV_CAT_PROCESS] = "process", [KEV_CAT_SCHEDULER] = "scheduler", [KEV_CAT_SIGNAL] = "signal",
-		[KEV_CAT_SLEEP] = "sleep", [KEV_CAT_SYSTEM] = "system", [KEV_CAT_TIME] = "time", [KEV_CAT_USER] = "user", [KEV_CAT_WAIT] = "wait",
+		[KEV_CAT_FILE] = "file",
+		[KEV_CAT_INTERNAL] = "internal",
+		[KEV_CAT_IO_OTHER] = "unknown",
+		[KEV_CAT_IO_READ] = "unknown",
+		[KEV_CAT_IO_WRITE] = "unknown",
+		[KEV_CAT_IPC] = "ipc",
+		[KEV_CAT_MEMORY] = "memory",
+		[KEV_CAT_NET] = "net",
+		[KEV_CAT_OTHER] = "other",
+		[KEV_CAT_PROCESS] = "process",
+		[KEV_CAT_SCHEDULER] = "scheduler",
+		[KEV_CAT_SIGNAL] = "signal",
+		[KEV_CAT_SLEEP] = "sleep",
+		[KEV_CAT_SYSTEM] = "system",
+		[KEV_CAT_TIME] = "time",
+		[KEV_CAT_USER] = "user",
+		[KEV_CAT_WAIT] = "wait",
 	};
 	static_assert(ARRAY_LEN(names) == _KEV_CAT_MAX, "a name for every category");
 
 	return names[cat];
 }
 
-unsigned kev_type_width(enum kev_type type)
-{
-	switch (type) {
-	case KEV_T_INT8:
-	case KEV_T_UINT8:
-	case KEV_T_FLAGS8:
-	case KEV_T_ENUM8:
-	case KEV_T_SIGTYPE:
-		return 1;
-	case KEV_T_INT16:
-	case KEV_T_UINT16:
-	case KEV_T_FLAGS16:
-	case KEV_T_ENUM16:
-	case KEV_T_SYSCALLID:
-	case KEV_T_PORT:
-		return 2;
-	case KEV_T_INT32:
-	case KEV_T_UINT32:
-	case KEV_T_FD32:
-	case KEV_T_PID32:
-	case KEV_T_UID:
-	case KEV_T_GID:
-	case KEV_T_MODE:
-	case KEV_T_FLAGS32:
-	case KEV_T_ENUM32:
-	case KEV_T_SIGSET:
-	case KEV_T_IPV4ADDR:
-		return 4;
-	case KEV_T_INT64:
-	case KEV_T_UINT64:
-	case KEV_T_FD:
-	case KEV_T_PID:
-	case KEV_T_ERRNO:
-	case KEV_T_RELTIME:
-	case KEV_T_ABSTIME:
-		return 8;
-	case KEV_T_IPV6ADDR:
-		return 16;
-	default:
-		return 0;
-	}
-}
+const uint8_t kev_type_widths[_KEV_T_MAX] = {
+	[KEV_T_INT8] = 1,
+	[KEV_T_UINT8] = 1,
+	[KEV_T_FLAGS8] = 1,
+	[KEV_T_ENUM8] = 1,
+	[KEV_T_SIGTYPE] = 1,
+	[KEV_T_INT16] = 2,
+	[KEV_T_UINT16] = 2,
+	[KEV_T_FLAGS16] = 2,
+	[KEV_T_ENUM16] = 2,
+	[KEV_T_SYSCALLID] = 2,
+	[KEV_T_PORT] = 2,
+	[KEV_T_INT32] = 4,
+	[KEV_T_UINT32] = 4,
+	[KEV_T_FD32] = 4,
+	[KEV_T_PID32] = 4,
+	[KEV_T_UID] = 4,
+	[KEV_T_GID] = 4,
+	[KEV_T_MODE] = 4,
+	[KEV_T_FLAGS32] = 4,
+	[KEV_T_ENUM32] = 4,
+	[KEV_T_SIGSET] = 4,
+	[KEV_T_IPV4ADDR] = 4,
+	[KEV_T_INT64] = 8,
+	[KEV_T_UINT64] = 8,
+	[KEV_T_FD] = 8,
+	[KEV_T_PID] = 8,
+	[KEV_T_ERRNO] = 8,
+	[KEV_T_RELTIME] = 8,
+	[KEV_T_ABSTIME] = 8,
+	[KEV_T_IPV6ADDR] = 16,
+};

@@ -33,7 +33,7 @@ static uint64_t next_random(void)
 
 static void collect(struct seed seeds[SEEDS])
 {
-	struct drv_synthetic_config c = { .seed = 9, .n_procs = 3 };
+	struct drv_synthetic_config c = {.seed = 9, .n_procs = 3};
 	struct drv_source *s = NULL;
 	struct drv_record rec;
 	unsigned n = 0;
@@ -54,7 +54,8 @@ static void collect(struct seed seeds[SEEDS])
 /* Numbers that break arithmetic, at places where they hurt. */
 static void mutate(uint8_t *p, size_t *n, size_t cap)
 {
-	static const uint32_t odd[] = { 0, 1, 7, 8, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0xffffffff };
+	static const uint32_t odd[] = {
+		0, 1, 7, 8, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0xffffffff};
 	unsigned rounds = 1 + next_random() % 4;
 
 	while (rounds--) {
@@ -68,15 +69,19 @@ static void mutate(uint8_t *p, size_t *n, size_t cap)
 			break;
 		case 1: /* in the table of lengths */
 			if (*n >= sizeof(struct kev_head) + 2 * KEV_PARAMS_MAX)
-				memcpy(p + sizeof(struct kev_head) + 2 * (next_random() % KEV_PARAMS_MAX), &v, 2);
+				memcpy(p + sizeof(struct kev_head) +
+						2 * (next_random() % KEV_PARAMS_MAX),
+					&v, 2);
 			break;
 		case 2: /* somewhere in the head */
 			if (*n >= sizeof(struct kev_head))
-				memcpy(p + 4 * (next_random() % (sizeof(struct kev_head) / 4)), &v, 4);
+				memcpy(p + 4 * (next_random() % (sizeof(struct kev_head) / 4)), &v,
+					4);
 			break;
 		case 3: /* another event's parameters */
 			if (*n >= sizeof(struct kev_head))
-				((struct kev_head *)(void *)p)->type = kev_info_get((uint16_t)(next_random() % _KEV_IX_MAX))->code;
+				((struct kev_head *)(void *)p)->type =
+					kev_info_get((uint16_t)(next_random() % _KEV_IX_MAX))->code;
 			break;
 		case 4: /* shorter, honestly */
 			*n = at & ~(size_t)7;

@@ -27,7 +27,9 @@ static int act_open(char **a)
 		const char *name;
 		int flags;
 	} modes[] = {
-		{ "r", O_RDONLY }, { "w", O_WRONLY | O_CREAT }, { "t", O_WRONLY | O_CREAT | O_TRUNC },
+		{"r", O_RDONLY},
+		{"w", O_WRONLY | O_CREAT},
+		{"t", O_WRONLY | O_CREAT | O_TRUNC},
 	};
 	char byte;
 	int fd = -1;
@@ -57,7 +59,7 @@ static int act_sleep_open(char **a)
 
 static int act_uring_open(char **a)
 {
-	struct io_uring_params p = { 0 };
+	struct io_uring_params p = {0};
 	int ring = (int)syscall(SYS_io_uring_setup, 4, &p);
 	struct io_uring_sqe *sqes;
 	unsigned *tail, *array, *mask;
@@ -65,9 +67,10 @@ static int act_uring_open(char **a)
 
 	if (ring < 0)
 		return 2;
-	sq = mmap(NULL, p.sq_off.array + p.sq_entries * sizeof(unsigned), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring,
-		IORING_OFF_SQ_RING);
-	sqes = mmap(NULL, p.sq_entries * sizeof(*sqes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring, IORING_OFF_SQES);
+	sq = mmap(NULL, p.sq_off.array + p.sq_entries * sizeof(unsigned), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_POPULATE, ring, IORING_OFF_SQ_RING);
+	sqes = mmap(NULL, p.sq_entries * sizeof(*sqes), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_POPULATE, ring, IORING_OFF_SQES);
 	if (sq == MAP_FAILED || sqes == MAP_FAILED)
 		return 2;
 	tail = (unsigned *)(sq + p.sq_off.tail);
@@ -80,7 +83,8 @@ static int act_uring_open(char **a)
 	sqes[0].open_flags = O_RDONLY;
 	array[*tail & *mask] = 0;
 	__atomic_store_n(tail, *tail + 1, __ATOMIC_RELEASE);
-	return syscall(SYS_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) == 1 ? 0 : 2;
+	return syscall(SYS_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) == 1 ? 0
+											     : 2;
 }
 
 static int act_link(char **a)
@@ -98,9 +102,10 @@ static int tcp_listener(struct sockaddr_in *ret_addr)
 	socklen_t n = sizeof(*ret_addr);
 	int s = socket(AF_INET, SOCK_STREAM, 0);
 
-	*ret_addr = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	if (s < 0 || bind(s, (struct sockaddr *)ret_addr, sizeof(*ret_addr)) < 0 || listen(s, 1) < 0 ||
-		getsockname(s, (struct sockaddr *)ret_addr, &n) < 0)
+	*ret_addr = (struct sockaddr_in){
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	if (s < 0 || bind(s, (struct sockaddr *)ret_addr, sizeof(*ret_addr)) < 0 ||
+		listen(s, 1) < 0 || getsockname(s, (struct sockaddr *)ret_addr, &n) < 0)
 		return -1;
 	return s;
 }
@@ -111,7 +116,8 @@ static int act_dup_socket(char **a)
 	int s = socket(AF_INET, SOCK_STREAM, 0);
 
 	(void)a;
-	if (s < 0 || tcp_listener(&addr) < 0 || connect(s, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+	if (s < 0 || tcp_listener(&addr) < 0 ||
+		connect(s, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return 2;
 	return dup2(s, 0) < 0;
 }
@@ -119,7 +125,7 @@ static int act_dup_socket(char **a)
 /* To an address that the test put on its own loopback device, in its own network namespace. */
 static int act_connect(char **a)
 {
-	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(a[1])) };
+	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(a[1]))};
 	int s = socket(AF_INET, SOCK_STREAM, 0);
 	int l = socket(AF_INET, SOCK_STREAM, 0);
 
@@ -165,7 +171,8 @@ static int act_ptrace_me(char **a)
 static int act_init_module(char **a)
 {
 	(void)a;
-	(void)syscall(SYS_init_module, "not a module", 12UL, ""); /* refused by every kernel: the attempt is what counts */
+	(void)syscall(SYS_init_module, "not a module", 12UL,
+		""); /* refused by every kernel: the attempt is what counts */
 	return 0;
 }
 
@@ -174,7 +181,7 @@ static int act_memfd_exec(char **a)
 	char buf[65536];
 	int in = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	int fd = (int)syscall(SYS_memfd_create, "payload", 0);
-	char *argv[] = { (char *)"payload", (char *)"nothing", NULL };
+	char *argv[] = {(char *)"payload", (char *)"nothing", NULL};
 	ssize_t n;
 
 	(void)a;
@@ -225,22 +232,22 @@ static const struct {
 	int n_args; /* at least */
 	int (*act)(char **args);
 } acts[] = {
-	{ "open", 2, act_open },
-	{ "open-old", 1, act_open_old },
-	{ "sleep-open", 3, act_sleep_open },
-	{ "uring-open", 1, act_uring_open },
-	{ "link", 2, act_link },
-	{ "symlink", 2, act_symlink },
-	{ "dup-socket", 0, act_dup_socket },
-	{ "connect", 2, act_connect },
-	{ "packet", 0, act_packet },
-	{ "ptrace-attach", 0, act_ptrace_attach },
-	{ "ptrace-me", 0, act_ptrace_me },
-	{ "init-module", 0, act_init_module },
-	{ "memfd-exec", 0, act_memfd_exec },
-	{ "spawn", 1, act_spawn },
-	{ "spawn-daemon", 1, act_spawn_daemon },
-	{ "nothing", 0, act_nothing },
+	{"open", 2, act_open},
+	{"open-old", 1, act_open_old},
+	{"sleep-open", 3, act_sleep_open},
+	{"uring-open", 1, act_uring_open},
+	{"link", 2, act_link},
+	{"symlink", 2, act_symlink},
+	{"dup-socket", 0, act_dup_socket},
+	{"connect", 2, act_connect},
+	{"packet", 0, act_packet},
+	{"ptrace-attach", 0, act_ptrace_attach},
+	{"ptrace-me", 0, act_ptrace_me},
+	{"init-module", 0, act_init_module},
+	{"memfd-exec", 0, act_memfd_exec},
+	{"spawn", 1, act_spawn},
+	{"spawn-daemon", 1, act_spawn_daemon},
+	{"nothing", 0, act_nothing},
 };
 
 int main(int argc, char **argv)

@@ -7,8 +7,8 @@
 struct arena_block;
 struct arena {
 	struct arena_block *head; /* newest block */
-	size_t used_bytes; /* over all blocks */
-	size_t max_bytes; /* 0: no quota */
+	size_t used_bytes;        /* over all blocks */
+	size_t max_bytes;         /* 0: no quota */
 };
 
 void arena_init(struct arena *a, size_t max_bytes);

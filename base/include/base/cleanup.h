@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #define DEFINE_CLEANUP(type, func)                                                                 \
-	static inline void func##p(type *p)                                                         \
-	{                                                                                           \
-		if (*p)                                                                             \
-			func(*p);                                                                   \
-	}                                                                                           \
+	static inline void func##p(type *p)                                                        \
+	{                                                                                          \
+		if (*p)                                                                            \
+			func(*p);                                                                  \
+	}                                                                                          \
 	struct cleanup_swallow_semicolon_
 
 static inline void cleanup_freep(void *p)
@@ -22,7 +22,8 @@ static inline void cleanup_freep(void *p)
 static inline void cleanup_closep(int *fd)
 {
 	if (*fd >= 0)
-		(void)close(*fd); /* nothing can be done about a failed close of a descriptor we drop */
+		(void)close(
+			*fd); /* nothing can be done about a failed close of a descriptor we drop */
 }
 
 static inline void cleanup_fclosep(FILE **f)
@@ -37,16 +38,16 @@ static inline void cleanup_fclosep(FILE **f)
 #define _cleanup_fclose_ _cleanup_(cleanup_fclosep)
 
 #define TAKE_PTR(p)                                                                                \
-	({                                                                                          \
-		__typeof__(p) taken_ = (p);                                                         \
-		(p) = NULL;                                                                         \
-		taken_;                                                                             \
+	({                                                                                         \
+		__typeof__(p) taken_ = (p);                                                        \
+		(p) = NULL;                                                                        \
+		taken_;                                                                            \
 	})
 #define TAKE_FD(fd)                                                                                \
-	({                                                                                          \
-		int taken_ = (fd);                                                                  \
-		(fd) = -1;                                                                          \
-		taken_;                                                                             \
+	({                                                                                         \
+		int taken_ = (fd);                                                                 \
+		(fd) = -1;                                                                         \
+		taken_;                                                                            \
 	})
 
 /* Close and return -1, for fd = fd_close(fd). Accepts -1. */

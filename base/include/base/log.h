@@ -18,8 +18,8 @@ enum log_level {
 };
 
 enum log_format {
-	LOG_TEXT, /* "saker: text" for people */
-	LOG_JSON, /* one JSON object a line */
+	LOG_TEXT,  /* "saker: text" for people */
+	LOG_JSON,  /* one JSON object a line */
 	LOG_STAGE, /* for the supervisor: level digit + text */
 };
 

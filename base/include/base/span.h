@@ -11,11 +11,11 @@ struct span {
 	size_t n;
 };
 
-#define SPAN_LIT(s) ((struct span){ .p = (s), .n = sizeof(s) - 1 })
+#define SPAN_LIT(s) ((struct span){.p = (s), .n = sizeof(s) - 1})
 
 static inline struct span span_str(const char *s)
 {
-	return (struct span){ .p = s, .n = s ? strlen(s) : 0 };
+	return (struct span){.p = s, .n = s ? strlen(s) : 0};
 }
 
 static inline bool span_eq(struct span a, struct span b)
@@ -35,5 +35,6 @@ static inline bool span_starts_with(struct span a, struct span prefix)
 
 static inline bool span_ends_with(struct span a, struct span suffix)
 {
-	return a.n >= suffix.n && (suffix.n == 0 || memcmp(a.p + a.n - suffix.n, suffix.p, suffix.n) == 0);
+	return a.n >= suffix.n &&
+	       (suffix.n == 0 || memcmp(a.p + a.n - suffix.n, suffix.p, suffix.n) == 0);
 }

@@ -9,7 +9,7 @@
 #include <base/span.h>
 
 struct strbuf {
-	char *p; /* NULL until the first byte */
+	char *p;  /* NULL until the first byte */
 	size_t n; /* bytes without the NUL */
 	size_t cap;
 	bool failed;
@@ -30,7 +30,7 @@ static inline bool strbuf_ok(const struct strbuf *b)
 }
 static inline struct span strbuf_span(const struct strbuf *b)
 {
-	return (struct span){ .p = b->p, .n = b->n };
+	return (struct span){.p = b->p, .n = b->n};
 }
 /* Moves the text out (caller frees); NULL if it failed. An empty buffer gives "". */
 char *strbuf_take(struct strbuf *b);

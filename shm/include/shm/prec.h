@@ -17,18 +17,20 @@
 #define PREC_EXE_LOWER_LAYER 8
 
 /* prec.flags */
-#define PREC_MAIN 1 /* group leader */
-#define PREC_PLACEHOLDER 2 /* nothing is known of it but what the event's head said */
+#define PREC_MAIN 1           /* group leader */
+#define PREC_PLACEHOLDER 2    /* nothing is known of it but what the event's head said */
 #define PREC_IN_CHILD_PIDNS 4 /* its pid namespace is not the initial one */
 
 struct prec {
 	struct rec_head h; /* REC_PROC */
-	uint32_t slot; /* dense, 0..threads-1 */
-	uint32_t leader_slot; /* its group leader's; = slot for the leader; the leader's record holds what the group shares: cwd, root, env, fd limit */
-	uint32_t parent_slot; /* of the thread `ptid`; PREC_NO_SLOT if unknown. A change of it is another record */
-	uint32_t flags; /* PREC_* */
+	uint32_t slot;     /* dense, 0..threads-1 */
+	uint32_t
+		leader_slot; /* its group leader's; = slot for the leader; the leader's record holds what the group shares: cwd, root, env, fd limit */
+	uint32_t
+		parent_slot; /* of the thread `ptid`; PREC_NO_SLOT if unknown. A change of it is another record */
+	uint32_t flags;         /* PREC_* */
 	int64_t tid, pid, ptid; /* initial pid namespace; -1 unknown */
-	int64_t vtid, vpid; /* own namespace; -1 unknown */
+	int64_t vtid, vpid;     /* own namespace; -1 unknown */
 	int64_t sid, vpgid, pgid;
 	uint32_t uid, gid;
 	int64_t loginuid; /* -1: unset */
@@ -36,19 +38,19 @@ struct prec {
 	uint32_t exe_flags; /* PREC_EXE_* */
 	uint64_t cap_inheritable, cap_permitted, cap_effective;
 	uint64_t exe_ino, exe_ctime_ns, exe_mtime_ns; /* 0: unknown */
-	uint64_t clone_ts_ns; /* epoch; 0 unknown */
-	uint64_t pidns_start_ns; /* epoch; 0 unknown */
+	uint64_t clone_ts_ns;                         /* epoch; 0 unknown */
+	uint64_t pidns_start_ns;                      /* epoch; 0 unknown */
 	uint64_t vm_size_kb, vm_rss_kb, vm_swap_kb;
 	uint64_t pf_major, pf_minor;
-	int64_t fd_limit; /* -1 unknown */
-	uint32_t n_args; /* strings in args */
+	int64_t fd_limit;   /* -1 unknown */
+	uint32_t n_args;    /* strings in args */
 	uint32_t n_threads; /* live threads of the group; in the leader's record */
 	struct rec_str comm, exe, exepath;
 	struct rec_str args; /* n_args NUL-ended strings in a row, argv[1..]; n counts the NULs */
-	struct rec_str env; /* NUL-ended strings in a row; leader's record only */
-	struct rec_str cwd; /* ends in '/'; leader's record only */
+	struct rec_str env;  /* NUL-ended strings in a row; leader's record only */
+	struct rec_str cwd;  /* ends in '/'; leader's record only */
 	struct rec_str root; /* leader's record only */
-	struct rec_str cgroups; /* "subsys=path" NUL-ended strings in a row */
+	struct rec_str cgroups;      /* "subsys=path" NUL-ended strings in a row */
 	struct rec_str container_id; /* full id; {0,0}: host */
 };
 _Static_assert(sizeof(struct prec) % 8 == 0, "no tail padding");
@@ -58,7 +60,7 @@ int prec_validate(const struct rec_head *rec, uint32_t max_slots);
 
 static inline struct span rec_text(const void *rec, struct rec_str s)
 {
-	return (struct span){ .p = s.off ? (const char *)rec + s.off : NULL, .n = s.n };
+	return (struct span){.p = s.off ? (const char *)rec + s.off : NULL, .n = s.n};
 }
 /* Is the text inside [from, len), NUL-ended, or absent? */
 int rec_str_check(const void *rec, size_t from, size_t len, struct rec_str s);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Progress pages (SEG_PROGRESS): how far a stage has come, for its neighbours (../design: protocol lines 2-4). One writer; the segment outlives restarts. */
+/* Progress pages (SEG_PROGRESS): how far a stage has come, for its neighbours (docs/protocol.md, lines 2-4). One writer; the segment outlives restarts. */
 
 #include <stdint.h>
 
@@ -12,11 +12,11 @@ struct progress_tracker {
 	uint8_t pad0[56];
 	uint64_t last[PROGRESS_EVALUATORS_MAX]; /* ord of the last record sent to ring i; 0: none */
 	/* the ledger: events, moved together at the commit of the raw ring */
-	uint64_t applied; /* events taken from the raw ring and committed */
+	uint64_t applied;     /* events taken from the raw ring and committed */
 	uint64_t judged_here; /* of them: no rule was indexed, judged by the tracker alone */
 	uint64_t forwarded[PROGRESS_EVALUATORS_MAX]; /* of them: sent to evaluator i */
-	uint64_t last_seq; /* event number of the last applied */
-	uint64_t ended; /* 1: the END record has been passed on */
+	uint64_t last_seq;                           /* event number of the last applied */
+	uint64_t ended;                              /* 1: the END record has been passed on */
 	uint8_t pad1[32];
 };
 
@@ -26,6 +26,6 @@ struct progress_evaluator {
 	uint8_t pad0[56];
 	uint64_t judged; /* events judged and committed */
 	uint64_t at_seq; /* event number at `at`, for poison */
-	uint64_t ended; /* 1: END was reached and everything is published */
+	uint64_t ended;  /* 1: END was reached and everything is published */
 	uint8_t pad1[40];
 };

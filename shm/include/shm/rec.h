@@ -15,32 +15,33 @@ enum rec_type {
 	REC_SNAP_END,
 	REC_LOSS, /* body: struct rec_loss: what the producer lost before this place */
 	REC_MARK, /* body: struct rec_mark: from here another policy */
-	REC_END, /* no body: the producer is done; the last record of a run */
+	REC_END,  /* no body: the producer is done; the last record of a run */
 	/* event rings: tracker -> evaluator */
 	REC_PROC = 32, /* body: struct prec (shm/prec.h) */
-	REC_FORGET, /* body: struct rec_forget */
-	REC_EVENT, /* body: struct ev (shm/ev.h) */
+	REC_FORGET,    /* body: struct rec_forget */
+	REC_EVENT,     /* body: struct ev (shm/ev.h) */
 	/* alert rings: evaluator -> emitter */
 	REC_ALERT = 64, /* body: struct alert (shm/alert.h) */
-	/* meta ring: metadata -> collector */
-	/* REC_STATE */
-	/* record ring, request ring: later */
+			/* meta ring: metadata -> collector */
+			/* REC_STATE */
+			/* record ring, request ring: later */
 };
 
 struct rec_head {
 	struct spsc_rec ring;
-	uint64_t seq; /* event number (evt.num): of this event, or the last one's for records that are not events; 0 before the first */
-	uint64_t ord; /* order: the merge key; 0 in the raw ring */
+	uint64_t
+		seq; /* event number (evt.num): of this event, or the last one's for records that are not events; 0 before the first */
+	uint64_t ord;   /* order: the merge key; 0 in the raw ring */
 	uint64_t ts_ns; /* ns since the epoch: of the event, or when the state was read */
 };
 _Static_assert(sizeof(struct rec_head) == 32, "record header");
 
 #define REC_F_DOUBTFUL 0x0001 /* built on state that is not certain (after loss, unknown thread) */
-#define REC_F_NO_SHED 0x0002 /* replay and synthetic: the producer waits instead of dropping */
+#define REC_F_NO_SHED 0x0002  /* replay and synthetic: the producer waits instead of dropping */
 
 struct rec_snap {
 	struct rec_head h;
-	uint64_t epoch; /* of the tracker, 1.. */
+	uint64_t epoch;     /* of the tracker, 1.. */
 	uint64_t n_records; /* in SNAP_END: how many state records stood between */
 };
 struct rec_loss {

@@ -8,19 +8,19 @@ enum settings_engine { ENGINE_BPF = 1, ENGINE_SYNTHETIC, ENGINE_REPLAY };
 
 struct settings {
 	uint8_t run_id[16];
-	uint32_t engine; /* enum settings_engine */
-	uint32_t n_evaluators; /* 1..64 */
-	uint32_t n_outputs; /* 0..64 */
-	uint32_t n_cpus; /* BPF ring buffers */
+	uint32_t engine;         /* enum settings_engine */
+	uint32_t n_evaluators;   /* 1..64 */
+	uint32_t n_outputs;      /* 0..64 */
+	uint32_t n_cpus;         /* BPF ring buffers */
 	uint64_t bpf_ring_bytes; /* of one CPU's BPF ring buffer */
-	uint32_t threads_max; /* slots of the thread table */
+	uint32_t threads_max;    /* slots of the thread table */
 	uint32_t descriptors_max;
-	uint32_t snaplen; /* bytes of I/O payload */
+	uint32_t snaplen;           /* bytes of I/O payload */
 	uint32_t rule_matching_all; /* 0 first, 1 all */
 	uint64_t synthetic_seed, synthetic_events;
 	uint32_t synthetic_procs, synthetic_rate;
 	uint64_t max_event_ns; /* -M: stop after that much event time; 0: none */
-	uint64_t started_ns; /* epoch: when the supervisor started */
+	uint64_t started_ns;   /* epoch: when the supervisor started */
 	uint64_t metadata_wait_ns;
 	uint32_t verbose;
 	uint32_t pad0;

@@ -18,8 +18,8 @@
 
 /* Every record of every ring begins so. */
 struct spsc_rec {
-	uint32_t len; /* whole record with this header, multiple of 8, 8..SPSC_RECORD_MAX */
-	uint16_t type; /* enum rec_type, <shm/rec.h> */
+	uint32_t len;   /* whole record with this header, multiple of 8, 8..SPSC_RECORD_MAX */
+	uint16_t type;  /* enum rec_type, <shm/rec.h> */
 	uint16_t flags; /* of the type */
 };
 
@@ -35,14 +35,15 @@ struct spsc_slot {
 struct spsc_data_page {
 	/* constant */
 	uint64_t size; /* bytes of records, power of two >= SPSC_SIZE_MIN */
-	uint64_t slots_off; /* offset of struct spsc_slot[SPSC_SLOTS] from the start of this page; 0: the ring has none */
+	uint64_t
+		slots_off; /* offset of struct spsc_slot[SPSC_SLOTS] from the start of this page; 0: the ring has none */
 	uint8_t pad0[48];
 	/* written by the producer */
 	uint64_t head; /* release: everything below is written */
 	uint8_t pad1[56];
-	uint64_t full; /* times the producer found no room */
+	uint64_t full;       /* times the producer found no room */
 	uint64_t high_water; /* most bytes ever in use */
-	uint64_t wakes; /* times it rang */
+	uint64_t wakes;      /* times it rang */
 	uint8_t pad2[40];
 };
 
@@ -61,7 +62,8 @@ struct spsc_cursor_page {
 struct spsc_fds {
 	int data_rw, data_ro, cursor_rw, cursor_ro;
 };
-int spsc_create(const char *name, size_t size, bool has_slots, const uint8_t run_id[16], struct spsc_fds *ret_fds);
+int spsc_create(const char *name, size_t size, bool has_slots, const uint8_t run_id[16],
+	struct spsc_fds *ret_fds);
 void spsc_fds_close(struct spsc_fds *f);
 
 /* --- producer --- */
@@ -73,7 +75,7 @@ struct spsc_producer {
 	uint64_t head; /* reserved and not yet published ends here */
 	uint64_t published;
 	uint64_t tail_seen; /* last tail taken from the cursor, clamped */
-	int wake_fd; /* borrowed; -1: never ring */
+	int wake_fd;        /* borrowed; -1: never ring */
 	void *data_map, *cursor_map;
 	size_t data_map_size, cursor_map_size;
 	uint32_t reserved; /* bytes of the open reservation, 0: none */
@@ -103,7 +105,8 @@ uint64_t spsc_producer_free(struct spsc_producer *p);
 /* Restart slots (raw ring): written before publish so that the slot with the published head is always whole: after the last commit of a batch, directly before
  * every spsc_publish(), or no slot fits the published head. It may also be written alone, when the source moved on without a record.
  * -ENOTSUP if the ring has none; -EINVAL too many CPUs. */
-int spsc_slot_write(struct spsc_producer *p, uint64_t next_seq, const uint64_t *cpu_pos, unsigned n_cpus);
+int spsc_slot_write(
+	struct spsc_producer *p, uint64_t next_seq, const uint64_t *cpu_pos, unsigned n_cpus);
 /* The slot of the published head. 0 and a copy, -ENOENT if neither fits (a fresh ring). */
 int spsc_slot_read(struct spsc_producer *p, struct spsc_slot *ret_slot);
 
@@ -119,7 +122,7 @@ struct spsc_consumer {
 	void *data_map, *cursor_map;
 	size_t data_map_size, cursor_map_size;
 	uint8_t *buf; /* private copy of the record, SPSC_RECORD_MAX bytes, 8-aligned */
-	bool peeked; /* buf holds the record at pos */
+	bool peeked;  /* buf holds the record at pos */
 };
 
 /* Goes on at the committed tail. */

@@ -18,30 +18,32 @@ int loss_is_output(enum loss_id id);
 #define STATS_LATENCY_BUCKETS 64
 
 struct stats_page {
-	uint64_t heartbeat_ns; /* CLOCK_MONOTONIC of the last turn of the loop, or of entering a wait */
-	uint64_t waiting; /* 1: asleep by intent (the watchdog does not count) */
-	uint64_t records_in; /* records taken */
+	uint64_t
+		heartbeat_ns; /* CLOCK_MONOTONIC of the last turn of the loop, or of entering a wait */
+	uint64_t waiting;     /* 1: asleep by intent (the watchdog does not count) */
+	uint64_t records_in;  /* records taken */
 	uint64_t records_out; /* records written */
-	uint64_t events; /* events handled */
-	uint64_t alerts; /* alerts raised (evaluator) or accepted (emitter) */
-	uint64_t delivered; /* alerts the sink has (emitter) */
-	uint64_t malformed; /* records refused at the door, events or not */
-	uint64_t doubtful; /* events built on uncertain state */
-	uint64_t late; /* records that came after a later one was final (collector) */
+	uint64_t events;      /* events handled */
+	uint64_t alerts;      /* alerts raised (evaluator) or accepted (emitter) */
+	uint64_t delivered;   /* alerts the sink has (emitter) */
+	uint64_t malformed;   /* records refused at the door, events or not */
+	uint64_t doubtful;    /* events built on uncertain state */
+	uint64_t late;        /* records that came after a later one was final (collector) */
 	uint64_t evicted_threads, evicted_fds; /* full tables (tracker) */
-	uint64_t threads, fds; /* live entries (tracker) */
-	uint64_t repeats; /* alerts dropped because they had been taken before (emitter) */
-	uint64_t pss_bytes; /* of itself, refreshed about once a second */
-	uint64_t cpu_ns; /* of itself */
-	uint64_t last_error; /* errno of the last failure of the sink, 0 none */
-	uint64_t last_error_ns; /* epoch */
-	uint64_t test_delivered; /* alerts of the built-in test rule that the sink has (emitter) */
+	uint64_t threads, fds;                 /* live entries (tracker) */
+	uint64_t repeats;         /* alerts dropped because they had been taken before (emitter) */
+	uint64_t pss_bytes;       /* of itself, refreshed about once a second */
+	uint64_t cpu_ns;          /* of itself */
+	uint64_t last_error;      /* errno of the last failure of the sink, 0 none */
+	uint64_t last_error_ns;   /* epoch */
+	uint64_t test_delivered;  /* alerts of the built-in test rule that the sink has (emitter) */
 	uint64_t test_latency_ns; /* of the last of them, event time -> delivered */
-	uint64_t raw_events; /* events written into the raw ring (collector) */
+	uint64_t raw_events;      /* events written into the raw ring (collector) */
 	uint64_t reserved0[2];
-	uint64_t loss[64]; /* by enum loss_id */
+	uint64_t loss[64];    /* by enum loss_id */
 	uint64_t by_class[4]; /* events by class 1..3 (collector) */
-	uint64_t latency[STATS_LATENCY_BUCKETS]; /* event time -> delivered, bucket = log2(us) * 2 + half (emitter) */
+	uint64_t latency
+		[STATS_LATENCY_BUCKETS]; /* event time -> delivered, bucket = log2(us) * 2 + half (emitter) */
 	uint64_t by_type[1024]; /* events by dense index (collector) */
 };
 _Static_assert(_LOSS_MAX <= 64, "room for every loss");

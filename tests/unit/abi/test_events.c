@@ -29,7 +29,8 @@ static void test_tables__every_row__consistent(void **state)
 		for (int p = 0; p < i->n_params; p++) {
 			assert_non_null(i->params[p].name);
 			assert_true(i->params[p].type < _KEV_T_MAX);
-			assert_true(kev_param_name_exists(i->params[p].name, (unsigned)strlen(i->params[p].name)));
+			assert_true(kev_param_name_exists(
+				i->params[p].name, (unsigned)strlen(i->params[p].name)));
 		}
 	}
 }

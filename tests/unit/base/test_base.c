@@ -20,7 +20,7 @@
 
 static void test_strbuf__mixed_additions__one_text(void **state)
 {
-	struct strbuf b = { 0 };
+	struct strbuf b = {0};
 	char *text;
 
 	(void)state;
@@ -39,7 +39,7 @@ static void test_strbuf__mixed_additions__one_text(void **state)
 
 static void test_strbuf_reserve__absurd_size__sticks(void **state)
 {
-	_cleanup_strbuf_ struct strbuf b = { 0 };
+	_cleanup_strbuf_ struct strbuf b = {0};
 
 	(void)state;
 	assert_int_equal(strbuf_reserve(&b, SIZE_MAX / 2), -ENOMEM);

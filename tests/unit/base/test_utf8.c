@@ -13,9 +13,9 @@
 
 static void check_escaped(const char *in, size_t n, const char *want)
 {
-	_cleanup_strbuf_ struct strbuf b = { 0 };
+	_cleanup_strbuf_ struct strbuf b = {0};
 
-	json_add_escaped(&b, (struct span){ .p = in, .n = n });
+	json_add_escaped(&b, (struct span){.p = in, .n = n});
 	assert_true(strbuf_ok(&b));
 	assert_string_equal(b.p ? b.p : "", want);
 }
@@ -27,20 +27,20 @@ static void test_json_add_escaped__any_bytes__valid_json(void **state)
 		size_t n;
 		const char *want;
 	} rows[] = {
-		{ "", 0, "" },
-		{ "plain", 5, "plain" },
-		{ "q\"b\\", 4, "q\\\"b\\\\" },
-		{ "\b\f\n\r\t\x01\x1f", 7, "\\b\\f\\n\\r\\t\\u0001\\u001f" },
-		{ "a\0b", 3, "a\\u0000b" },
-		{ "/\x7f", 2, "/\x7f" },
-		{ "\xc3\xa9", 2, "\xc3\xa9" },
-		{ "\xf0\x9f\x98\x80", 4, "\xf0\x9f\x98\x80" },
-		{ "\xff", 1, "\xef\xbf\xbd" },
-		{ "\xe2\x82", 2, "\xef\xbf\xbd" }, /* cut sequence: one replacement */
-		{ "\xe2\x82x", 3, "\xef\xbf\xbdx" },
-		{ "\xc0\xaf", 2, "\xef\xbf\xbd\xef\xbf\xbd" }, /* overlong */
-		{ "\xed\xa0\x80", 3, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" }, /* surrogate */
-		{ "\xf5\x80", 2, "\xef\xbf\xbd\xef\xbf\xbd" },
+		{"", 0, ""},
+		{"plain", 5, "plain"},
+		{"q\"b\\", 4, "q\\\"b\\\\"},
+		{"\b\f\n\r\t\x01\x1f", 7, "\\b\\f\\n\\r\\t\\u0001\\u001f"},
+		{"a\0b", 3, "a\\u0000b"},
+		{"/\x7f", 2, "/\x7f"},
+		{"\xc3\xa9", 2, "\xc3\xa9"},
+		{"\xf0\x9f\x98\x80", 4, "\xf0\x9f\x98\x80"},
+		{"\xff", 1, "\xef\xbf\xbd"},
+		{"\xe2\x82", 2, "\xef\xbf\xbd"}, /* cut sequence: one replacement */
+		{"\xe2\x82x", 3, "\xef\xbf\xbdx"},
+		{"\xc0\xaf", 2, "\xef\xbf\xbd\xef\xbf\xbd"},                 /* overlong */
+		{"\xed\xa0\x80", 3, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"}, /* surrogate */
+		{"\xf5\x80", 2, "\xef\xbf\xbd\xef\xbf\xbd"},
 	};
 
 	(void)state;
@@ -52,9 +52,9 @@ static void test_utf8_is_valid__all_short_sequences__agrees_with_repair(void **s
 {
 	(void)state;
 	for (unsigned v = 0; v < 1u << 24; v += 251) {
-		char in[3] = { (char)v, (char)(v >> 8), (char)(v >> 16) };
-		struct span s = { .p = in, .n = 3 };
-		_cleanup_strbuf_ struct strbuf b = { 0 };
+		char in[3] = {(char)v, (char)(v >> 8), (char)(v >> 16)};
+		struct span s = {.p = in, .n = 3};
+		_cleanup_strbuf_ struct strbuf b = {0};
 
 		utf8_add_valid(&b, s);
 		assert_true(utf8_is_valid(strbuf_span(&b)));

@@ -15,7 +15,7 @@
 
 #include "out.h"
 
-static const uint8_t fx_run_id[16] = { 1 };
+static const uint8_t fx_run_id[16] = {1};
 
 struct fx {
 	struct spsc_fds fds;
@@ -30,7 +30,8 @@ static inline struct fx *fx_new(size_t ring_size)
 
 	assert_non_null(f);
 	assert_int_equal(spsc_create("raw", ring_size, true, fx_run_id, &f->fds), 0);
-	assert_int_equal(spsc_producer_attach(&f->out.ring, f->fds.data_rw, f->fds.cursor_ro, -1), 0);
+	assert_int_equal(
+		spsc_producer_attach(&f->out.ring, f->fds.data_rw, f->fds.cursor_ro, -1), 0);
 	assert_int_equal(spsc_consumer_attach(&f->in, f->fds.data_ro, f->fds.cursor_rw), 0);
 	f->out.stats = &f->stats;
 	return f;
@@ -48,8 +49,9 @@ static inline void fx_free(struct fx *f)
 static inline void fx_restart(struct fx *f)
 {
 	spsc_producer_done(&f->out.ring);
-	f->out = (struct col_out){ .stats = &f->stats };
-	assert_int_equal(spsc_producer_attach(&f->out.ring, f->fds.data_rw, f->fds.cursor_ro, -1), 0);
+	f->out = (struct col_out){.stats = &f->stats};
+	assert_int_equal(
+		spsc_producer_attach(&f->out.ring, f->fds.data_rw, f->fds.cursor_ro, -1), 0);
 }
 
 /* The next record, NULL if there is none. */
@@ -65,12 +67,12 @@ static inline const struct rec_head *fx_next(struct fx *f)
 /* A source that hands over chdir events (or state) with a serial number as their result. */
 struct fx_source {
 	struct drv_source base;
-	uint64_t at, n; /* next and last serial */
+	uint64_t at, n;   /* next and last serial */
 	uint64_t n_state; /* the first so many are state */
-	uint64_t bad_at; /* this one is malformed; UINT64_MAX none */
+	uint64_t bad_at;  /* this one is malformed; UINT64_MAX none */
 	uint64_t step_ns;
-	size_t text_n; /* length of the path */
-	bool ends; /* -ENODATA behind the last, else 0 */
+	size_t text_n;      /* length of the path */
+	bool ends;          /* -ENODATA behind the last, else 0 */
 	uint64_t committed; /* serial up to which commit() was called */
 	uint64_t buf[KEV_SIZE_MAX / 8];
 };
@@ -87,12 +89,15 @@ static inline int fx_source_next(struct drv_source *base, struct drv_record *rec
 	kev_build_start(&b, s->buf, sizeof(s->buf), KEV_CODE_SYSCALL_CHDIR_X, 0);
 	kev_build_head(&b)->cls = KEV_CLASS_STATE;
 	kev_build_int(&b, (int64_t)s->at);
-	kev_build_text(&b, (struct span){ .p = text, .n = s->text_n });
+	kev_build_text(&b, (struct span){.p = text, .n = s->text_n});
 	int len = kev_build_finish(&b);
 	assert_true(len > 0);
 	if (s->at == s->bad_at)
 		kev_build_head(&b)->type = 0;
-	*rec = (struct drv_record){ .p = s->buf, .len = (size_t)len, .epoch_ns = 1000000 + s->at * s->step_ns, .is_state = s->at < s->n_state };
+	*rec = (struct drv_record){.p = s->buf,
+		.len = (size_t)len,
+		.epoch_ns = 1000000 + s->at * s->step_ns,
+		.is_state = s->at < s->n_state};
 	s->at++;
 	return 1;
 }
@@ -113,7 +118,10 @@ static inline unsigned fx_source_positions(struct drv_source *base, uint64_t *po
 }
 
 static const struct drv_source_ops fx_source_ops = {
-	.name = "list", .next = fx_source_next, .commit = fx_source_commit, .positions = fx_source_positions,
+	.name = "list",
+	.next = fx_source_next,
+	.commit = fx_source_commit,
+	.positions = fx_source_positions,
 };
 
 static inline struct fx_source *fx_source_new(uint64_t n)

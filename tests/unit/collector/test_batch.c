@@ -20,7 +20,7 @@ static void test_col_batch_fill__events__are_numbered_from_one(void **state)
 {
 	struct fx *f = fx_new(SPSC_SIZE_MIN);
 	struct fx_source *s = fx_source_new(10);
-	struct col_batch b = { .source = &s->base };
+	struct col_batch b = {.source = &s->base};
 
 	(void)state;
 	assert_int_equal(col_batch_fill(&b, &f->out), 10);
@@ -50,7 +50,7 @@ static void test_col_batch_fill__malformed_record__is_counted_and_gets_no_number
 {
 	struct fx *f = fx_new(SPSC_SIZE_MIN);
 	struct fx_source *s = fx_source_new(3);
-	struct col_batch b = { .source = &s->base };
+	struct col_batch b = {.source = &s->base};
 
 	(void)state;
 	s->bad_at = 1;
@@ -74,7 +74,7 @@ static void test_col_batch_fill__long_source__stops_at_one_batch(void **state)
 {
 	struct fx *f = fx_new(8 * SPSC_SIZE_MIN);
 	struct fx_source *s = fx_source_new(1000);
-	struct col_batch b = { .source = &s->base };
+	struct col_batch b = {.source = &s->base};
 	uint64_t seq = 0;
 
 	(void)state;
@@ -92,7 +92,7 @@ static void test_col_batch_fill__full_ring__source_waits(void **state)
 {
 	struct fx *f = fx_new(SPSC_SIZE_MIN);
 	struct fx_source *s = fx_source_new(200);
-	struct col_batch b = { .source = &s->base };
+	struct col_batch b = {.source = &s->base};
 	uint64_t seq = 0;
 	bool was_full = false;
 
@@ -123,9 +123,10 @@ static void test_col_batch_fill__state_then_events__snapshot_is_ended_between(vo
 {
 	struct fx *f = fx_new(SPSC_SIZE_MIN);
 	struct fx_source *s = fx_source_new(5);
-	struct col_batch b = { .source = &s->base, .in_snapshot = true };
-	static const uint16_t types[] = { REC_SNAP_BEGIN, REC_STATE, REC_STATE, REC_STATE, REC_SNAP_END, REC_KEV, REC_KEV };
-	static const uint64_t seqs[] = { 0, 0, 0, 0, 0, 1, 2 };
+	struct col_batch b = {.source = &s->base, .in_snapshot = true};
+	static const uint16_t types[] = {
+		REC_SNAP_BEGIN, REC_STATE, REC_STATE, REC_STATE, REC_SNAP_END, REC_KEV, REC_KEV};
+	static const uint64_t seqs[] = {0, 0, 0, 0, 0, 1, 2};
 
 	(void)state;
 	s->n_state = 3;
@@ -152,7 +153,7 @@ static void test_col_batch_fill__state_only__snapshot_is_ended_as_well(void **st
 {
 	struct fx *f = fx_new(SPSC_SIZE_MIN);
 	struct fx_source *s = fx_source_new(2);
-	struct col_batch b = { .source = &s->base, .in_snapshot = true };
+	struct col_batch b = {.source = &s->base, .in_snapshot = true};
 
 	(void)state;
 	s->n_state = 2;
@@ -171,7 +172,7 @@ static void test_col_batch_fill__event_time_is_up__source_ends(void **state)
 {
 	struct fx *f = fx_new(SPSC_SIZE_MIN);
 	struct fx_source *s = fx_source_new(100);
-	struct col_batch b = { .source = &s->base, .max_event_ns = 95 };
+	struct col_batch b = {.source = &s->base, .max_event_ns = 95};
 	unsigned n = 0;
 
 	(void)state;
@@ -188,7 +189,7 @@ static void test_col_batch_fill__older_event__counts_as_late(void **state)
 {
 	struct fx *f = fx_new(SPSC_SIZE_MIN);
 	struct fx_source *s = fx_source_new(4);
-	struct col_batch b = { .source = &s->base, .last_ns = 1000015 };
+	struct col_batch b = {.source = &s->base, .last_ns = 1000015};
 
 	(void)state;
 	assert_int_equal(col_batch_fill(&b, &f->out), 4);
@@ -202,7 +203,7 @@ static void test_col_out_resume__killed_before_publish__same_numbers_again(void 
 {
 	struct fx *f = fx_new(SPSC_SIZE_MIN);
 	struct fx_source *s = fx_source_new(30);
-	struct col_batch b = { .source = &s->base };
+	struct col_batch b = {.source = &s->base};
 	struct spsc_slot slot;
 	uint64_t seq = 0;
 
@@ -238,7 +239,7 @@ static void test_col_batch_fill__skip_to__passes_over_what_was_published(void **
 {
 	struct fx *f = fx_new(SPSC_SIZE_MIN);
 	struct fx_source *s = fx_source_new(12);
-	struct col_batch b = { .source = &s->base, .skip_to = 10 };
+	struct col_batch b = {.source = &s->base, .skip_to = 10};
 
 	(void)state;
 	s->n_state = 4;
@@ -273,7 +274,7 @@ static void test_col_out_end__after_events__carries_the_last_number(void **state
 {
 	struct fx *f = fx_new(SPSC_SIZE_MIN);
 	struct fx_source *s = fx_source_new(1);
-	struct col_batch b = { .source = &s->base };
+	struct col_batch b = {.source = &s->base};
 
 	(void)state;
 	assert_int_equal(col_batch_fill(&b, &f->out), 1);
@@ -291,10 +292,10 @@ static void test_col_out_end__after_events__carries_the_last_number(void **state
 /* The real synthetic source through the whole path, interrupted: the same bytes as in one go. */
 static uint64_t run_synthetic(unsigned kill_after_batches)
 {
-	struct drv_synthetic_config c = { .seed = 3, .n_events = 3000, .n_procs = 5 };
+	struct drv_synthetic_config c = {.seed = 3, .n_events = 3000, .n_procs = 5};
 	struct fx *f = fx_new(SPSC_SIZE_MIN);
 	struct drv_source *source = NULL;
-	struct col_batch b = { .in_snapshot = true };
+	struct col_batch b = {.in_snapshot = true};
 	struct spsc_slot slot;
 	uint64_t pos[1], sum = 0, n_events = 0;
 	unsigned batches = 0;
@@ -311,12 +312,13 @@ static uint64_t run_synthetic(unsigned kill_after_batches)
 			fx_restart(f);
 			assert_int_equal(col_out_resume(&f->out, &slot), 0);
 			assert_int_equal(drv_synthetic_open(&c, &source), 0);
-			b = (struct col_batch){ .source = source, .skip_to = slot.cpu_pos[0] };
+			b = (struct col_batch){.source = source, .skip_to = slot.cpu_pos[0]};
 			r = 0;
 			continue;
 		}
 		if (b.skip_to == 0)
-			col_out_publish(&f->out, pos, b.in_snapshot ? 0 : source->ops->positions(source, pos, 1));
+			col_out_publish(&f->out, pos,
+				b.in_snapshot ? 0 : source->ops->positions(source, pos, 1));
 		for (const struct rec_head *rec; (rec = fx_next(f)); spsc_consumer_commit(&f->in)) {
 			if (rec->ring.type == REC_SNAP_END)
 				continue; /* carries the time of the real clock when the source has no event yet */
@@ -345,7 +347,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_col_batch_fill__events__are_numbered_from_one),
-		cmocka_unit_test(test_col_batch_fill__malformed_record__is_counted_and_gets_no_number),
+		cmocka_unit_test(
+			test_col_batch_fill__malformed_record__is_counted_and_gets_no_number),
 		cmocka_unit_test(test_col_batch_fill__long_source__stops_at_one_batch),
 		cmocka_unit_test(test_col_batch_fill__full_ring__source_waits),
 		cmocka_unit_test(test_col_batch_fill__state_then_events__snapshot_is_ended_between),

@@ -14,7 +14,7 @@ struct peer {
 
 static void setup(struct peer *p)
 {
-	*p = (struct peer){ .fx = fx_new(SPSC_SIZE_MIN) };
+	*p = (struct peer){.fx = fx_new(SPSC_SIZE_MIN)};
 	assert_int_equal(spsc_create("meta", SPSC_SIZE_MIN, false, fx_run_id, &p->fds), 0);
 	assert_int_equal(spsc_producer_attach(&p->out, p->fds.data_rw, p->fds.cursor_ro, -1), 0);
 	assert_int_equal(spsc_consumer_attach(&p->meta.ring, p->fds.data_ro, p->fds.cursor_rw), 0);
@@ -92,7 +92,8 @@ static void test_col_meta_fill__end_of_first_list__is_noted_and_not_passed_on(vo
 /* It may not invent processes or events. */
 static void test_col_meta_fill__other_kinds__are_refused_and_counted(void **state)
 {
-	static const uint16_t codes[] = { KEV_CODE_ITER_TASK_E, KEV_CODE_SYSCALL_EXECVE_19_X, KEV_CODE_SAKER_FORK };
+	static const uint16_t codes[] = {
+		KEV_CODE_ITER_TASK_E, KEV_CODE_SYSCALL_EXECVE_19_X, KEV_CODE_SAKER_FORK};
 	struct peer p;
 
 	(void)state;

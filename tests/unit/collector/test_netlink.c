@@ -35,15 +35,15 @@ static void add(struct msg *m, const void *p, size_t n)
 
 static void start(struct msg *m, uint16_t type, uint32_t seq)
 {
-	struct nlmsghdr h = { .nlmsg_type = type, .nlmsg_seq = seq };
+	struct nlmsghdr h = {.nlmsg_type = type, .nlmsg_seq = seq};
 
-	*m = (struct msg){ 0 };
+	*m = (struct msg){0};
 	add(m, &h, sizeof(h));
 }
 
 static void add_attr(struct msg *m, uint16_t type, const void *p, size_t n)
 {
-	struct rtattr a = { .rta_type = type, .rta_len = (uint16_t)(sizeof(a) + n) };
+	struct rtattr a = {.rta_type = type, .rta_len = (uint16_t)(sizeof(a) + n)};
 
 	add(m, &a, sizeof(a));
 	add(m, p, n);
@@ -51,7 +51,7 @@ static void add_attr(struct msg *m, uint16_t type, const void *p, size_t n)
 
 static void make_link(struct msg *m, int index, const char *name)
 {
-	struct ifinfomsg i = { .ifi_index = index };
+	struct ifinfomsg i = {.ifi_index = index};
 
 	start(m, RTM_NEWLINK, 1);
 	add(m, &i, sizeof(i));
@@ -60,8 +60,8 @@ static void make_link(struct msg *m, int index, const char *name)
 
 static void make_addr4(struct msg *m, uint32_t index)
 {
-	struct ifaddrmsg a = { .ifa_family = AF_INET, .ifa_prefixlen = 24, .ifa_index = index };
-	static const uint8_t peer[4] = { 10, 0, 0, 2 }, local[4] = { 10, 0, 0, 1 };
+	struct ifaddrmsg a = {.ifa_family = AF_INET, .ifa_prefixlen = 24, .ifa_index = index};
+	static const uint8_t peer[4] = {10, 0, 0, 2}, local[4] = {10, 0, 0, 1};
 
 	start(m, RTM_NEWADDR, 2);
 	add(m, &a, sizeof(a));
@@ -105,8 +105,8 @@ static void test_md_netlink_parse__address_of_a_known_link__has_its_name(void **
 
 static void test_md_netlink_parse__ipv6__sixteen_bytes(void **state)
 {
-	struct ifaddrmsg h = { .ifa_family = AF_INET6, .ifa_prefixlen = 128, .ifa_index = 1 };
-	static const uint8_t one[16] = { [15] = 1 };
+	struct ifaddrmsg h = {.ifa_family = AF_INET6, .ifa_prefixlen = 128, .ifa_index = 1};
+	static const uint8_t one[16] = {[15] = 1};
 	struct md_netlink *nl = nl_new(-1);
 	struct md_addr a;
 	struct msg m;
@@ -125,7 +125,7 @@ static void test_md_netlink_parse__ipv6__sixteen_bytes(void **state)
 
 static void test_md_netlink_parse__wrong_sizes__no_address(void **state)
 {
-	struct ifaddrmsg h = { .ifa_family = AF_INET, .ifa_prefixlen = 33, .ifa_index = 1 };
+	struct ifaddrmsg h = {.ifa_family = AF_INET, .ifa_prefixlen = 33, .ifa_index = 1};
 	struct md_netlink *nl = nl_new(-1);
 	struct md_addr a;
 	struct msg m;
@@ -201,7 +201,7 @@ static void test_md_netlink_next__this_machine__has_addresses_and_the_list_ends(
 
 		assert_true(r >= 0);
 		if (r == 0) {
-			(void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+			(void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 			continue;
 		}
 		struct kev k;
@@ -229,7 +229,8 @@ int main(void)
 		cmocka_unit_test(test_md_netlink_parse__ipv6__sixteen_bytes),
 		cmocka_unit_test(test_md_netlink_parse__wrong_sizes__no_address),
 		cmocka_unit_test(test_md_netlink_parse__mutilated_messages__never_outside),
-		cmocka_unit_test(test_md_netlink_next__this_machine__has_addresses_and_the_list_ends),
+		cmocka_unit_test(
+			test_md_netlink_next__this_machine__has_addresses_and_the_list_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

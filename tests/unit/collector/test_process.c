@@ -35,20 +35,21 @@
 #define WAIT_MS 20000 /* sanitizers and a busy machine */
 
 static const char *collector_path, *metadata_path;
-static const uint8_t run_id[16] = { 7 };
+static const uint8_t run_id[16] = {7};
 
 /* One child, its ring and what it was given. */
 struct stage_run {
 	pid_t pid;
 	int sock;
 	int settings_fd, stats_rw, stats_ro, wake_fd;
-	struct spsc_fds ring; /* its out ring */
+	struct spsc_fds ring;    /* its out ring */
 	struct spsc_consumer in; /* our end */
 };
 
-static void ctl(struct stage_run *t, enum ctl_type type, enum ctl_role role, unsigned index, const char *text, int fd)
+static void ctl(struct stage_run *t, enum ctl_type type, enum ctl_role role, unsigned index,
+	const char *text, int fd)
 {
-	struct ctl_msg m = { .magic = CTL_MAGIC, .type = type, .role = role, .index = index };
+	struct ctl_msg m = {.magic = CTL_MAGIC, .type = type, .role = role, .index = index};
 
 	if (type == CTL_HELLO)
 		m.value[0] = seg_abi_hash();
@@ -61,7 +62,7 @@ static void ctl(struct stage_run *t, enum ctl_type type, enum ctl_role role, uns
 static bool wait_ctl(struct stage_run *t, enum ctl_type type, struct ctl_msg *m)
 {
 	for (;;) {
-		struct pollfd p = { .fd = t->sock, .events = POLLIN };
+		struct pollfd p = {.fd = t->sock, .events = POLLIN};
 		int fd = -1;
 
 		if (poll(&p, 1, WAIT_MS) != 1)
@@ -80,9 +81,13 @@ static void make(struct stage_run *t, const struct settings *set, size_t ring_by
 {
 	int ro;
 
-	*t = (struct stage_run){ .sock = -1 };
-	assert_int_equal(seg_create_sealed("settings", SEG_SETTINGS, set, sizeof(*set), run_id, &t->settings_fd), 0);
-	assert_int_equal(seg_create("stats", SEG_STATS, sizeof(struct stats_page), run_id, &t->stats_rw, &ro), 0);
+	*t = (struct stage_run){.sock = -1};
+	assert_int_equal(seg_create_sealed("settings", SEG_SETTINGS, set, sizeof(*set), run_id,
+				 &t->settings_fd),
+		0);
+	assert_int_equal(seg_create("stats", SEG_STATS, sizeof(struct stats_page), run_id,
+				 &t->stats_rw, &ro),
+		0);
 	t->stats_ro = ro;
 	t->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	assert_int_equal(spsc_create("raw", ring_bytes, true, run_id, &t->ring), 0);
@@ -153,7 +158,7 @@ static const struct rec_head *next(struct stage_run *t)
 			spsc_consumer_commit(&t->in);
 			return container_of(rec, const struct rec_head, ring);
 		}
-		(void)nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL);
+		(void)nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
 	}
 	fail_msg("no record within the time");
 	return NULL;
@@ -161,7 +166,11 @@ static const struct rec_head *next(struct stage_run *t)
 
 static struct settings synthetic(uint64_t n_events, uint32_t rate)
 {
-	return (struct settings){ .engine = ENGINE_SYNTHETIC, .synthetic_seed = 1, .synthetic_events = n_events, .synthetic_procs = 8, .synthetic_rate = rate };
+	return (struct settings){.engine = ENGINE_SYNTHETIC,
+		.synthetic_seed = 1,
+		.synthetic_events = n_events,
+		.synthetic_procs = 8,
+		.synthetic_rate = rate};
 }
 
 struct seen {
@@ -193,7 +202,7 @@ static uint64_t run_to_end(uint64_t kill_at)
 	struct settings set = synthetic(20000, 0);
 	struct stage_run t;
 	struct ctl_msg m;
-	struct seen s = { 0 };
+	struct seen s = {0};
 	struct stats_page st;
 
 	make(&t, &set, 4 * SPSC_SIZE_MIN);
@@ -240,7 +249,7 @@ static void test_collector__stop__ends_with_end(void **state)
 {
 	struct settings set = synthetic(0, 2000); /* would go on for ever */
 	struct stage_run t;
-	struct seen s = { 0 };
+	struct seen s = {0};
 	struct ctl_msg m;
 
 	(void)state;
@@ -262,7 +271,7 @@ static void test_collector__event_time_is_up__ends(void **state)
 {
 	struct settings set = synthetic(0, 0);
 	struct stage_run t;
-	struct seen s = { 0 };
+	struct seen s = {0};
 
 	(void)state;
 	set.max_event_ns = 50 * NS_PER_MS;
@@ -279,9 +288,9 @@ static void test_collector__event_time_is_up__ends(void **state)
 static void test_collector__full_raw_ring__waits_for_room(void **state)
 {
 	struct settings set = synthetic(3000, 0);
-	struct stats_page st = { 0 };
+	struct stats_page st = {0};
 	struct stage_run t;
-	struct seen s = { 0 };
+	struct seen s = {0};
 
 	(void)state;
 	make(&t, &set, SPSC_SIZE_MIN);
@@ -290,7 +299,7 @@ static void test_collector__full_raw_ring__waits_for_room(void **state)
 	uint64_t before = 0, until = clock_mono_ns() + WAIT_MS * NS_PER_MS;
 	do {
 		before = st.raw_events;
-		(void)nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL);
+		(void)nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
 		get_stats(&t, &st);
 	} while ((st.raw_events == 0 || st.raw_events != before) && clock_mono_ns() < until);
 	assert_true(st.raw_events > 0 && st.raw_events < 3000);
@@ -357,7 +366,8 @@ static void test_metadata__files__users_then_what_changes(void **state)
 	(void)state;
 	assert_non_null(mkdtemp(dir));
 	(void)snprintf(path, sizeof(path), "%s/passwd", dir);
-	int passwd = file_with(path, "root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n");
+	int passwd = file_with(
+		path, "root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n");
 	char group_path[64];
 	(void)snprintf(group_path, sizeof(group_path), "%s/group", dir);
 	int group = file_with(group_path, "root:x:0:\n");
@@ -372,7 +382,8 @@ static void test_metadata__files__users_then_what_changes(void **state)
 	expect_user(&t, KEV_CODE_GROUP_ADDED_E, "root", 0);
 	assert_int_equal(next(&t)->ring.type, REC_SNAP_END);
 	(void)close(passwd);
-	passwd = file_with(path, "root:x:0:0:root:/root:/bin/sh\nbob:x:1001:1001::/home/bob:/bin/sh\n");
+	passwd = file_with(
+		path, "root:x:0:0:root:/root:/bin/sh\nbob:x:1001:1001::/home/bob:/bin/sh\n");
 	assert_true(wait_ctl(&t, CTL_NEED_SINK, &m));
 	assert_int_equal(m.role, FD_FILE);
 	assert_int_equal(m.index, 0);

@@ -46,24 +46,26 @@ struct run {
 /* Everything, batch by batch, emptying the ring between. */
 static void run(struct run *r, int task_fd, int file_fd)
 {
-	const int fds[COL_ITERS] = { task_fd, file_fd };
+	const int fds[COL_ITERS] = {task_fd, file_fd};
 	int n;
 
-	*r = (struct run){ .f = fx_new(SPSC_SIZE_MIN), .s = calloc(1, sizeof(*r->s)) };
+	*r = (struct run){.f = fx_new(SPSC_SIZE_MIN), .s = calloc(1, sizeof(*r->s))};
 	assert_non_null(r->s);
 	col_snapshot_init(r->s, fds, BOOT_TO_EPOCH);
 	do {
 		n = col_snapshot_fill(r->s, &r->f->out);
 		assert_true(n > 0 || n == -ENODATA);
 		col_out_publish(&r->f->out, NULL, 0);
-		for (const struct rec_head *rec; (rec = fx_next(r->f)); spsc_consumer_commit(&r->f->in)) {
+		for (const struct rec_head *rec; (rec = fx_next(r->f));
+			spsc_consumer_commit(&r->f->in)) {
 			const struct kev_head *h = (const struct kev_head *)(rec + 1);
 
 			assert_int_equal(rec->ring.type, REC_STATE);
 			assert_int_equal(rec->seq, 0);
 			assert_int_equal(rec->ts_ns, BOOT_TO_EPOCH + h->ts_ns);
 			if (h->type == KEV_CODE_ITER_TASK_E) {
-				assert_int_equal(r->files, 0); /* a descriptor's thread is there before it */
+				assert_int_equal(
+					r->files, 0); /* a descriptor's thread is there before it */
 				r->tasks++;
 			} else {
 				r->files++;
@@ -115,7 +117,8 @@ static void test_col_snapshot_fill__other_event_types__are_refused(void **state)
 	assert_int_equal(r.tasks, 0);
 	assert_int_equal(r.files, 2);
 	assert_int_equal(r.f->stats.malformed, 3);
-	assert_int_equal(r.f->stats.loss[LOSS_COLLECTOR_MALFORMED], 0); /* none of them was an event */
+	assert_int_equal(
+		r.f->stats.loss[LOSS_COLLECTOR_MALFORMED], 0); /* none of them was an event */
 	done(&r);
 }
 
@@ -137,7 +140,7 @@ static void test_col_snapshot_fill__broken_stream__goes_on_with_the_next(void **
 
 static void test_col_snapshot_clock__gives_the_offset(void **state)
 {
-	const int fds[COL_ITERS] = { -1, -1 };
+	const int fds[COL_ITERS] = {-1, -1};
 	struct col_snapshot *s = calloc(1, sizeof(*s));
 	struct fx *f = fx_new(SPSC_SIZE_MIN);
 	const char *why = "";

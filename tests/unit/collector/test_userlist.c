@@ -24,19 +24,24 @@
 
 static void test_md_passwd_next__usual_lines__give_their_fields(void **state)
 {
-	struct span rest = SPAN_LIT("root:x:0:0:root:/root:/bin/bash\n# comment\n\n  \nalice:x:1000:1001:Alice,,,:/home/alice:/bin/zsh\nbob:x:1002:100");
+	struct span rest =
+		SPAN_LIT("root:x:0:0:root:/root:/bin/bash\n# comment\n\n  "
+			 "\nalice:x:1000:1001:Alice,,,:/home/alice:/bin/zsh\nbob:x:1002:100");
 	struct md_entry e;
 	unsigned bad = 0;
 
 	(void)state;
 	assert_true(md_passwd_next(&rest, MD_PASSWD, &e, &bad));
-	assert_true(span_eq_str(e.name, "root") && span_eq_str(e.home, "/root") && span_eq_str(e.shell, "/bin/bash"));
+	assert_true(span_eq_str(e.name, "root") && span_eq_str(e.home, "/root") &&
+		    span_eq_str(e.shell, "/bin/bash"));
 	assert_int_equal(e.uid, 0);
 	assert_true(md_passwd_next(&rest, MD_PASSWD, &e, &bad));
-	assert_true(span_eq_str(e.name, "alice") && span_eq_str(e.home, "/home/alice") && span_eq_str(e.shell, "/bin/zsh"));
+	assert_true(span_eq_str(e.name, "alice") && span_eq_str(e.home, "/home/alice") &&
+		    span_eq_str(e.shell, "/bin/zsh"));
 	assert_int_equal(e.uid, 1000);
 	assert_int_equal(e.gid, 1001);
-	assert_true(md_passwd_next(&rest, MD_PASSWD, &e, &bad)); /* no newline at the end, no home, no shell */
+	assert_true(md_passwd_next(
+		&rest, MD_PASSWD, &e, &bad)); /* no newline at the end, no home, no shell */
 	assert_int_equal(e.gid, 100);
 	assert_int_equal(e.home.n, 0);
 	assert_int_equal(e.shell.n, 0);
@@ -65,9 +70,22 @@ static void test_md_passwd_next__group_lines__give_name_and_number(void **state)
 static void test_md_passwd_next__lines_that_are_none__are_passed_over(void **state)
 {
 	static const struct span lines[] = {
-		SPAN_LIT("x"), SPAN_LIT(":x:0:0:::"), SPAN_LIT("a:x:"), SPAN_LIT("a:x:1"), SPAN_LIT("a:x:1:"), SPAN_LIT("a:x::1:::"), SPAN_LIT("a:x:-1:1:::"),
-		SPAN_LIT("a:x:4294967296:1:::"), SPAN_LIT("a:x:99999999999999999999:1:::"), SPAN_LIT("a:x:1x:1:::"), SPAN_LIT("a:x: 1:1:::"),
-		SPAN_LIT("+:x:1:1:::"), SPAN_LIT("-nis:x:1:1:::"), SPAN_LIT("a\0b:x:1:1:::"), SPAN_LIT("::::::::::"), SPAN_LIT("\0"),
+		SPAN_LIT("x"),
+		SPAN_LIT(":x:0:0:::"),
+		SPAN_LIT("a:x:"),
+		SPAN_LIT("a:x:1"),
+		SPAN_LIT("a:x:1:"),
+		SPAN_LIT("a:x::1:::"),
+		SPAN_LIT("a:x:-1:1:::"),
+		SPAN_LIT("a:x:4294967296:1:::"),
+		SPAN_LIT("a:x:99999999999999999999:1:::"),
+		SPAN_LIT("a:x:1x:1:::"),
+		SPAN_LIT("a:x: 1:1:::"),
+		SPAN_LIT("+:x:1:1:::"),
+		SPAN_LIT("-nis:x:1:1:::"),
+		SPAN_LIT("a\0b:x:1:1:::"),
+		SPAN_LIT("::::::::::"),
+		SPAN_LIT("\0"),
 	};
 
 	(void)state;
@@ -92,7 +110,7 @@ static void test_md_passwd_next__longest_line__taken_and_one_more_not(void **sta
 		unsigned bad = 0;
 		memset(text, 'x', MD_LINE_MAX + extra);
 		memcpy(text, "a:x:1:1:", 8);
-		struct span rest = { .p = text, .n = MD_LINE_MAX + extra };
+		struct span rest = {.p = text, .n = MD_LINE_MAX + extra};
 		assert_int_equal(md_passwd_next(&rest, MD_PASSWD, &e, &bad), extra == 0);
 		assert_int_equal(bad, extra);
 	}
@@ -112,11 +130,12 @@ static void test_md_passwd_next__random_bytes__stay_inside(void **state)
 		assert_non_null(text);
 		for (size_t j = 0; j < n; j++)
 			text[j] = alphabet[hash_u64(seed++) % sizeof(alphabet)];
-		struct span rest = { .p = text, .n = n };
+		struct span rest = {.p = text, .n = n};
 		struct md_entry e;
 		unsigned bad = 0;
 		while (md_passwd_next(&rest, i % 2 ? MD_PASSWD : MD_GROUP, &e, &bad)) {
-			assert_true(e.name.n > 0 && e.name.p >= text && e.name.p + e.name.n <= text + n);
+			assert_true(e.name.n > 0 && e.name.p >= text &&
+				    e.name.p + e.name.n <= text + n);
 			assert_null(memchr(e.line.p, '\n', e.line.n));
 		}
 		assert_int_equal(rest.n, 0);
@@ -150,9 +169,11 @@ static void run_job(struct md_list *l, char *text, size_t cap)
 		if (kev_parse(buf, (size_t)len, &k, &why) < 0)
 			fail_msg("record: %s", why);
 		bool user = l->file == MD_PASSWD;
-		bool added = k.info->code == (user ? KEV_CODE_USER_ADDED_E : KEV_CODE_GROUP_ADDED_E);
+		bool added =
+			k.info->code == (user ? KEV_CODE_USER_ADDED_E : KEV_CODE_GROUP_ADDED_E);
 		struct span name = kev_param_text(&k, user ? 2 : 1);
-		(void)snprintf(text + used, cap - used, "%c%.*s:%u ", added ? '+' : '-', (int)name.n, name.p, (unsigned)kev_param_u64(&k, 0));
+		(void)snprintf(text + used, cap - used, "%c%.*s:%u ", added ? '+' : '-',
+			(int)name.n, name.p, (unsigned)kev_param_u64(&k, 0));
 		assert_int_equal(kev_param_text(&k, user ? 5 : 2).n, 0); /* of no container */
 		md_list_taken(l);
 	}
@@ -180,8 +201,10 @@ static void test_md_list__versions_of_a_file__differences_are_sent(void **state)
 	step(&l, "root:x:0:0::/root:/bin/sh\na:x:1:1::/a:/bin/sh\n", "");
 	step(&l, "root:x:0:0::/root:/bin/sh\na:x:1:1::/a:/bin/sh\nb:x:2:2::/b:/bin/sh\n", "+b:2 ");
 	step(&l, "root:x:0:0::/root:/bin/sh\nb:x:2:2::/b:/bin/sh\n", "-a:1 ");
-	step(&l, "root:x:0:0::/root:/bin/sh\nb:x:2:2::/b:/bin/zsh\n", "+b:2 "); /* another shell: overwrites */
-	step(&l, "root:x:0:0::/root:/bin/sh\nc:x:2:2::/b:/bin/zsh\n", "+c:2 "); /* another name for the number */
+	step(&l, "root:x:0:0::/root:/bin/sh\nb:x:2:2::/b:/bin/zsh\n",
+		"+b:2 "); /* another shell: overwrites */
+	step(&l, "root:x:0:0::/root:/bin/sh\nc:x:2:2::/b:/bin/zsh\n",
+		"+c:2 "); /* another name for the number */
 	step(&l, "", "-root:0 -c:2 ");
 	md_list_done(&l);
 }
@@ -200,7 +223,7 @@ static void test_md_list__groups__differences_are_sent(void **state)
 static void test_md_list_read__more_than_fits__is_cut_and_said(void **state)
 {
 	struct md_list l;
-	struct strbuf b = { 0 };
+	struct strbuf b = {0};
 
 	(void)state;
 	for (unsigned i = 0; i < MD_ENTRIES_MAX + 10; i++)

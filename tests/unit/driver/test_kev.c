@@ -95,12 +95,12 @@ static void test_kev_build__does_not_fit__fails(void **state)
 	(void)state;
 	kev_build_start(&b, buf, sizeof(buf), KEV_CODE_SYSCALL_CHDIR_X, 0);
 	kev_build_int(&b, 0);
-	kev_build_text(&b, (struct span){ .p = big, .n = sizeof(big) });
+	kev_build_text(&b, (struct span){.p = big, .n = sizeof(big)});
 	assert_int_equal(kev_build_finish(&b), -EMSGSIZE);
 	/* the text fits to the byte, its NUL does not */
 	kev_build_start(&b, buf, 88 + 8 + 8, KEV_CODE_SYSCALL_CHDIR_X, 0);
 	kev_build_int(&b, 0);
-	kev_build_text(&b, (struct span){ .p = big, .n = 16 });
+	kev_build_text(&b, (struct span){.p = big, .n = 16});
 	assert_int_equal(kev_build_finish(&b), -EMSGSIZE);
 }
 
@@ -163,18 +163,18 @@ struct bad_case {
 static void test_kev_parse__one_field_wrong__refused(void **state)
 {
 	static const struct bad_case cases[] = {
-		{ "length longer than the record", 0, 0xff },
-		{ "length shorter", 0, 80 },
-		{ "type 0", offsetof(struct kev_head, type), 0 },
-		{ "comm without end", offsetof(struct kev_head, comm) + 15, 'x' },
-		{ "class", offsetof(struct kev_head, cls), 9 },
-		{ "more parameters than declared", offsetof(struct kev_head, n_params), 8 },
-		{ "far too many parameters", offsetof(struct kev_head, n_params), 255 },
-		{ "unknown extra", offsetof(struct kev_head, extras), 0x80 },
-		{ "extra announced, none there", offsetof(struct kev_head, extras), 1 },
-		{ "descriptor of 7 bytes", 72, 7 },
-		{ "parameter longer than what is left", 72 + 4 + 1, 0xff },
-		{ "text one byte short: no NUL at its end", 72 + 4, 11 },
+		{"length longer than the record", 0, 0xff},
+		{"length shorter", 0, 80},
+		{"type 0", offsetof(struct kev_head, type), 0},
+		{"comm without end", offsetof(struct kev_head, comm) + 15, 'x'},
+		{"class", offsetof(struct kev_head, cls), 9},
+		{"more parameters than declared", offsetof(struct kev_head, n_params), 8},
+		{"far too many parameters", offsetof(struct kev_head, n_params), 255},
+		{"unknown extra", offsetof(struct kev_head, extras), 0x80},
+		{"extra announced, none there", offsetof(struct kev_head, extras), 1},
+		{"descriptor of 7 bytes", 72, 7},
+		{"parameter longer than what is left", 72 + 4 + 1, 0xff},
+		{"text one byte short: no NUL at its end", 72 + 4, 11},
 	};
 
 	(void)state;
@@ -233,7 +233,8 @@ int main(void)
 		cmocka_unit_test(test_kev_extra__present__is_text_without_nul),
 		cmocka_unit_test(test_kev_build__missing_parameters__are_absent),
 		cmocka_unit_test(test_kev_build__does_not_fit__fails),
-		cmocka_unit_test(test_kev_parse__fewer_parameters_as_in_older_captures__missing_are_absent),
+		cmocka_unit_test(
+			test_kev_parse__fewer_parameters_as_in_older_captures__missing_are_absent),
 		cmocka_unit_test(test_kev_param_i64__narrow_signed__is_extended),
 		cmocka_unit_test(test_kev_rawres__not_a_result__false),
 		cmocka_unit_test(test_kev_parse__one_field_wrong__refused),

@@ -16,7 +16,8 @@
 #include <driver/source.h>
 
 struct tally {
-	uint64_t hash, n_state, n_events, shadow_opens, upper_execs, dups_in_container, first_ns, last_ns, kinds;
+	uint64_t hash, n_state, n_events, shadow_opens, upper_execs, dups_in_container, first_ns,
+		last_ns, kinds;
 	bool ordered, state_first, valid;
 };
 
@@ -31,17 +32,19 @@ static void look(struct tally *t, const struct drv_record *rec)
 	}
 	if (!rec->is_state)
 		t->kinds |= 1ULL << (k.info->ix % 64);
-	if (k.info->code == KEV_CODE_SYSCALL_OPENAT_2_X && span_eq_str(kev_param_text(&k, 2), "/etc/shadow"))
+	if (k.info->code == KEV_CODE_SYSCALL_OPENAT_2_X &&
+		span_eq_str(kev_param_text(&k, 2), "/etc/shadow"))
 		t->shadow_opens++;
 	if (k.info->code == KEV_CODE_SYSCALL_EXECVE_19_X && (kev_param_u64(&k, 19) & 2))
 		t->upper_execs++;
-	if (k.info->code == KEV_CODE_SYSCALL_DUP2_X && kev_param_i64(&k, 2) == 0 && k.head->cgroup_id >= 4000)
+	if (k.info->code == KEV_CODE_SYSCALL_DUP2_X && kev_param_i64(&k, 2) == 0 &&
+		k.head->cgroup_id >= 4000)
 		t->dups_in_container++;
 }
 
 static struct tally run(struct drv_synthetic_config c)
 {
-	struct tally t = { .ordered = true, .state_first = true, .valid = true };
+	struct tally t = {.ordered = true, .state_first = true, .valid = true};
 	struct drv_source *s = NULL;
 	struct drv_record rec;
 	int r;
@@ -69,7 +72,8 @@ static struct tally run(struct drv_synthetic_config c)
 
 static void test_synthetic__records__are_valid_and_in_order(void **state)
 {
-	struct tally t = run((struct drv_synthetic_config){ .seed = 1, .n_events = 20000, .n_procs = 40 });
+	struct tally t =
+		run((struct drv_synthetic_config){.seed = 1, .n_events = 20000, .n_procs = 40});
 
 	(void)state;
 	assert_true(t.valid);
@@ -83,7 +87,8 @@ static void test_synthetic__records__are_valid_and_in_order(void **state)
 
 static void test_synthetic__attacks__are_about_one_in_two_hundred(void **state)
 {
-	struct tally t = run((struct drv_synthetic_config){ .seed = 7, .n_events = 50000, .n_procs = 10 });
+	struct tally t =
+		run((struct drv_synthetic_config){.seed = 7, .n_events = 50000, .n_procs = 10});
 
 	(void)state;
 	/* 50,000 events are about 250 attacks, so each of the 23 scripts runs about 11 times; /etc/shadow is opened by two of them */
@@ -94,7 +99,7 @@ static void test_synthetic__attacks__are_about_one_in_two_hundred(void **state)
 
 static void test_synthetic__same_seed__same_bytes(void **state)
 {
-	struct drv_synthetic_config c = { .seed = 42, .n_events = 5000, .n_procs = 20 };
+	struct drv_synthetic_config c = {.seed = 42, .n_events = 5000, .n_procs = 20};
 	struct tally a = run(c), b = run(c);
 
 	(void)state;
@@ -106,7 +111,7 @@ static void test_synthetic__same_seed__same_bytes(void **state)
 
 static void test_synthetic__rate__throttles(void **state)
 {
-	struct drv_synthetic_config c = { .seed = 1, .n_procs = 1, .rate = 1000 };
+	struct drv_synthetic_config c = {.seed = 1, .n_procs = 1, .rate = 1000};
 	struct drv_source *s = NULL;
 	struct drv_record rec;
 	unsigned n = 0;
@@ -128,7 +133,7 @@ static void test_synthetic__rate__throttles(void **state)
 
 static void test_synthetic__records_of_a_former_run__are_not_throttled(void **state)
 {
-	struct drv_synthetic_config c = { .seed = 1, .n_procs = 1, .rate = 1, .n_unthrottled = 5000 };
+	struct drv_synthetic_config c = {.seed = 1, .n_procs = 1, .rate = 1, .n_unthrottled = 5000};
 	struct drv_source *s = NULL;
 	struct drv_record rec;
 	unsigned n = 0;
@@ -144,7 +149,7 @@ static void test_synthetic__records_of_a_former_run__are_not_throttled(void **st
 static void test_synthetic_open__processes_out_of_range__refused(void **state)
 {
 	struct drv_source *s = NULL;
-	struct drv_synthetic_config none = { .n_procs = 0 }, many = { .n_procs = 4097 };
+	struct drv_synthetic_config none = {.n_procs = 0}, many = {.n_procs = 4097};
 
 	(void)state;
 	assert_int_equal(drv_synthetic_open(&none, &s), -EINVAL);

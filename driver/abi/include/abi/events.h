@@ -17,20 +17,20 @@ struct kev_flag {
 
 struct kev_param_info {
 	const char *name;
-	uint8_t type; /* enum kev_type */
-	uint8_t base; /* enum kev_base */
+	uint8_t type;                 /* enum kev_type */
+	uint8_t base;                 /* enum kev_base */
 	const struct kev_flag *flags; /* NULL: none */
 };
 
 struct kev_info {
 	uint16_t code;
-	uint16_t ix; /* enum kev_ix */
-	uint8_t dir; /* enum kev_dir */
-	uint8_t cat; /* enum kev_cat */
-	uint8_t kind; /* enum kev_kind */
-	uint8_t n_params; /* declared */
-	uint16_t flags; /* KEV_CREATES_FD … */
-	const char *name; /* evt.type */
+	uint16_t ix;        /* enum kev_ix */
+	uint8_t dir;        /* enum kev_dir */
+	uint8_t cat;        /* enum kev_cat */
+	uint8_t kind;       /* enum kev_kind */
+	uint8_t n_params;   /* declared */
+	uint16_t flags;     /* KEV_CREATES_FD … */
+	const char *name;   /* evt.type */
 	const char *symbol; /* "SYSCALL_OPENAT_2_X" */
 	const struct kev_param_info *params;
 };
@@ -46,7 +46,11 @@ bool kev_param_name_exists(const char *name, unsigned len);
 /* "file", "net", … */
 const char *kev_cat_str(enum kev_cat cat);
 /* Width in bytes of a fixed-width type, 0 for variable ones. */
-unsigned kev_type_width(enum kev_type type);
+extern const uint8_t kev_type_widths[_KEV_T_MAX];
+static inline unsigned kev_type_width(enum kev_type type)
+{
+	return (unsigned)type < _KEV_T_MAX ? kev_type_widths[type] : 0;
+}
 /* Errno symbol without sign ("ENOENT"), NULL if unknown. */
 const char *kev_errno_str(int64_t err);
 /* "SIGKILL", NULL if unknown. */
