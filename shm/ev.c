@@ -264,10 +264,11 @@ void ev_add_att_fd(struct rec_writer *w, enum ev_att_kind kind, uint16_t index,
 {
 	size_t n = sizeof(*fd) + (name.p ? name.n + 1 : 0) + (nameraw.p ? nameraw.n + 1 : 0);
 	struct ev_fd *out = att_reserve(w, kind, index, n);
-	char *at = (char *)(out + 1);
+	char *at;
 
 	if (!out)
 		return;
+	at = (char *)(out + 1);
 	*out = *fd;
 	out->name = put_text(w, &at, name);
 	out->nameraw = put_text(w, &at, nameraw);
