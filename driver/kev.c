@@ -66,7 +66,8 @@ static int check_param(uint8_t type, const uint8_t *p, size_t n, const char **re
 	return 0;
 }
 
-int kev_check_head(const void *p, size_t n, const struct kev_info **ret_info, const char **reterr_why)
+int kev_check_head(
+	const void *p, size_t n, const struct kev_info **ret_info, const char **reterr_why)
 {
 	if (n < sizeof(struct kev_head) || n > KEV_SIZE_MAX || n % 8 || (uintptr_t)p % 8)
 		return refuse(reterr_why, "length or alignment");
@@ -89,8 +90,12 @@ int kev_parse(const void *p, size_t n, struct kev *ret_kev, const char **reterr_
 	left -= lens_size;
 	const uint16_t *lens = (const uint16_t *)(h + 1);
 	const uint8_t *data = (const uint8_t *)(h + 1) + lens_size;
-	struct kev k = {.head = h, .info = info, .n_params = h->n_params};
+	struct kev *k = ret_kev;
 
+	k->head = h;
+	k->info = info;
+	k->n_params = h->n_params;
+	k->n_set = h->n_params > info->n_params ? h->n_params : info->n_params;
 	for (unsigned i = 0; i < h->n_params; i++) {
 		size_t len = lens[i];
 
@@ -99,14 +104,14 @@ int kev_parse(const void *p, size_t n, struct kev *ret_kev, const char **reterr_
 		r = check_param(param_type(info, i), data, len, reterr_why);
 		if (r < 0)
 			return r;
-		k.param[i] = (struct span){.p = len ? (const char *)data : NULL, .n = len};
+		k->param[i] = (struct span){.p = len ? (const char *)data : NULL, .n = len};
 		data += len;
 		left -= len;
 	}
 	if (left >= 8)
 		return refuse(reterr_why, "bytes left over");
 	for (unsigned i = h->n_params; i < k->n_set; i++)
-		k->param[i] = (struct span){ 0 };
+		k->param[i] = (struct span){0};
 	return 0;
 }
 
@@ -188,7 +193,7 @@ static struct span strip_nul(struct span s)
 struct span kev_param_text(const struct kev *k, unsigned i)
 {
 	assert(i < KEV_PARAMS_MAX);
-	return i < k->n_set ? strip_nul(k->param[i]) : (struct span){ 0 };
+	return i < k->n_set ? strip_nul(k->param[i]) : (struct span){0};
 }
 
 struct span kev_extra(const struct kev *k, uint8_t bit)

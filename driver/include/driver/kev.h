@@ -16,6 +16,7 @@ struct kev {
 	const struct kev_head *head;
 	const struct kev_info *info;
 	uint8_t n_params; /* = head->n_params */
+	uint8_t n_set;    /* entries of param that were written: all declared and extra ones */
 	struct span param[KEV_PARAMS_MAX];
 };
 
@@ -23,8 +24,12 @@ struct kev {
  * fewer for older captures: missing ones get length 0), sum of lengths, widths of fixed-width
  * parameters (0 or exact), NUL at the end of texts.
  * @p: 8-aligned private copy of n bytes. Returns 0; -EBADMSG with *reterr_why (static text)
- * otherwise. */
+ * otherwise, and then *ret_kev is undefined: it is too large to be written twice. */
 int kev_parse(const void *p, size_t n, struct kev *ret_kev, const char **reterr_why);
+/* The first part of it, for who numbers records and passes them on to one who parses: length,
+ * alignment, and all of the head. The parameters stay unchecked and must not be looked at. */
+int kev_check_head(
+	const void *p, size_t n, const struct kev_info **ret_info, const char **reterr_why);
 
 /* Accessors; the parameter index is one of the event's. */
 bool kev_param_present(const struct kev *k, unsigned i);
