@@ -37,8 +37,22 @@ static void complain(struct col_out *o, const char *why)
 		log_warning("malformed record from the source (%s), passing over it", why);
 }
 
-/* The record that next() gave, into the room that was just given back: it is still there. */
-static int put(struct col_batch *b, struct col_out *o, const struct drv_record *got)
+static int put_event(
+	struct col_batch *b, struct col_out *o, struct rec_head *rec, const struct drv_record *got)
+{
+	const char *why = "";
+
+	if (got->epoch_ns < b->last_ns)
+		stats_add(&o->stats->late, 1);
+	else
+		b->last_ns = got->epoch_ns;
+	if (col_out_event(o, rec, got->p, got->len, got->epoch_ns, &why) < 0)
+		complain(o, why);
+	return TAKEN;
+}
+
+/* A record that needs another reservation than the one that was made before it was known. The room is still there. */
+static int put_other(struct col_batch *b, struct col_out *o, const struct drv_record *got)
 {
 	struct rec_head *rec = NULL;
 	const char *why = "";
@@ -47,21 +61,22 @@ static int put(struct col_batch *b, struct col_out *o, const struct drv_record *
 	if (!got->is_state && b->in_snapshot)
 		r = end_snapshot(b, o, got->epoch_ns);
 	if (r == 0)
-		r = col_out_reserve(o, COL_ROOM - sizeof(struct rec_snap), got->is_state ? REC_STATE : REC_KEV, &rec);
+		r = col_out_reserve(o, COL_ROOM - sizeof(struct rec_snap),
+			got->is_state ? REC_STATE : REC_KEV, &rec);
 	if (r < 0)
 		return r;
-	if (got->is_state) {
-		r = col_out_state(o, rec, got->p, got->len, got->epoch_ns, -1, &why);
-	} else {
-		if (got->epoch_ns < b->last_ns)
-			stats_add(&o->stats->late, 1);
-		else
-			b->last_ns = got->epoch_ns;
-		r = col_out_event(o, rec, got->p, got->len, got->epoch_ns, &why);
-	}
-	if (r < 0)
+	if (!got->is_state)
+		return put_event(b, o, rec, got);
+	if (col_out_state(o, rec, got->p, got->len, got->epoch_ns, -1, &why) < 0)
 		complain(o, why);
 	return TAKEN;
+}
+
+static int take_none(struct col_batch *b, struct col_out *o, int r)
+{
+	if (b->in_snapshot && (r == 0 || r == -ENODATA) && end_snapshot(b, o, clock_epoch_ns()) < 0)
+		return -EBADMSG;
+	return r == -EBADMSG ? -EIO : r; /* -EBADMSG is the raw ring's */
 }
 
 static int take_one(struct col_batch *b, struct col_out *o)
@@ -73,18 +88,17 @@ static int take_one(struct col_batch *b, struct col_out *o)
 	if (r < 0)
 		return r == -EAGAIN ? 0 : r;
 	r = b->source->ops->next(b->source, &got);
+	if (r > 0 && !got.is_state && !b->in_snapshot && !b->skip_to && !is_beyond(b, got.epoch_ns))
+		return put_event(b, o, rec, &got);
 	col_out_abandon(o);
-	if (r <= 0) {
-		if (b->in_snapshot && (r == 0 || r == -ENODATA) && end_snapshot(b, o, clock_epoch_ns()) < 0)
-			return -EBADMSG;
-		return r == -EBADMSG ? -EIO : r; /* -EBADMSG is the raw ring's */
-	}
+	if (r <= 0)
+		return take_none(b, o, r);
 	bool beyond = !got.is_state && is_beyond(b, got.epoch_ns);
 	if (b->skip_to) {
 		b->skip_to--;
 		return TAKEN;
 	}
-	return beyond ? -ENODATA : put(b, o, &got);
+	return beyond ? -ENODATA : put_other(b, o, &got);
 }
 
 int col_batch_fill(struct col_batch *b, struct col_out *o)

@@ -11,9 +11,9 @@
 
 struct col_batch {
 	struct drv_source *source; /* borrowed */
-	uint64_t max_event_ns; /* the source ends after that much event time; 0: never */
-	uint64_t first_ns; /* epoch from which that is counted; 0: from the first event */
-	uint64_t last_ns; /* epoch of the latest event */
+	uint64_t max_event_ns;     /* the source ends after that much event time; 0: never */
+	uint64_t first_ns;         /* epoch from which that is counted; 0: from the first event */
+	uint64_t last_ns;          /* epoch of the latest event */
 	uint64_t skip_to; /* sources that begin anew at every start: pass over that many records */
 	bool in_snapshot; /* the source's own state is being handed over: REC_SNAP_END is still to come */
 };

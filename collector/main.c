@@ -32,17 +32,26 @@
 #include "snapshot.h"
 
 #define META_BATCH 64
-#define META_WAIT_NS (500 * NS_PER_MS) /* for the first list of users, so that the first alerts have names */
+#define META_WAIT_NS                                                                               \
+	(500 * NS_PER_MS) /* for the first list of users, so that the first alerts have names */
 #define QUIET_NS (5 * NS_PER_MS) /* after stop: a source that stays empty for so long is drained */
 
-enum phase { PHASE_BEGIN, PHASE_CLOCK, PHASE_ITERS, PHASE_META, PHASE_EVENTS, PHASE_END, _PHASE_MAX };
+enum phase {
+	PHASE_BEGIN,
+	PHASE_CLOCK,
+	PHASE_ITERS,
+	PHASE_META,
+	PHASE_EVENTS,
+	PHASE_END,
+	_PHASE_MAX
+};
 
 struct collector {
 	enum phase phase;
 	bool is_live; /* bpf: the source never ends by itself */
 	bool is_armed;
-	bool is_watched; /* the source's descriptor is in the epoll set */
-	int wait_fd; /* of the source, borrowed; -1 none */
+	bool is_watched;                        /* the source's descriptor is in the epoll set */
+	int wait_fd;                            /* of the source, borrowed; -1 none */
 	uint64_t meta_until_ns, quiet_since_ns; /* CLOCK_MONOTONIC; 0: not set */
 	struct drv_source *source;
 	struct col_out out;
@@ -63,14 +72,18 @@ static int open_bpf(struct stage *s, const struct spsc_slot *slot, struct drv_so
 	for (unsigned i = 0; i < n; i++)
 		fds[i] = stage_fd_get(s, FD_BPF_RING, i);
 	const uint64_t *resume = slot && slot->n_cpus == n ? slot->cpu_pos : NULL;
-	return drv_bpf_open(fds, n, s->settings->bpf_ring_bytes, stage_fd_get(s, FD_BPF_WAKE, 0), resume, ret_source);
+	return drv_bpf_open(fds, n, s->settings->bpf_ring_bytes, stage_fd_get(s, FD_BPF_WAKE, 0),
+		resume, ret_source);
 }
 
 static int open_source(struct stage *s, struct collector *c, const struct spsc_slot *slot)
 {
 	const struct settings *set = s->settings;
 	struct drv_synthetic_config syn = {
-		.seed = set->synthetic_seed, .n_events = set->synthetic_events, .n_procs = set->synthetic_procs, .rate = set->synthetic_rate,
+		.seed = set->synthetic_seed,
+		.n_events = set->synthetic_events,
+		.n_procs = set->synthetic_procs,
+		.rate = set->synthetic_rate,
 		.n_unthrottled = slot ? slot->cpu_pos[0] : 0,
 	};
 
@@ -90,13 +103,14 @@ static int open_source(struct stage *s, struct collector *c, const struct spsc_s
 
 static int attach_rings(struct stage *s, struct collector *c)
 {
-	int r = spsc_producer_attach(&c->out.ring, stage_fd_get(s, FD_RING_OUT_DATA, 0), stage_fd_get(s, FD_RING_OUT_CURSOR, 0),
-				     stage_fd_get(s, FD_WAKE_PEER, 0));
+	int r = spsc_producer_attach(&c->out.ring, stage_fd_get(s, FD_RING_OUT_DATA, 0),
+		stage_fd_get(s, FD_RING_OUT_CURSOR, 0), stage_fd_get(s, FD_WAKE_PEER, 0));
 	if (r < 0)
 		return log_err_errno(r, "attach the raw ring");
 	if (stage_fd_get(s, FD_RING_IN_DATA, 0) < 0)
 		return 0;
-	r = spsc_consumer_attach(&c->meta.ring, stage_fd_get(s, FD_RING_IN_DATA, 0), stage_fd_get(s, FD_RING_IN_CURSOR, 0));
+	r = spsc_consumer_attach(&c->meta.ring, stage_fd_get(s, FD_RING_IN_DATA, 0),
+		stage_fd_get(s, FD_RING_IN_CURSOR, 0));
 	if (r < 0)
 		return log_err_errno(r, "attach the meta ring");
 	c->meta.is_attached = true;
@@ -126,7 +140,7 @@ static int col_pre_seal(struct stage *s)
 	c->batch.source = c->source;
 	/* a live run is ended by the supervisor, which turns the kernel's interest off first, so that nothing stays behind in the buffers */
 	c->batch.max_event_ns = c->is_live ? 0 : s->settings->max_event_ns;
-	int iters[COL_ITERS] = { stage_fd_get(s, FD_ITER, 0), stage_fd_get(s, FD_ITER, 1) };
+	int iters[COL_ITERS] = {stage_fd_get(s, FD_ITER, 0), stage_fd_get(s, FD_ITER, 1)};
 	col_snapshot_init(&c->snapshot, iters, clock_epoch_ns() - clock_boot_ns());
 	c->wait_fd = c->source->ops->wait_fd(c->source);
 	if (c->wait_fd >= 0) {
@@ -153,7 +167,8 @@ static int step(struct collector *c, int r, enum phase next)
 static int do_begin(struct stage *s, struct collector *c)
 {
 	(void)s;
-	return step(c, col_out_snap(&c->out, REC_SNAP_BEGIN, clock_epoch_ns()), c->is_live ? PHASE_CLOCK : PHASE_EVENTS);
+	return step(c, col_out_snap(&c->out, REC_SNAP_BEGIN, clock_epoch_ns()),
+		c->is_live ? PHASE_CLOCK : PHASE_EVENTS);
 }
 
 static int do_clock(struct stage *s, struct collector *c)
@@ -176,7 +191,8 @@ static int do_iters(struct stage *s, struct collector *c)
 
 static int do_meta(struct stage *s, struct collector *c)
 {
-	if (c->meta.is_attached && !c->meta.has_first && !s->stopping && clock_mono_ns() < c->meta_until_ns)
+	if (c->meta.is_attached && !c->meta.has_first && !s->stopping &&
+		clock_mono_ns() < c->meta_until_ns)
 		return 0;
 	if (c->meta.is_attached && !c->meta.has_first)
 		log_warning("no list of users yet, going on without names");
@@ -247,8 +263,12 @@ static void publish(struct collector *c)
 static int col_turn(struct stage *s)
 {
 	static int (*const phases[_PHASE_MAX])(struct stage *, struct collector *) = {
-		[PHASE_BEGIN] = do_begin, [PHASE_CLOCK] = do_clock,   [PHASE_ITERS] = do_iters,
-		[PHASE_META] = do_meta,	  [PHASE_EVENTS] = do_events, [PHASE_END] = do_end,
+		[PHASE_BEGIN] = do_begin,
+		[PHASE_CLOCK] = do_clock,
+		[PHASE_ITERS] = do_iters,
+		[PHASE_META] = do_meta,
+		[PHASE_EVENTS] = do_events,
+		[PHASE_END] = do_end,
 	};
 	struct collector *c = s->priv;
 	int n = 0;
@@ -331,7 +351,7 @@ static int col_on_ctl(struct stage *s, const struct ctl_msg *msg, int fd)
 static const struct stage_ops ops = {
 	.name = "collector",
 	/* Nothing beside the skeleton's list: rings are memory, iterators are read(2), waiting is the skeleton's. */
-	.seal = { .calls = NULL, .n_calls = 0 },
+	.seal = {.calls = NULL, .n_calls = 0},
 	.pre_seal = col_pre_seal,
 	.turn = col_turn,
 	.arm = col_arm,

@@ -18,7 +18,9 @@ static int pass_on(struct col_out *o, const struct spsc_rec *got)
 
 	if (r < 0)
 		return r;
-	if (col_out_state(o, rec, (const uint8_t *)got + sizeof(struct rec_head), len, clock_epoch_ns(), KEV_KIND_META, &why) < 0 && stats_get(&o->stats->malformed) <= 5)
+	if (col_out_state(o, rec, (const uint8_t *)got + sizeof(struct rec_head), len,
+		    clock_epoch_ns(), KEV_KIND_META, &why) < 0 &&
+		stats_get(&o->stats->malformed) <= 5)
 		log_warning("malformed record from saker-metadata (%s), passing over it", why);
 	return 0;
 }

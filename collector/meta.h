@@ -11,8 +11,8 @@
 struct col_meta {
 	struct spsc_consumer ring;
 	bool is_attached; /* synthetic and replay runs have none */
-	bool has_first; /* metadata's first list is complete (it sent REC_SNAP_END) */
-	bool has_taken; /* records taken and not committed */
+	bool has_first;   /* metadata's first list is complete (it sent REC_SNAP_END) */
+	bool has_taken;   /* records taken and not committed */
 };
 
 /* Up to @max records into the batch. Returns how many were taken; 0 none, or no room; -EPROTO the ring or a record of it cannot be (peer fault of saker-metadata);

@@ -37,7 +37,7 @@
 
 struct metadata {
 	struct md_list lists[_MD_FILE_MAX];
-	int fds[_MD_FILE_MAX]; /* -1: none, or asked for */
+	int fds[_MD_FILE_MAX];           /* -1: none, or asked for */
 	uint64_t asked_ns[_MD_FILE_MAX]; /* CLOCK_MONOTONIC of the last request; 0: none open */
 	uint64_t looked_ns;
 	struct md_netlink netlink;
@@ -49,7 +49,7 @@ struct metadata {
 	uint64_t buf[KEV_SIZE_MAX / sizeof(uint64_t)];
 };
 
-static const char *const file_names[_MD_FILE_MAX] = { [MD_PASSWD] = "passwd", [MD_GROUP] = "group" };
+static const char *const file_names[_MD_FILE_MAX] = {[MD_PASSWD] = "passwd", [MD_GROUP] = "group"};
 
 /* The supervisor's index of a file is the text's, not our order. */
 static int find_file(const struct stage *s, const char *name, unsigned *ret_index)
@@ -71,7 +71,8 @@ static void read_list(struct metadata *m, unsigned i)
 		return;
 	}
 	if (m->lists[i].n_bad)
-		log_warning("'%s' has %u lines that cannot be understood, passing over them", file_names[i], m->lists[i].n_bad);
+		log_warning("'%s' has %u lines that cannot be understood, passing over them",
+			file_names[i], m->lists[i].n_bad);
 	if (m->lists[i].is_cut)
 		log_warning("'%s' is too large, the end of it is not used", file_names[i]);
 }
@@ -83,8 +84,8 @@ static int md_pre_seal(struct stage *s)
 	if (!m)
 		return log_err_errno(-ENOMEM, "allocate");
 	s->priv = m;
-	int r = spsc_producer_attach(&m->ring, stage_fd_get(s, FD_RING_OUT_DATA, 0), stage_fd_get(s, FD_RING_OUT_CURSOR, 0),
-				     stage_fd_get(s, FD_WAKE_PEER, 0));
+	int r = spsc_producer_attach(&m->ring, stage_fd_get(s, FD_RING_OUT_DATA, 0),
+		stage_fd_get(s, FD_RING_OUT_CURSOR, 0), stage_fd_get(s, FD_WAKE_PEER, 0));
 	if (r < 0)
 		return log_err_errno(r, "attach the meta ring");
 	for (unsigned i = 0; i < _MD_FILE_MAX; i++) {
@@ -166,7 +167,8 @@ static int send_addrs(struct stage *s, struct metadata *m, int budget)
 
 			if (r < 0) {
 				log_warning_errno(r, "receive addresses, going on without");
-				(void)stage_watch(s, m->netlink.fd, 0); /* a broken socket would wake us for ever */
+				(void)stage_watch(s, m->netlink.fd,
+					0); /* a broken socket would wake us for ever */
 				m->netlink.fd = -1;
 				m->netlink.dump = MD_DUMP_NONE;
 			}
@@ -289,7 +291,7 @@ static int md_on_ready(struct stage *s, int fd, uint32_t events)
 static const struct stage_ops ops = {
 	.name = "metadata",
 	/* Nothing beside the skeleton's list: pread and fstat of the files, sendmsg and recvmsg on the route socket are in it. */
-	.seal = { .calls = NULL, .n_calls = 0 },
+	.seal = {.calls = NULL, .n_calls = 0},
 	.pre_seal = md_pre_seal,
 	.post_seal = md_post_seal,
 	.turn = md_turn,

@@ -31,7 +31,7 @@ static bool next_attr(struct attr *rest, uint16_t *ret_type, struct attr *ret_va
 	if (a.rta_len < sizeof(a) || a.rta_len > rest->n)
 		return false;
 	*ret_type = a.rta_type;
-	*ret_value = (struct attr){ .p = rest->p + sizeof(a), .n = a.rta_len - sizeof(a) };
+	*ret_value = (struct attr){.p = rest->p + sizeof(a), .n = a.rta_len - sizeof(a)};
 	size_t used = MIN(ALIGN_UP((size_t)a.rta_len, 4), rest->n);
 	rest->p += used;
 	rest->n -= used;
@@ -79,7 +79,7 @@ static void parse_link(struct md_netlink *nl, struct attr body)
 	memcpy(&info, body.p, sizeof(info));
 	if (info.ifi_index <= 0)
 		return;
-	struct attr rest = { .p = body.p + sizeof(info), .n = body.n - sizeof(info) };
+	struct attr rest = {.p = body.p + sizeof(info), .n = body.n - sizeof(info)};
 	while (next_attr(&rest, &type, &value))
 		if (type == IFLA_IFNAME)
 			remember_link(nl, (uint32_t)info.ifi_index, value);
@@ -88,8 +88,8 @@ static void parse_link(struct md_netlink *nl, struct attr body)
 static bool parse_addr(const struct md_netlink *nl, struct attr body, struct md_addr *ret_addr)
 {
 	struct ifaddrmsg msg;
-	struct attr value, local = { 0 }, address = { 0 };
-	struct md_addr a = { 0 };
+	struct attr value, local = {0}, address = {0};
+	struct md_addr a = {0};
 	uint16_t type;
 
 	if (body.n < sizeof(msg))
@@ -100,7 +100,7 @@ static bool parse_addr(const struct md_netlink *nl, struct attr body, struct md_
 	if (a.n == 0 || a.prefix_len > a.n * 8)
 		return false;
 	(void)memccpy(a.name, link_name(nl, msg.ifa_index), '\0', sizeof(a.name));
-	struct attr rest = { .p = body.p + sizeof(msg), .n = body.n - sizeof(msg) };
+	struct attr rest = {.p = body.p + sizeof(msg), .n = body.n - sizeof(msg)};
 	while (next_attr(&rest, &type, &value)) {
 		if (type == IFA_LOCAL)
 			local = value;
@@ -120,7 +120,8 @@ static bool parse_addr(const struct md_netlink *nl, struct attr body, struct md_
 
 static void end_of_list(struct md_netlink *nl, uint32_t seq);
 
-int md_netlink_parse(struct md_netlink *nl, const void *p, size_t n, bool *ret_has, struct md_addr *ret_addr)
+int md_netlink_parse(
+	struct md_netlink *nl, const void *p, size_t n, bool *ret_has, struct md_addr *ret_addr)
 {
 	struct nlmsghdr h;
 
@@ -130,7 +131,7 @@ int md_netlink_parse(struct md_netlink *nl, const void *p, size_t n, bool *ret_h
 	memcpy(&h, p, sizeof(h));
 	if (h.nlmsg_len < sizeof(h) || h.nlmsg_len > n)
 		return -EBADMSG;
-	struct attr body = { .p = (const uint8_t *)p + sizeof(h), .n = h.nlmsg_len - sizeof(h) };
+	struct attr body = {.p = (const uint8_t *)p + sizeof(h), .n = h.nlmsg_len - sizeof(h)};
 	switch (h.nlmsg_type) {
 	case RTM_NEWLINK:
 		parse_link(nl, body);
@@ -154,11 +155,17 @@ static int request(struct md_netlink *nl, uint16_t type)
 		struct nlmsghdr h;
 		struct rtgenmsg g;
 		uint8_t pad[3];
-	} q = { .h = { .nlmsg_len = sizeof(q), .nlmsg_type = type, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP, .nlmsg_seq = ++nl->seq },
-		.g = { .rtgen_family = AF_UNSPEC } };
-	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	struct iovec iov = { .iov_base = &q, .iov_len = sizeof(q) };
-	struct msghdr m = { .msg_name = &kernel, .msg_namelen = sizeof(kernel), .msg_iov = &iov, .msg_iovlen = 1 };
+	} q = {.h = {.nlmsg_len = sizeof(q),
+		       .nlmsg_type = type,
+		       .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+		       .nlmsg_seq = ++nl->seq},
+		.g = {.rtgen_family = AF_UNSPEC}};
+	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+	struct iovec iov = {.iov_base = &q, .iov_len = sizeof(q)};
+	struct msghdr m = {.msg_name = &kernel,
+		.msg_namelen = sizeof(kernel),
+		.msg_iov = &iov,
+		.msg_iovlen = 1};
 
 	return sendmsg(nl->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
@@ -186,9 +193,10 @@ int md_netlink_start(struct md_netlink *nl)
 /* A datagram into buf. 1, 0 nothing, negative errno. */
 static int receive(struct md_netlink *nl)
 {
-	struct sockaddr_nl from = { 0 };
-	struct iovec iov = { .iov_base = nl->buf, .iov_len = sizeof(nl->buf) };
-	struct msghdr m = { .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &iov, .msg_iovlen = 1 };
+	struct sockaddr_nl from = {0};
+	struct iovec iov = {.iov_base = nl->buf, .iov_len = sizeof(nl->buf)};
+	struct msghdr m = {
+		.msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &iov, .msg_iovlen = 1};
 	ssize_t n = recvmsg(nl->fd, &m, MSG_DONTWAIT);
 
 	if (n < 0 && errno == ENOBUFS) /* notifications were lost: everything anew */
@@ -196,7 +204,8 @@ static int receive(struct md_netlink *nl)
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	nl->at = nl->have = 0;
-	if (n > 0 && !(m.msg_flags & MSG_TRUNC) && m.msg_namelen == sizeof(from) && from.nl_family == AF_NETLINK && from.nl_pid == 0)
+	if (n > 0 && !(m.msg_flags & MSG_TRUNC) && m.msg_namelen == sizeof(from) &&
+		from.nl_family == AF_NETLINK && from.nl_pid == 0)
 		nl->have = (size_t)n;
 	else
 		nl->n_bad++; /* not from the kernel, or larger than any of its messages */
@@ -208,7 +217,8 @@ int md_netlink_next(struct md_netlink *nl, struct md_addr *ret_addr)
 	for (;;) {
 		while (nl->at < nl->have) {
 			bool has = false;
-			int r = md_netlink_parse(nl, (const uint8_t *)nl->buf + nl->at, nl->have - nl->at, &has, ret_addr);
+			int r = md_netlink_parse(nl, (const uint8_t *)nl->buf + nl->at,
+				nl->have - nl->at, &has, ret_addr);
 
 			if (r < 0) {
 				nl->n_bad++;

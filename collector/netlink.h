@@ -21,11 +21,11 @@ struct md_addr {
 enum md_dump { MD_DUMP_NONE, MD_DUMP_LINKS, MD_DUMP_ADDRS };
 
 struct md_netlink {
-	int fd; /* borrowed; -1: no socket */
+	int fd;            /* borrowed; -1: no socket */
 	enum md_dump dump; /* what was asked for and has not ended */
-	uint32_t seq; /* of the last request */
-	size_t have, at; /* bytes in buf, of them looked at */
-	uint32_t n_bad; /* messages refused */
+	uint32_t seq;      /* of the last request */
+	size_t have, at;   /* bytes in buf, of them looked at */
+	uint32_t n_bad;    /* messages refused */
 	struct {
 		uint32_t index; /* 0: free */
 		char name[IF_NAMESIZE];
@@ -36,7 +36,8 @@ struct md_netlink {
 
 /* Looks at the message at the front of a datagram. @p: 8-aligned, n bytes. Returns the aligned bytes it takes (> 0), or -EBADMSG: the rest is unusable.
  * *ret_has: an address in *ret_addr. Names of interfaces and ends of lists go into nl. */
-int md_netlink_parse(struct md_netlink *nl, const void *p, size_t n, bool *ret_has, struct md_addr *ret_addr);
+int md_netlink_parse(
+	struct md_netlink *nl, const void *p, size_t n, bool *ret_has, struct md_addr *ret_addr);
 
 /* Ask for the lists anew: interfaces, then addresses. 0 or negative errno. */
 int md_netlink_start(struct md_netlink *nl);

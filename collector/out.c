@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The collector's end of the raw ring: gives events their numbers, writes the headers, checks each record at the door, publishes batches.
  *
- * What is copied in comes from the kernel, from a capture or from saker-metadata and is not trusted: kev_parse() sees it after it has been copied to where only
- * this process writes. Malformed records are counted and passed over; they get no number. A record is never dropped for want of room: the caller asks for room
+ * What is copied in comes from the kernel, from a capture or from saker-metadata and is not trusted: it is checked after it has been copied to where only
+ * this process writes. Of an event only the head is looked at, here and further on in this process; its parameters pass the tracker's door, which trusts
+ * nobody. State is checked whole. Malformed records are counted and passed over; they get no number. A record is never dropped for want of room: the caller asks for room
  * first. Figures that the ledger uses are set from the event number, which survives a restart, so they can neither be lost nor doubled. */
 
 #include "out.h"
@@ -39,53 +40,50 @@ static void commit(struct col_out *o, struct rec_head *rec, size_t len, uint64_t
 	o->n_batch++;
 }
 
-/* The door. */
-static int take(struct col_out *o, struct rec_head *rec, const void *p, size_t len, struct kev *ret_kev, const char **reterr_why)
+static int refuse(struct col_out *o)
 {
-	int r = -EBADMSG;
-
-	*reterr_why = "too long";
-	if (len <= KEV_SIZE_MAX) {
-		memcpy(rec + 1, p, len);
-		r = kev_parse(rec + 1, len, ret_kev, reterr_why);
-	}
-	if (r < 0) {
-		stats_add(&o->stats->malformed, 1);
-		spsc_abandon(&o->ring);
-	}
-	return r;
+	stats_add(&o->stats->malformed, 1);
+	spsc_abandon(&o->ring);
+	return -EBADMSG;
 }
 
-int col_out_event(struct col_out *o, struct rec_head *rec, const void *p, size_t len, uint64_t ts_ns, const char **reterr_why)
+static bool copy(struct rec_head *rec, const void *p, size_t len, const char **reterr_why)
 {
-	struct kev k;
-	int r = take(o, rec, p, len, &k, reterr_why);
+	*reterr_why = "too long";
+	if (len > KEV_SIZE_MAX)
+		return false;
+	memcpy(rec + 1, p, len);
+	return true;
+}
 
-	if (r < 0) {
+int col_out_event(struct col_out *o, struct rec_head *rec, const void *p, size_t len,
+	uint64_t ts_ns, const char **reterr_why)
+{
+	const struct kev_info *info;
+
+	if (!copy(rec, p, len, reterr_why) || kev_check_head(rec + 1, len, &info, reterr_why) < 0) {
 		o->n_lost++; /* counted when it cannot be taken again any more */
-		return r;
+		return refuse(o);
 	}
 	o->seq++;
 	if (o->n_counted < COL_BATCH_MAX) {
-		o->counted[o->n_counted].ix = k.info->ix;
-		o->counted[o->n_counted++].cls = k.head->cls;
+		o->counted[o->n_counted].ix = info->ix;
+		o->counted[o->n_counted++].cls = ((const struct kev_head *)(rec + 1))->cls;
 	}
 	commit(o, rec, sizeof(*rec) + len, ts_ns);
 	return 0;
 }
 
-int col_out_state(struct col_out *o, struct rec_head *rec, const void *p, size_t len, uint64_t ts_ns, int kind, const char **reterr_why)
+int col_out_state(struct col_out *o, struct rec_head *rec, const void *p, size_t len,
+	uint64_t ts_ns, int kind, const char **reterr_why)
 {
 	struct kev k;
-	int r = take(o, rec, p, len, &k, reterr_why);
 
-	if (r < 0)
-		return r;
+	if (!copy(rec, p, len, reterr_why) || kev_parse(rec + 1, len, &k, reterr_why) < 0)
+		return refuse(o);
 	if (kind >= 0 && k.info->kind != kind) {
 		*reterr_why = "not the kind of record that may come from there";
-		stats_add(&o->stats->malformed, 1);
-		spsc_abandon(&o->ring);
-		return -EBADMSG;
+		return refuse(o);
 	}
 	o->n_state++;
 	commit(o, rec, sizeof(*rec) + len, ts_ns);
@@ -102,7 +100,8 @@ int col_out_snap(struct col_out *o, uint16_t type, uint64_t ts_ns)
 	if (type == REC_SNAP_BEGIN)
 		o->n_state = 0;
 	struct rec_snap *snap = container_of(rec, struct rec_snap, h);
-	snap->epoch = 1; /* a tracker's later epochs are read into segments of their own, not into the ring */
+	snap->epoch =
+		1; /* a tracker's later epochs are read into segments of their own, not into the ring */
 	snap->n_records = o->n_state;
 	commit(o, rec, sizeof(*snap), ts_ns);
 	return 0;
@@ -137,7 +136,8 @@ static void count_batch(struct col_out *o)
 void col_out_publish(struct col_out *o, const uint64_t *pos, unsigned n_pos)
 {
 	if (n_pos)
-		(void)spsc_slot_write(&o->ring, o->seq + 1, pos, n_pos); /* a ring without slots: a successor begins anew */
+		(void)spsc_slot_write(&o->ring, o->seq + 1, pos,
+			n_pos); /* a ring without slots: a successor begins anew */
 	spsc_publish(&o->ring);
 	count_batch(o);
 }

@@ -18,11 +18,11 @@
 struct col_out {
 	struct spsc_producer ring;
 	struct stats_page *stats; /* borrowed */
-	uint64_t seq; /* number of the last event; 0 before the first */
-	uint16_t flags; /* REC_F_* of every record */
-	bool is_full; /* the last attempt found no room */
-	unsigned n_batch; /* records not yet published */
-	uint64_t n_state; /* state records since the snapshot began */
+	uint64_t seq;             /* number of the last event; 0 before the first */
+	uint16_t flags;           /* REC_F_* of every record */
+	bool is_full;             /* the last attempt found no room */
+	unsigned n_batch;         /* records not yet published */
+	uint64_t n_state;         /* state records since the snapshot began */
 	struct {
 		uint16_t ix;
 		uint8_t cls;
@@ -37,9 +37,11 @@ void col_out_abandon(struct col_out *o);
 
 /* Copies @len bytes of a kev record behind the reserved header, checks them there (nobody else writes there) and makes it part of the batch.
  * @ts_ns: epoch. 0; -EBADMSG and *reterr_why when the record is malformed: counted, the reservation is gone. */
-int col_out_event(struct col_out *o, struct rec_head *rec, const void *p, size_t len, uint64_t ts_ns, const char **reterr_why);
+int col_out_event(struct col_out *o, struct rec_head *rec, const void *p, size_t len,
+	uint64_t ts_ns, const char **reterr_why);
 /* The same for state, which gets no number. @kind: the only kind of event type allowed (enum kev_kind), -1: any. */
-int col_out_state(struct col_out *o, struct rec_head *rec, const void *p, size_t len, uint64_t ts_ns, int kind, const char **reterr_why);
+int col_out_state(struct col_out *o, struct rec_head *rec, const void *p, size_t len,
+	uint64_t ts_ns, int kind, const char **reterr_why);
 
 /* Whole small records. 0, -EAGAIN, -EBADMSG as col_out_reserve(). */
 int col_out_snap(struct col_out *o, uint16_t type, uint64_t ts_ns);

@@ -12,7 +12,7 @@ static bool next_line(struct span *rest, struct span *ret_line)
 		return false;
 	const char *nl = memchr(rest->p, '\n', rest->n);
 	size_t n = nl ? (size_t)(nl - rest->p) : rest->n;
-	*ret_line = (struct span){ .p = rest->p, .n = n };
+	*ret_line = (struct span){.p = rest->p, .n = n};
 	size_t used = nl ? n + 1 : n;
 	rest->p += used;
 	rest->n -= used;
@@ -23,17 +23,17 @@ static bool next_line(struct span *rest, struct span *ret_line)
 static bool next_field(struct span *line, struct span *ret_field)
 {
 	if (!line->p) {
-		*ret_field = (struct span){ .p = "", .n = 0 };
+		*ret_field = (struct span){.p = "", .n = 0};
 		return false;
 	}
 	const char *colon = line->n ? memchr(line->p, ':', line->n) : NULL;
 	if (!colon) {
 		*ret_field = *line;
-		*line = (struct span){ .p = NULL, .n = 0 };
+		*line = (struct span){.p = NULL, .n = 0};
 		return true;
 	}
 	size_t n = (size_t)(colon - line->p);
-	*ret_field = (struct span){ .p = line->p, .n = n };
+	*ret_field = (struct span){.p = line->p, .n = n};
 	line->p += n + 1;
 	line->n -= n + 1;
 	return true;
@@ -60,11 +60,12 @@ static bool parse_line(struct span line, enum md_file file, struct md_entry *e)
 {
 	struct span rest = line, field;
 
-	*e = (struct md_entry){ .line = line };
+	*e = (struct md_entry){.line = line};
 	if (line.n > MD_LINE_MAX || memchr(line.p, '\0', line.n))
 		return false;
 	/* + and - lines ask the C library to look elsewhere, which a sealed process cannot do */
-	if (!next_field(&rest, &e->name) || e->name.n == 0 || e->name.p[0] == '+' || e->name.p[0] == '-')
+	if (!next_field(&rest, &e->name) || e->name.n == 0 || e->name.p[0] == '+' ||
+		e->name.p[0] == '-')
 		return false;
 	if (!next_field(&rest, &field)) /* the password */
 		return false;
@@ -74,7 +75,8 @@ static bool parse_line(struct span line, enum md_file file, struct md_entry *e)
 		return false;
 	if (file == MD_GROUP)
 		return true;
-	(void)next_field(&rest, &field); /* what is missing at the end is empty, as in the C library */
+	(void)next_field(
+		&rest, &field); /* what is missing at the end is empty, as in the C library */
 	(void)next_field(&rest, &e->home);
 	(void)next_field(&rest, &e->shell);
 	return true;
@@ -88,7 +90,8 @@ static bool is_nothing(struct span line)
 	return true;
 }
 
-bool md_passwd_next(struct span *rest, enum md_file file, struct md_entry *ret_entry, unsigned *n_bad)
+bool md_passwd_next(
+	struct span *rest, enum md_file file, struct md_entry *ret_entry, unsigned *n_bad)
 {
 	struct span line;
 

@@ -15,7 +15,7 @@ void col_snapshot_init(struct col_snapshot *s, const int fds[COL_ITERS], uint64_
 	s->at = 0;
 	s->boot_to_epoch_ns = boot_to_epoch_ns;
 	for (unsigned i = 0; i < COL_ITERS; i++)
-		s->iters[i] = (struct drv_iter){ .buf = s->buf, .cap = sizeof(s->buf), .fd = fds[i] };
+		s->iters[i] = (struct drv_iter){.buf = s->buf, .cap = sizeof(s->buf), .fd = fds[i]};
 }
 
 int col_snapshot_clock(struct col_snapshot *s, struct col_out *o)
@@ -39,7 +39,8 @@ int col_snapshot_clock(struct col_snapshot *s, struct col_out *o)
 
 static void give_up(struct col_snapshot *s, int r)
 {
-	log_warning_errno(r, "read %s of the running processes, going on without the rest", s->at == 0 ? "the list" : "descriptors");
+	log_warning_errno(r, "read %s of the running processes, going on without the rest",
+		s->at == 0 ? "the list" : "descriptors");
 	s->at++;
 }
 
@@ -68,8 +69,11 @@ static int take_one(struct col_snapshot *s, struct col_out *o)
 				s->at++;
 			continue;
 		}
-		uint64_t read_ns = len >= sizeof(struct kev_head) ? ((const struct kev_head *)p)->ts_ns : 0;
-		if (col_out_state(o, rec, p, len, read_ns + s->boot_to_epoch_ns, KEV_KIND_ITER, &why) < 0 && stats_get(&o->stats->malformed) <= 5)
+		uint64_t read_ns =
+			len >= sizeof(struct kev_head) ? ((const struct kev_head *)p)->ts_ns : 0;
+		if (col_out_state(o, rec, p, len, read_ns + s->boot_to_epoch_ns, KEV_KIND_ITER,
+			    &why) < 0 &&
+			stats_get(&o->stats->malformed) <= 5)
 			log_warning("malformed record from an iterator (%s), passing over it", why);
 		return 1;
 	}

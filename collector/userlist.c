@@ -25,7 +25,7 @@ static int table_init(struct md_table *t)
 
 int md_list_init(struct md_list *l, enum md_file file)
 {
-	*l = (struct md_list){ .file = file };
+	*l = (struct md_list){.file = file};
 	for (unsigned i = 0; i < ARRAY_LEN(l->tables); i++)
 		if (table_init(&l->tables[i]) < 0) {
 			md_list_done(l);
@@ -40,7 +40,7 @@ void md_list_done(struct md_list *l)
 		free(l->tables[i].buf);
 		free(l->tables[i].entries);
 		free(l->tables[i].index);
-		l->tables[i] = (struct md_table){ 0 };
+		l->tables[i] = (struct md_table){0};
 	}
 }
 
@@ -74,7 +74,7 @@ static uint32_t *find_slot(struct md_table *t, struct span line)
 
 static void parse_table(struct md_list *l, struct md_table *t)
 {
-	struct span rest = { .p = t->buf, .n = t->n_bytes };
+	struct span rest = {.p = t->buf, .n = t->n_bytes};
 	struct md_entry e;
 
 	memset(t->index, 0, MD_INDEX_SIZE * sizeof(*t->index));
@@ -133,7 +133,8 @@ bool md_list_is_stale(const struct md_list *l, int fd)
 	if (fstat(fd, &st) < 0)
 		return true;
 	/* the change time moves when the name is given to another file */
-	return st.st_nlink == 0 || st.st_nlink != l->nlink || st.st_size != l->size || !same_time(st.st_mtim, l->mtime) || !same_time(st.st_ctim, l->ctime);
+	return st.st_nlink == 0 || st.st_nlink != l->nlink || st.st_size != l->size ||
+	       !same_time(st.st_mtim, l->mtime) || !same_time(st.st_ctim, l->ctime);
 }
 
 /* Does the number still belong to somebody? Only asked for lines that are gone, which are few. */
@@ -179,8 +180,9 @@ int md_list_record(struct md_list *l, void *buf)
 	if (!e)
 		return 0;
 	bool added = l->job == MD_ADDING;
-	uint16_t code = l->file == MD_PASSWD ? (added ? KEV_CODE_USER_ADDED_E : KEV_CODE_USER_DELETED_E) :
-					       (added ? KEV_CODE_GROUP_ADDED_E : KEV_CODE_GROUP_DELETED_E);
+	uint16_t code = l->file == MD_PASSWD
+				? (added ? KEV_CODE_USER_ADDED_E : KEV_CODE_USER_DELETED_E)
+				: (added ? KEV_CODE_GROUP_ADDED_E : KEV_CODE_GROUP_DELETED_E);
 	kev_build_start(&b, buf, KEV_SIZE_MAX, code, 0);
 	kev_build_head(&b)->ts_ns = clock_boot_ns();
 	kev_build_head(&b)->flags = KEV_F_NO_TASK;

@@ -29,9 +29,9 @@ struct md_list {
 	struct md_table tables[2];
 	unsigned cur; /* the table that has been announced, or is being announced */
 	enum md_job job;
-	unsigned at; /* entry that is looked at next */
-	unsigned n_bad; /* lines passed over in the last reading */
-	bool is_cut; /* the file or the table was too small for all */
+	unsigned at;                  /* entry that is looked at next */
+	unsigned n_bad;               /* lines passed over in the last reading */
+	bool is_cut;                  /* the file or the table was too small for all */
 	struct timespec mtime, ctime; /* of the file when it was last tried */
 	int64_t size;
 	uint64_t nlink;

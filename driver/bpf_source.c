@@ -43,9 +43,11 @@ struct ring {
 	uint64_t given;   /* consumer position as stored */
 	uint64_t limit;   /* producer position of this round */
 	uint64_t last_ns; /* time of the last record handed over */
+	uint64_t next_ns; /* HEAD_READY: time of the next record */
+	int state;        /* enum head_state of the next record, as last looked at */
 };
 
-enum head_state { HEAD_NONE, HEAD_BUSY, HEAD_READY };
+enum head_state { HEAD_UNSEEN, HEAD_NONE, HEAD_BUSY, HEAD_READY };
 
 struct drv_bpf {
 	struct drv_source base;
@@ -59,7 +61,6 @@ struct drv_bpf {
 	int64_t offset_ns; /* wall clock - boot clock */
 	uint64_t offset_checked_ns;
 	bool has_handed; /* records were handed over since the last commit */
-	uint8_t buf[KEV_SIZE_MAX] __attribute__((aligned(8)));
 };
 
 static struct drv_bpf *bpf_of(struct drv_source *s)
@@ -85,10 +86,13 @@ static void new_round(struct drv_bpf *b)
 {
 	uint64_t now = clock_boot_ns();
 
-	for (unsigned i = 0; i < b->n_cpus; i++)
+	for (unsigned i = 0; i < b->n_cpus; i++) {
 		/* acquire: pairs with the release of the producer position in the kernel's reserve
 		 */
 		b->rings[i].limit = atomic_load_acquire(b->rings[i].producer);
+		if (b->rings[i].state != HEAD_READY)
+			b->rings[i].state = HEAD_UNSEEN;
+	}
 	b->final_ns = now - FINAL_NS;
 	if (now - b->offset_checked_ns > OFFSET_CHECK_NS) {
 		int64_t offset = (int64_t)(clock_epoch_ns() - clock_boot_ns());
@@ -106,8 +110,8 @@ static uint32_t total_len(uint32_t len)
 }
 
 /* Looks at the ring's next record and passes over discarded ones. -EBADMSG: positions that cannot
- * be. */
-static int peek(const struct drv_bpf *b, struct ring *r, uint64_t *ret_ts)
+ * be. What it saw holds until the record is taken; nothing or an unfinished one, for this round. */
+static int peek(const struct drv_bpf *b, struct ring *r)
 {
 	while (r->at < r->limit) {
 		const uint8_t *p = r->data + (r->at & (b->size - 1));
@@ -123,8 +127,8 @@ static int peek(const struct drv_bpf *b, struct ring *r, uint64_t *ret_ts)
 			r->at += total_len(len);
 			continue;
 		}
-		memcpy(ret_ts, p + BPF_RINGBUF_HDR_SZ + offsetof(struct kev_head, ts_ns),
-			sizeof(*ret_ts));
+		memcpy(&r->next_ns, p + BPF_RINGBUF_HDR_SZ + offsetof(struct kev_head, ts_ns),
+			sizeof(r->next_ns));
 		return HEAD_READY;
 	}
 	return HEAD_NONE;
@@ -133,44 +137,44 @@ static int peek(const struct drv_bpf *b, struct ring *r, uint64_t *ret_ts)
 /* The CPU whose next record is the oldest final one; -1 none now; -EBADMSG. */
 static int choose(struct drv_bpf *b)
 {
-	uint64_t best_ns = UINT64_MAX, bound_ns = b->final_ns, ts = 0;
+	uint64_t best_ns = UINT64_MAX, bound_ns = b->final_ns;
 	int best = -1;
 
 	for (unsigned i = 0; i < b->n_cpus; i++) {
-		int state = peek(b, &b->rings[i], &ts);
+		struct ring *r = &b->rings[i];
 
-		if (state < 0)
-			return state;
-		if (state == HEAD_BUSY)
-			bound_ns = MIN(bound_ns, b->rings[i].last_ns);
-		if (state == HEAD_READY && ts < best_ns) {
-			best_ns = ts;
+		if (r->state == HEAD_UNSEEN)
+			r->state = peek(b, r);
+		if (r->state < 0)
+			return r->state;
+		if (r->state == HEAD_BUSY)
+			bound_ns = MIN(bound_ns, r->last_ns);
+		if (r->state == HEAD_READY && r->next_ns < best_ns) {
+			best_ns = r->next_ns;
 			best = (int)i;
 		}
 	}
 	return best_ns <= bound_ns ? best : -1;
 }
 
+/* Hands over the record where it lies: the mapping is read-only, and the kernel writes there again
+ * only after the commit. */
 static void take(struct drv_bpf *b, struct ring *r, struct drv_record *ret)
 {
 	const uint8_t *p = r->data + (r->at & (b->size - 1));
 	uint32_t len = *(const uint32_t *)(const void *)p;
-	size_t n = MIN((size_t)len, sizeof(b->buf));
-	struct kev_head *h = (void *)b->buf;
+	const struct kev_head *h = (const void *)(p + BPF_RINGBUF_HDR_SZ);
 
-	memcpy(b->buf, p + BPF_RINGBUF_HDR_SZ, sizeof(*h));
 	/* the reservation is a size class; the record says how much of it is used */
-	if (h->len >= sizeof(*h) && h->len <= n)
-		n = h->len;
-	memcpy(b->buf + sizeof(*h), p + BPF_RINGBUF_HDR_SZ + sizeof(*h), n - sizeof(*h));
-	r->at += total_len(len);
-	r->last_ns = h->ts_ns;
-	b->has_handed = true;
-	ret->p = b->buf;
-	ret->len = n;
+	ret->p = h;
+	ret->len = h->len >= sizeof(*h) && h->len <= len ? h->len : len;
 	ret->epoch_ns = h->ts_ns + (uint64_t)b->offset_ns;
 	ret->is_state = h->flags &
 			KEV_F_SNAPSHOT; /* saker_fork is an event: the kernel counts it as seen */
+	r->at += total_len(len);
+	r->last_ns = h->ts_ns;
+	r->state = HEAD_UNSEEN;
+	b->has_handed = true;
 }
 
 static int bpf_next(struct drv_source *s, struct drv_record *ret_rec)
@@ -294,6 +298,7 @@ static void start_at(struct ring *r, const uint64_t *resume)
 	if (resume && *resume - r->given <= produced - r->given)
 		r->at = *resume;
 	r->limit = r->at;
+	r->state = HEAD_UNSEEN;
 }
 
 static const struct drv_source_ops bpf_ops = {

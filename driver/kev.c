@@ -95,7 +95,6 @@ int kev_parse(const void *p, size_t n, struct kev *ret_kev, const char **reterr_
 	k->head = h;
 	k->info = info;
 	k->n_params = h->n_params;
-	k->n_set = h->n_params > info->n_params ? h->n_params : info->n_params;
 	for (unsigned i = 0; i < h->n_params; i++) {
 		size_t len = lens[i];
 
@@ -110,15 +109,14 @@ int kev_parse(const void *p, size_t n, struct kev *ret_kev, const char **reterr_
 	}
 	if (left >= 8)
 		return refuse(reterr_why, "bytes left over");
-	for (unsigned i = h->n_params; i < k->n_set; i++)
-		k->param[i] = (struct span){0};
+	memset(&k->param[h->n_params], 0, (KEV_PARAMS_MAX - h->n_params) * sizeof(k->param[0]));
 	return 0;
 }
 
 bool kev_param_present(const struct kev *k, unsigned i)
 {
 	assert(i < KEV_PARAMS_MAX);
-	return i < k->n_set && k->param[i].n > 0;
+	return k->param[i].n > 0;
 }
 
 static bool is_signed(uint8_t type)
@@ -166,7 +164,7 @@ static uint64_t load(const char *p, unsigned width)
 uint64_t kev_param_u64(const struct kev *k, unsigned i)
 {
 	assert(i < KEV_PARAMS_MAX);
-	if (i >= k->n_set || k->param[i].n == 0)
+	if (k->param[i].n == 0)
 		return 0;
 	return load(k->param[i].p, kev_type_width((enum kev_type)param_type(k->info, i)));
 }
@@ -193,7 +191,7 @@ static struct span strip_nul(struct span s)
 struct span kev_param_text(const struct kev *k, unsigned i)
 {
 	assert(i < KEV_PARAMS_MAX);
-	return i < k->n_set ? strip_nul(k->param[i]) : (struct span){0};
+	return strip_nul(k->param[i]);
 }
 
 struct span kev_extra(const struct kev *k, uint8_t bit)

@@ -16,7 +16,6 @@ struct kev {
 	const struct kev_head *head;
 	const struct kev_info *info;
 	uint8_t n_params; /* = head->n_params */
-	uint8_t n_set;    /* entries of param that were written: all declared and extra ones */
 	struct span param[KEV_PARAMS_MAX];
 };
 
