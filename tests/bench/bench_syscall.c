@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Nanoseconds of one system call in a loop: the minimum of many short repetitions, because the machine has other work. With --empty an empty
- * tp_btf/sys_exit program is attached meanwhile: the limit that saker's cost is measured against. Prints one JSON object. */
+/* Nanoseconds of one system call in a loop: the minimum of many short repetitions, because the
+ * machine has other work. With --empty an empty tp_btf/sys_exit program is attached meanwhile: the
+ * limit that saker's cost is measured against. Prints one JSON object.
+ * Arguments: [--empty] [repetitions]. */
 #include <sys/syscall.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -14,8 +16,9 @@
 
 #include "empty.skel.h"
 
-#define REPS 60
-#define CALLS 20000
+#define REPS 300
+#define REPS_MAX 10000
+#define CALLS 2000 /* of one repetition: shorter than a time slice */
 
 static uint64_t loop_getpid(void)
 {
@@ -39,11 +42,11 @@ static uint64_t loop_open(void)
 	return (clock_mono_ns() - t) * 10;
 }
 
-static double best(uint64_t (*loop)(void))
+static double best(uint64_t (*loop)(void), unsigned reps)
 {
 	uint64_t min = UINT64_MAX;
 
-	for (unsigned i = 0; i < REPS; i++)
+	for (unsigned i = 0; i < reps; i++)
 		min = MIN(min, loop());
 	return (double)min / CALLS;
 }
@@ -51,8 +54,13 @@ static double best(uint64_t (*loop)(void))
 int main(int argc, char **argv)
 {
 	struct empty_bpf *skel = NULL;
+	unsigned reps = REPS;
 	cpu_set_t cpus;
 
+	if (argc > 1 && argv[argc - 1][0] != '-')
+		reps = (unsigned)atoi(argv[argc - 1]);
+	if (reps < 1 || reps > REPS_MAX)
+		return 1;
 	CPU_ZERO(&cpus);
 	CPU_SET(0, &cpus);
 	(void)sched_setaffinity(0, sizeof(cpus), &cpus); /* only steadier figures hang on it */
@@ -63,7 +71,8 @@ int main(int argc, char **argv)
 			return 77;
 		}
 	}
-	printf("{\"empty_program\": %s, \"getpid_ns\": %.1f, \"open_close_ns\": %.1f}\n", skel ? "true" : "false", best(loop_getpid), best(loop_open));
+	printf("{\"empty_program\": %s, \"getpid_ns\": %.1f, \"open_close_ns\": %.1f}\n",
+		skel ? "true" : "false", best(loop_getpid, reps), best(loop_open, reps));
 	if (skel)
 		empty_bpf__destroy(skel);
 	return 0;

@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the benchmarks one after the other, writes their results to one JSON file and prints a table. Arguments: build directory, output file, [names]."""
+import json
+import os
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+NAMES = ["ring", "syscall", "start", "captured", "rejected", "memory", "apps"]
+
+
+def argv(build, name):
+    if name == "ring":
+        return [f"{build}/tests/bench/bench-ring"]
+    if name in ("captured", "rejected"):
+        return [sys.executable, f"{HERE}/bench_load.py", name]
+    return [sys.executable, f"{HERE}/bench_{name}.py"]
+
+
+def run(build, name):
+    env = dict(os.environ, SAKER_BIN=f"{build}/stage/bin/saker", SAKER_BENCH_SYSCALL=f"{build}/tests/bench/bench-syscall",
+               SAKER_BENCH_LOAD=f"{build}/tests/bench/bench-load")
+    t = time.monotonic()
+    r = subprocess.run(argv(build, name), capture_output=True, text=True, env=env)
+    if r.returncode:
+        return {"failed": r.returncode, "text": (r.stdout + r.stderr)[-2000:]}
+    return json.loads(r.stdout) | {"took_s": round(time.monotonic() - t, 1)}
+
+
+def mib(n):
+    return f"{n / (1 << 20):.1f} MiB"
+
+
+def rows_ring(r):
+    for size, target in (("64", 60e6), ("256", 25e6), ("1024", None)):
+        x = r[size]
+        got = x["ring"]["events_per_s"]
+        yield (f"ring, {size} B records", f"{got / 1e6:.0f} M/s (median {x['ring']['events_per_s_median'] / 1e6:.0f})",
+               f"bare ring {x['bare_ring']['events_per_s'] / 1e6:.0f}, memcpy {x['memcpy']['events_per_s'] / 1e6:.0f} M/s",
+               f"{target / 1e6:.0f} M/s" if target else "", None if not target else got >= target)
+
+
+def rows_syscall(r):
+    yield ("uninteresting system call", f"{r['over_empty_ns']:+.1f} ns", f"empty program {r['empty']['ns_per_event']:.0f} ns, none {r['nothing']['ns_per_event']:.0f} ns",
+           f"{r['target_over_empty_ns']} ns", r["met"])
+
+
+def rows_start(r):
+    yield "exec to first alert", f"{r['first_alert_s']:.2f} s (median {r['first_alert_s_median']:.2f})", "", f"{r['target_s']} s", r["met"]
+
+
+def rows_load(r, name):
+    t, m = r["targets"], r["met"]
+    yield f"{name}: loss of throughput", f"{r['loss_percent']} % (by the clock {r['loss_percent_wall']})", f"off {bench_off(r) / 1e3:.0f} k/s", f"{t['loss_percent']} %", m["loss_percent"]
+    yield f"{name}: events lost", f"{r['lost']} of {r['captured']}", ", ".join(r["losses"]), "0", m["lost"]
+    if "cpu_ns_per_event" in t:
+        c = r["cpu_ns_per_event"]
+        yield (f"{name}: CPU per event", f"{c['total']:.0f} ns", ", ".join(f"{k} {v:.0f}" for k, v in c.items() if k != "total" and v >= 1),
+               f"{t['cpu_ns_per_event']} ns", m["cpu_ns_per_event"])
+    yield f"{name}: memory after it", mib(r["pss_total"]), "", mib(t["pss_total"]), m["pss_total"]
+
+
+def bench_off(r):
+    return sum(o["loops_per_s"] for o in r["off"]) / len(r["off"])
+
+
+def rows_memory(r):
+    yield "memory after ten loads", mib(r["highest"]), f"at start {mib(r['at_start'])}", mib(r["targets"]["highest"]), r["met"]["highest"]
+    yield "its growth, last five", f"{r['growth_of_last_five'] / 1024:.0f} KiB", "", f"{r['targets']['growth_of_last_five'] / 1024:.0f} KiB", r["met"]["growth_of_last_five"]
+
+
+def rows_apps(r):
+    for name in ("redis", "nginx", "make"):
+        if name in r:
+            yield f"{name}", f"{r[name]['change_percent']:+.1f} % (of CPU {r[name]['change_percent_cpu']:+.1f})", f"with saker {r[name]['events_per_s']:.5g} {r[name]['unit']}", "", None
+    for name in r["left_out"]:
+        yield name, "not installed", "", "", None
+
+
+def rows(name, r):
+    if "failed" in r:
+        yield name, f"status {r['failed']}", (r["text"].strip().splitlines() or [""])[-1][:80], "", False
+    elif name in ("captured", "rejected"):
+        yield from rows_load(r, name)
+    else:
+        yield from globals()[f"rows_{name}"](r)
+
+
+def main():
+    build, path, names = sys.argv[1], sys.argv[2], sys.argv[3:] or NAMES
+    if set(names) - set(NAMES):
+        sys.exit(f"benchmarks: {' '.join(NAMES)}")
+    sys.path.insert(0, HERE)
+    from bench import machine # noqa: E402
+    results = {}
+    if os.path.exists(path):
+        with open(path) as f:
+            results = json.load(f)
+    results["machine"] = machine()
+    table = [("what", "figure", "beside it", "target", "")]
+    failed = False
+    for name in names:
+        print(f"{name} …", file=sys.stderr, flush=True)
+        results[name] = run(build, name)
+        failed |= "failed" in results[name]
+        for a, b, c, d, met in rows(name, results[name]):
+            table.append((a, b, c, d, "" if met is None else "met" if met else "MISSED"))
+    with open(path, "w") as f:
+        json.dump(results, f, indent=1)
+        f.write("\n")
+    widths = [max(len(row[i]) for row in table) for i in range(5)]
+    for row in table:
+        print("  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip())
+    print(f"written to {path}")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
