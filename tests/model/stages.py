@@ -1,0 +1,378 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stages of the protocol model, as generators: at each `yield` another stage may run, or this one may be killed for good.
+
+The order of the stores between the yields is the protocol. `wrong` names the deliberate mistakes by which the model is tested.
+"""
+from world import EVENT, N_CPUS, N_OUTPUTS, N_PROCS, POISON_RULE, SNAP, STATE, Alert, Rec, judge, key_of, step, wants
+
+BATCH = 4
+PATIENCE = 40  # looks of an emitter without progress before it goes past a silent evaluator (line 9)
+
+
+class Died(Exception):
+    """The record at hand killed its stage."""
+
+
+def host(w):
+    """Live only: the host that is watched."""
+    while True:
+        w.kernel.produce()
+        yield
+
+
+class Collector:
+    """Numbers events. The raw ring's slot, written before each publish, says what number and which kernel positions belong to the published head."""
+
+    def __init__(self, w):
+        self.w = w
+        self.seq, pos = w.raw.slots.get(w.raw.head) or (1, [0] * N_CPUS)
+        self.pos = list(w.kernel.taken if "kernel-positions" in w.wrong else pos)
+
+    def run(self):
+        w, raw = self.w, self.w.raw
+        while True:
+            batch = self.fill()
+            yield
+            if not batch:
+                continue
+            if "slot-after-publish" in w.wrong:
+                raw.publish(batch)
+                yield
+            head = raw.head + (0 if "slot-after-publish" in w.wrong else len(batch))
+            yield from raw.slots.write(raw.head, head, (self.seq, tuple(self.pos)), 1 if "one-slot" in w.wrong else 2)
+            if "slot-after-publish" not in w.wrong:
+                raw.publish(batch)
+                yield
+            w.kernel.taken = list(self.pos)
+            yield
+
+    def fill(self):
+        """The oldest heads of the per-CPU rings, as far as there is room."""
+        batch = []
+        while len(batch) < BATCH and self.w.raw.room(len(batch)) > 0:
+            heads = [(ring[at].time, cpu) for cpu, (ring, at) in enumerate(zip(self.w.kernel.ring, self.pos)) if at < len(ring)]
+            if not heads:
+                break
+            cpu = min(heads)[1]
+            batch.append(self.w.kernel.ring[cpu][self.pos[cpu]]._replace(seq=self.seq))
+            self.pos[cpu] += 1
+            self.seq += 1
+        return batch
+
+
+class Tracker:
+    """Gives orders, keeps the table, its shadow and the journal, sends state to all rings and events to one."""
+
+    def __init__(self, w):
+        self.w, self.page = w, w.tracker
+        self.table, self.read_at = [0] * N_PROCS, [0] * N_PROCS
+        self.pending = [[] for _ in range(w.n)]
+        self.last = list(self.page.last)
+        self.cut = [False] * w.n
+        self.journal = []
+        self.pos = w.raw.tail
+
+    def run(self):
+        yield from self.begin()
+        while True:
+            self.look_after_evaluators()
+            yield
+            if self.w.live:
+                self.rejoin()
+            for _ in range(BATCH):
+                if self.pos == self.w.raw.head:
+                    break
+                name = yield from self.apply(self.w.raw.rec[self.pos])
+                self.done[name] += 1
+                self.pos += 1
+            yield from self.publish()
+            yield from self.commit()
+
+    def begin(self):
+        """A new epoch. What was published and not committed stays where it is: its orders are not given again, its events are not sent again."""
+        w, page = self.w, self.page
+        page.epoch += 1
+        if page.epoch > 1:
+            for p in range(N_PROCS):  # iterators: not one moment, but each record says when it was read
+                self.table[p], self.read_at[p] = w.kernel.value[p], w.kernel.time
+                yield
+        done, heads = w.counts()
+        self.done = dict(done)
+        self.ord = page.upto if "ord-from-upto" in w.wrong else page.next_ord
+        self.sent = [{rec.seq for rec in ring.rec[head:ring.head] if rec.kind == EVENT} for ring, head in zip(w.event, heads)]
+        if "resend" in w.wrong:
+            self.sent = [set() for _ in range(w.n)]
+        self.shadow = list(self.table)
+        self.epoch_ord = self.ord
+        yield from self.put_all(Rec(SNAP, 0, self.ord, 0, 0, tuple(self.table), 0, False, False))
+        yield from self.publish()
+
+    def put(self, i, rec):
+        self.pending[i].append(rec)
+        self.last[i] = rec.ord
+
+    def has_room(self, i):
+        return self.w.event[i].room(len(self.pending[i])) > 0
+
+    def put_all(self, rec):
+        """State goes to every ring, under one order. Live, a ring without room is cut off; otherwise it is waited for."""
+        for i in range(self.w.n):
+            if not self.cut[i] and not self.has_room(i):
+                if self.w.live and "no-cut-off" not in self.w.wrong:
+                    self.cut[i] = True
+                    self.w.god_met["cut-offs"] += 1
+                else:
+                    yield from self.wait_for(i)
+            if not self.cut[i]:
+                self.put(i, rec)
+        self.ord += 1
+
+    def wait_for(self, i):
+        yield from self.publish()
+        yield from self.commit()
+        while not self.has_room(i):
+            if "blocked-is-deaf" not in self.w.wrong:
+                self.look_after_evaluators()
+            yield
+
+    def rejoin(self):
+        """A ring that was cut off gets a snapshot as soon as there is room (line 9)."""
+        for i in range(self.w.n):
+            if self.cut[i] and self.w.event[i].room(len(self.pending[i])) * 2 >= self.w.event[i].capacity:
+                if "rejoin-without-snapshot" not in self.w.wrong:
+                    self.put(i, Rec(SNAP, 0, self.ord, 0, 0, tuple(self.table), 0, False, False))
+                    self.ord += 1
+                self.cut[i] = False
+
+    def apply(self, rec):
+        """One raw record. Returns where it is counted."""
+        p = rec.p
+        is_older = rec.time <= self.read_at[p]
+        if rec.kind == STATE:
+            if not is_older or "older-overwrites" in self.w.wrong:
+                self.table[p] = step(self.table[p], rec.v)
+                self.journal.append((self.ord, p, self.table[p]))
+                yield from self.put_all(rec._replace(ord=self.ord, v=self.table[p]))
+            return "here"
+        i = p % self.w.n
+        if rec.v == 0:
+            return "here"  # no rule is indexed for it
+        if rec.seq in self.sent[i]:
+            self.w.god_met["not sent again"] += 1
+            return "sent"
+        if self.cut[i]:
+            return "cut"
+        if self.w.live:
+            room = self.w.event[i].room(len(self.pending[i]))
+            if room < (1 + self.w.event[i].capacity // 2 if rec.cls else 1):
+                return "shed"
+        elif not self.has_room(i):
+            yield from self.wait_for(i)
+        self.put(i, rec._replace(ord=self.ord, doubtful=is_older and "unmarked-older" not in self.w.wrong))
+        self.ord += 1
+        return "sent"
+
+    def publish(self):
+        """First that these orders are used up, then the records, then last[], then upto: lines 1 and 2."""
+        self.page.next_ord = self.ord + 1
+        if "upto-before-records" in self.w.wrong:
+            self.page.upto = self.ord
+        yield
+        for i, ring in enumerate(self.w.event):
+            if self.pending[i]:
+                ring.publish(self.pending[i])
+                self.pending[i] = []
+                yield
+        for i, last in enumerate(self.last):
+            self.page.last[i] = last
+        yield
+        self.page.upto = self.ord
+        yield
+
+    def commit(self):
+        """The counts and the raw ring's tail, as one: the slot that fits the tail is the truth."""
+        raw = self.w.raw
+        if self.pos != raw.tail:
+            yield from self.page.slots.write(raw.tail, self.pos, (dict(self.done), [ring.head for ring in self.w.event]))
+            raw.tail = self.pos
+            yield
+
+    def commit_ord(self, i):
+        ring = self.w.event[i]
+        return ring.rec[ring.tail - 1].ord if ring.tail else 0
+
+    def look_after_evaluators(self):
+        """Lines 5 and 6."""
+        for i in sorted(self.w.wanted):
+            upto = self.commit_ord(i)
+            state = list(self.shadow)
+            for at, p, value in self.journal:
+                if at <= upto and "no-journal" not in self.w.wrong:
+                    state[p] = value
+            if "snapshot-of-now" in self.w.wrong:
+                state = list(self.table)
+            # what this evaluator knew before our epoch died with our predecessor
+            is_newer = upto < self.epoch_ord and self.page.epoch > 1 and "unmarked-epoch" not in self.w.wrong
+            self.w.snapshot[i] = (state, self.epoch_ord if is_newer else 0)
+            self.w.wanted.discard(i)
+        lowest = min(self.commit_ord(i) for i in range(self.w.n))
+        while self.journal and self.journal[0][0] <= lowest:
+            _, p, value = self.journal.pop(0)
+            self.shadow[p] = value
+
+
+class Evaluator:
+    def __init__(self, w, i, snapshot, skip):
+        self.w, self.i, self.page, self.ring = w, i, w.evaluator[i], w.event[i]
+        self.replica, self.newer_upto = snapshot
+        self.skip = skip
+        self.rd = self.ring.tail
+        figures = self.page.plain if "counter-beside-commit" in w.wrong else self.page.slots.get(self.rd)
+        self.judged, self.skipped = figures or (0, 0)
+
+    def set_at(self, at):
+        self.page.at = max(self.page.at, at)
+
+    def run(self):
+        at_commit = "progress-at-commit" in self.w.wrong
+        lag = self.w.rnd.randrange(1, 7)
+        while True:
+            if self.rd == self.ring.head:
+                yield from self.commit()
+                yield
+                continue
+            rec = self.ring.rec[self.rd]
+            if not at_commit:
+                self.set_at(rec.ord)
+                yield
+            yield from self.take(rec)
+            self.rd += 1
+            if not at_commit:
+                self.set_at(rec.ord + 1)
+                yield
+            if self.rd - self.ring.tail >= lag:
+                yield from self.commit()
+                self.set_at(rec.ord + 1)
+
+    def take(self, rec):
+        if rec.kind == SNAP:
+            self.replica, self.newer_upto = list(rec.v), 0
+        elif rec.kind == STATE:
+            self.replica[rec.p] = rec.v
+        elif rec.ord == self.skip:
+            self.w.god_skipped.add(rec.seq)
+            self.w.god_met["skipped"] += 1
+            self.skipped += 1
+            yield from self.put([Alert(rec.ord, POISON_RULE, rec.seq, None, False)])
+        else:
+            yield from self.judge(rec)
+            self.judged += 1
+
+    def judge(self, rec):
+        self.page.judging = rec.ord
+        yield
+        if rec.poison:
+            raise Died
+        value, doubtful = self.replica[rec.p], rec.doubtful or rec.ord < self.newer_upto
+        self.w.god_met["marked"] += doubtful
+        self.w.god_met["judged again"] += rec.seq in self.w.god_judged
+        self.w.god_judged.setdefault(rec.seq, []).append((value, doubtful))
+        self.page.judging = 0  # waiting for room is not judging
+        if "at-before-alerts" in self.w.wrong:
+            self.set_at(rec.ord + 1)
+            yield
+        yield from self.put([Alert(rec.ord, rule, rec.seq, value, doubtful) for rule in judge(value)])
+
+    def put(self, alerts):
+        for alert in alerts:
+            for output in range(N_OUTPUTS):
+                if not wants(output, alert.rule):
+                    continue
+                ring = self.w.alert[self.i][output]
+                while ring.room() <= 0:
+                    yield
+                ring.publish([alert])
+                yield
+
+    def commit(self):
+        if self.rd == self.ring.tail:
+            return
+        figures = (self.judged, self.skipped)
+        if "counter-beside-commit" in self.w.wrong:
+            self.ring.tail = self.rd
+            yield
+            self.page.plain = figures
+        else:
+            yield from self.page.slots.write(self.ring.tail, self.rd, figures)
+            self.ring.tail = self.rd
+        yield
+
+
+class Emitter:
+    def __init__(self, w, output):
+        self.w, self.output = w, output
+        self.ring = [rings[output] for rings in w.alert]
+        self.rd = [ring.tail for ring in self.ring]
+        self.last = [(-1, -1)] * w.n  # without a spool it is not known after a restart
+        self.low, self.n_held = None, 0  # the bound that holds the merge up, and for how many looks
+
+    def run(self):
+        while True:
+            heads = [ring.head for ring in self.ring] if "heads-first" in self.w.wrong else None
+            yield
+            bound = yield from self.look()
+            taken = []
+            while len(taken) < BATCH and (alert := self.next(bound, heads)):
+                taken.append(alert)
+                yield
+            if "commit-before-sink" in self.w.wrong:
+                self.commit()
+                yield
+            for alert in taken:
+                self.w.sink[self.output].append(None)
+                yield
+                self.w.sink[self.output][-1] = alert
+                yield
+            self.commit()
+
+    def commit(self):
+        for ring, rd in zip(self.ring, self.rd):
+            ring.tail = rd
+
+    def look(self):
+        """Line 4: upto, last[i], at[i], and only then the heads."""
+        upto = self.w.tracker.upto
+        yield
+        last = list(self.w.tracker.last)
+        yield
+        bound = []
+        for i in range(self.w.n):
+            at = self.w.evaluator[i].at
+            bound.append(upto if at > last[i] else at)
+            yield
+        return bound
+
+    def next(self, bound, heads):
+        best, low = None, None
+        for i, ring in enumerate(self.ring):
+            head = heads[i] if heads else ring.head
+            while self.rd[i] < head and key_of(ring.rec[self.rd[i]]) <= self.last[i] and "keep-repeats" not in self.w.wrong:
+                self.rd[i] += 1
+            if self.rd[i] < head:
+                alert = ring.rec[self.rd[i]]
+                if best is None or key_of(alert) < key_of(best[0]):
+                    best = alert, i
+            else:
+                low = bound[i] if low is None else min(low, bound[i])
+        if best is None:
+            return None
+        if low is not None and best[0].ord >= low and "no-bounds" not in self.w.wrong:
+            self.n_held = self.n_held + 1 if low == self.low else 0
+            self.low = low
+            if not self.w.live or self.n_held < PATIENCE or "no-patience" in self.w.wrong:
+                return None
+            self.w.god_waited_enough = True
+        alert, i = best
+        self.rd[i] += 1
+        self.last[i] = key_of(alert)
+        return alert
