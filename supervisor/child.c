@@ -223,6 +223,14 @@ static void answer_sink(struct sup *s, struct sup_child *c, const struct ctl_msg
 		sup_child_kill(c);
 }
 
+/* It ends by itself when a required step fails; here nobody is taken at his word either. */
+static bool is_sealed(const struct sup *s, const struct sup_child *c)
+{
+	uint32_t required = plan_required_seal(c->proc->type, s->mode, s->has_landlock);
+
+	return (c->seal_done & required) == required;
+}
+
 /* false: this child may not send that. */
 static bool handle_message(struct sup *s, struct sup_child *c, const struct ctl_msg *m, int *fd)
 {
@@ -240,8 +248,10 @@ static bool handle_message(struct sup *s, struct sup_child *c, const struct ctl_
 			sup_short_message(s, c, m, TAKE_FD(*fd));
 		return is_short;
 	case CTL_READY:
+		if (is_short || !is_sealed(s, c))
+			return false;
 		sup_child_event(s, c, LC_EV_READY);
-		return !is_short;
+		return true;
 	case CTL_DONE:
 		c->done = true;
 		sup_child_event(s, c, LC_EV_DONE);

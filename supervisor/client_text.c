@@ -42,6 +42,16 @@ static void print_bytes(double n, char *buf, size_t cap)
 	(void)snprintf(buf, cap, u ? "%.1f %s" : "%.0f %s", n, units[u]);
 }
 
+/* What the kernel or the start mode has no way to do. */
+static void print_lacks(const json_t *row)
+{
+	const json_t *step;
+	size_t i;
+
+	json_array_foreach(json_object_get(row, "seal_lacks"), i, step)
+		(void)printf("%s %s", i ? "," : "  without", json_string_value(step));
+}
+
 static void print_stages(const json_t *status, bool colour)
 {
 	const json_t *row;
@@ -55,11 +65,13 @@ static void print_stages(const json_t *status, bool colour)
 		char mem[32];
 
 		print_bytes((double)num(row, "pss_bytes"), mem, sizeof(mem));
-		(void)printf("%-24s %8lld %6lld %s%-9s%s %8lld %-9s %7.2fs %10s\n",
+		(void)printf("%-24s %8lld %6lld %s%-9s%s %8lld %-9s %7.2fs %10s",
 			str(row, "name"), num(row, "pid"), num(row, "uid"),
 			in_colour(colour, strcmp(state, "running") == 0), state,
 			colour ? "\033[0m" : "", num(row, "restarts"), str(row, "seal"),
 			real(row, "cpu_s"), mem);
+		print_lacks(row);
+		(void)printf("\n");
 	}
 }
 

@@ -92,6 +92,29 @@ static const struct plan_fd_row fd_rows[] = {
 	{PLAN_EMITTER, FD_SINK, 0, "what it writes to"},
 };
 
+#define IN_FULL (1U << PLAN_MODE_FULL)
+#define IN_CONTAINER (1U << PLAN_MODE_CONTAINER)
+#define IN_USER (1U << PLAN_MODE_USER)
+#define EVERYWHERE (IN_FULL | IN_CONTAINER | IN_USER)
+/* it reads the kernel's type information by name */
+#define BUT_LOADER (1U << PLAN_LOADER)
+
+/* Which steps of the seal must succeed, by start mode and kernel. What is not required here is done
+ * where it can be, and status says what is missing. The kernels: Landlock came with 5.13, but
+ * Debian's 5.10 has none, 6.1 has ABI 2, 6.18 has ABI 7; everything else is in all from 5.10 on. */
+static const struct plan_seal_row seal_rows[] = {
+	{SEAL_NNP, EVERYWHERE, 0, false, "no program can give rights back"},
+	{SEAL_NAMESPACES, IN_FULL, BUT_LOADER, false, "needs CAP_SYS_ADMIN"},
+	{SEAL_ROOT, IN_FULL, BUT_LOADER, false, "needs CAP_SYS_ADMIN"},
+	{SEAL_RLIMITS, EVERYWHERE, 0, false, "no core, no file that grows, no process"},
+	{SEAL_UID, IN_FULL | IN_CONTAINER, 0, false, "needs CAP_SETUID and CAP_SETGID"},
+	{SEAL_CAPS, EVERYWHERE, 0, false, "all sets empty; the loader keeps two"},
+	{SEAL_DUMPABLE, EVERYWHERE, 0, false, "its /proc is root's"},
+	{SEAL_PDEATHSIG, EVERYWHERE, 0, false, "ends with the supervisor"},
+	{SEAL_LANDLOCK, EVERYWHERE, BUT_LOADER, true, "where the kernel has it"},
+	{SEAL_SECCOMP, EVERYWHERE, 0, false, "the list of calls"},
+};
+
 const struct plan_proc_row *plan_row(enum plan_type type)
 {
 	return &proc_rows[type];
@@ -114,16 +137,22 @@ const char *plan_mode_str(enum plan_mode mode)
 
 uint32_t plan_required_seal(enum plan_type type, enum plan_mode mode, bool landlock)
 {
-	uint32_t steps = SEAL_STEPS_ALL;
+	uint32_t steps = 0;
 
-	if (!landlock || type == PLAN_LOADER)
-		steps &= ~(uint32_t)SEAL_LANDLOCK;
-	/* the loader reads the kernel's type information by name */
-	if (mode != PLAN_MODE_FULL || type == PLAN_LOADER)
-		steps &= ~(uint32_t)(SEAL_NAMESPACES | SEAL_ROOT);
-	if (mode == PLAN_MODE_USER)
-		steps &= ~(uint32_t)SEAL_UID;
+	for (size_t i = 0; i < ARRAY_LEN(seal_rows); i++) {
+		const struct plan_seal_row *row = &seal_rows[i];
+
+		if (row->modes & 1U << mode && !(row->not_for & 1U << type) &&
+			(landlock || !row->needs_landlock))
+			steps |= row->step;
+	}
 	return steps;
+}
+
+const struct plan_seal_row *plan_seal_rows(size_t *ret_n)
+{
+	*ret_n = ARRAY_LEN(seal_rows);
+	return seal_rows;
 }
 
 static bool row_runs(uint32_t flags, const struct plan_config *c)

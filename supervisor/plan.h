@@ -59,6 +59,14 @@ struct plan_fd_row {
 	const char *what;
 };
 
+struct plan_seal_row {
+	uint32_t step;       /* one of SEAL_* */
+	uint32_t modes;      /* required in these: bits by enum plan_mode */
+	uint32_t not_for;    /* but not of these: bits by enum plan_type */
+	bool needs_landlock; /* but not on a kernel without it */
+	const char *why;
+};
+
 struct plan_proc {
 	const struct plan_proc_row *row;
 	enum plan_type type;
@@ -97,6 +105,7 @@ int plan_build(const struct plan_config *c, enum plan_mode mode, uint32_t n_cpus
 void plan_done(struct plan *p);
 const struct plan_proc_row *plan_row(enum plan_type type);
 const struct plan_fd_row *plan_fds(size_t *ret_n);
+const struct plan_seal_row *plan_seal_rows(size_t *ret_n);
 /* Seal steps that must succeed. @landlock: the kernel has it. */
 uint32_t plan_required_seal(enum plan_type type, enum plan_mode mode, bool landlock);
 void plan_print(const struct plan *p, const struct plan_config *c, enum plan_mode mode,

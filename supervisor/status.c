@@ -47,6 +47,17 @@ const char *sup_child_seal_str(const struct sup *s, const struct sup_child *c)
 								   : "none";
 }
 
+/* Steps of the seal that this stage works without: the kernel or the start mode has no way. */
+static json_t *seal_lacks(const struct sup_child *c)
+{
+	json_t *a = json_array();
+
+	for (uint32_t step = 1; step <= SEAL_STEPS_ALL; step <<= 1)
+		if (c->pid > 0 && c->seal_done && !(c->seal_done & step))
+			json_array_append_new(a, json_string(seal_step_str(step)));
+	return a;
+}
+
 static uint64_t own_pss(void)
 {
 	FILE *f = fopen("/proc/self/smaps_rollup", "re");
@@ -78,6 +89,7 @@ static json_t *stage_row(const struct sup *s, const struct sup_child *c)
 	json_object_set_new(o, "state", json_string(is_us ? "running" : lc_state_str(c->state)));
 	json_object_set_new(o, "restarts", json_integer(c->restarts));
 	json_object_set_new(o, "seal", json_string(sup_child_seal_str(s, c)));
+	json_object_set_new(o, "seal_lacks", seal_lacks(c));
 	json_object_set_new(o, "seccomp", json_boolean(c->seal_done & SEAL_SECCOMP));
 	json_object_set_new(o, "landlock", json_integer(c->landlock));
 	json_object_set_new(o, "capabilities",

@@ -22,7 +22,11 @@ int seal_namespaces(void)
 	if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWNET) < 0)
 		return -errno;
 	/* What we mount and unmount from here on must not reach the host. */
-	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
+		return 0;
+	/* In a chroot the root is no mount and the one that it lies in has no name. The only mount
+	 * that we add stands upon the one below, so that it is enough when this one is private. */
+	if (errno != EINVAL || mount("none", SEAL_MOUNT_POINT, NULL, MS_PRIVATE, NULL) < 0)
 		return -errno;
 	return 0;
 }
@@ -39,7 +43,8 @@ int seal_empty_root(void)
 		if (umount2(".", MNT_DETACH) < 0)
 			return -errno;
 	} else if (errno != EINVAL || chroot(".") < 0) {
-		return -errno; /* EINVAL: the root is the initial ramdisk, which cannot be moved */
+		return -errno; /* EINVAL: the root is the initial ramdisk, which cannot be moved,
+				  or the folder of a chroot */
 	}
 	if (mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY | flags, NULL) < 0)
 		return -errno;

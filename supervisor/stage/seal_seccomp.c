@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <seccomp.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,7 +38,6 @@ static const struct seal_call seal_base[] = {
 	{SCMP_SYS(mremap), "realloc"},
 	{SCMP_SYS(madvise), "malloc"},
 	{SCMP_SYS(futex), "C library's locks"},
-	{SCMP_SYS(fcntl), "seals of a segment, flags of a sink"},
 	{SCMP_SYS(fstat), "segment sizes"},
 	{SCMP_SYS(newfstatat), "segment sizes (glibc's fstat); with names it finds nothing"},
 	{SCMP_SYS(lseek), "files handed over"},
@@ -175,14 +175,40 @@ static int add_kill(scmp_filter_ctx ctx, const struct seal_request *q)
 	return 0;
 }
 
+/* fcntl: what asks, and what a program needs to hand a segment over. Never F_SETFL: the flags are of
+ * the description, which is shared with the neighbours. Who cleared O_NONBLOCK of a wake-up
+ * descriptor and filled it could make its producer wait for ever. */
+static int add_fcntl(scmp_filter_ctx ctx, const struct seal_request *q)
+{
+	const struct {
+		int cmd;
+		bool is_allowed;
+	} cmds[] = {
+		{F_GETFD, true},
+		{F_GETFL, true},
+		{F_GET_SEALS, true},
+		{F_ADD_SEALS, q->makes_segments},
+		{F_SETFD, q->makes_segments},
+		{F_DUPFD_CLOEXEC, q->keep_caps != 0}, /* libbpf moves descriptors */
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(cmds) && r == 0; i++)
+		if (cmds[i].is_allowed)
+			r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+				SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)cmds[i].cmd));
+	return r;
+}
+
 /* Calls that are allowed with some arguments only. */
 static int add_checked(scmp_filter_ctx ctx, const struct seal_request *q)
 {
-	int r;
+	int r = add_fcntl(ctx, q);
 
 	/* no memory that is executable, so no new code */
-	r = seccomp_rule_add(
-		ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
 			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
@@ -219,7 +245,10 @@ int seal_seccomp(const struct seal_request *q)
 		return -ENOMEM;
 	(void)seccomp_attr_set(
 		ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree instead of a list: speed only */
-	r = add_calls(ctx, seal_base, ARRAY_LEN(seal_base));
+	/* calls of another ABI (32-bit, x32), whose numbers mean something else */
+	r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+	if (r == 0)
+		r = add_calls(ctx, seal_base, ARRAY_LEN(seal_base));
 	if (r == 0)
 		r = add_calls(ctx, q->spec->calls, q->spec->n_calls);
 	if (r == 0 && q->makes_segments)
