@@ -189,9 +189,19 @@ static void *reserve_aligned(struct rec_writer *w, size_t n)
 	return w->buf + at;
 }
 
+/* Room was checked. */
+static struct span flush(struct rec_writer *w, struct span run, const char *next)
+{
+	if (run.n)
+		memcpy(w->buf + w->n, run.p, run.n);
+	w->n += run.n;
+	return (struct span){.p = next};
+}
+
 void ev_add_params(struct rec_writer *w, const struct span *params, unsigned n)
 {
 	struct ev *ev = (struct ev *)w->buf;
+	struct span run = {0}; /* those that lie one behind the other are copied at once */
 	uint16_t *lengths;
 
 	assert(n <= KEV_PARAMS_MAX);
@@ -201,15 +211,20 @@ void ev_add_params(struct rec_writer *w, const struct span *params, unsigned n)
 	ev->params_off = (uint32_t)((uint8_t *)lengths - w->buf);
 	ev->n_params = (uint16_t)n;
 	for (unsigned i = 0; i < n; i++) {
-		if (params[i].n > UINT16_MAX || params[i].n > w->cap - w->n) {
+		if (params[i].n == 0)
+			continue;
+		if (params[i].n > UINT16_MAX || params[i].n > w->cap - w->n - run.n) {
 			w->failed = 1;
 			return;
 		}
 		lengths[i] = (uint16_t)params[i].n;
-		if (params[i].n > 0)
-			memcpy(w->buf + w->n, params[i].p, params[i].n);
-		w->n += params[i].n;
+		if (run.n == 0)
+			run.p = params[i].p;
+		if (run.p + run.n != params[i].p)
+			run = flush(w, run, params[i].p);
+		run.n += params[i].n;
 	}
+	(void)flush(w, run, NULL);
 }
 
 /* Header and n bytes of room for data. */

@@ -138,8 +138,11 @@ static unsigned by_id(struct st_core *core, const struct st_thread *t, int64_t i
 void st_announce(struct st_core *core, const struct rec_head *rec, struct st_thread *t)
 {
 	struct st_thread *chain[CHAIN_MAX];
-	unsigned n = lineage(core, t, chain);
+	unsigned n;
 
+	if (t->told_gen == core->threads.gen)
+		return;
+	n = lineage(core, t, chain);
 	n = by_id(core, t, t->sid, chain, n);
 	n = by_id(core, t, t->vpgid, chain, n);
 	if (t->pgid != t->vpgid)
@@ -147,6 +150,7 @@ void st_announce(struct st_core *core, const struct rec_head *rec, struct st_thr
 	while (n--) /* the oldest first: a record refers to slots that are known */
 		if (!chain[n]->sent || chain[n]->dirty)
 			send(core, rec, chain[n]);
+	t->told_gen = core->threads.gen;
 }
 
 void st_forget_sent(void *arg, const struct st_thread *t, uint32_t slot)

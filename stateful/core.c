@@ -89,12 +89,15 @@ static int malformed(struct st_core *core, const struct rec_head *rec)
 	return -EBADMSG;
 }
 
-static int parse(struct st_core *core, const struct rec_head *rec, struct kev *ret_kev)
+static int begin(struct st_ctx *c, struct st_core *core, const struct rec_head *rec)
 {
 	const char *why;
 
+	memset(c, 0, offsetof(struct st_ctx, kev));
+	c->core = core;
+	c->rec = rec;
 	if (rec->ring.len < sizeof(*rec) ||
-		kev_parse(rec + 1, rec->ring.len - sizeof(*rec), ret_kev, &why) < 0)
+		kev_parse(rec + 1, rec->ring.len - sizeof(*rec), &c->kev, &why) < 0)
 		return malformed(core, rec);
 	return 0;
 }
@@ -115,10 +118,10 @@ static void handle_event(struct st_ctx *c, bool forward)
 
 static int apply_event(struct st_core *core, const struct rec_head *rec)
 {
-	struct st_ctx c = {.core = core, .rec = rec};
 	const struct st_handler *h;
+	struct st_ctx c;
 	bool forward;
-	int r = parse(core, rec, &c.kev);
+	int r = begin(&c, core, rec);
 
 	if (r < 0)
 		return r;
@@ -142,8 +145,8 @@ static void pass_on(struct st_core *core, struct rec_head *rec)
 
 static int apply_state(struct st_core *core, struct rec_head *rec)
 {
-	struct st_ctx c = {.core = core, .rec = rec};
-	int r = parse(core, rec, &c.kev);
+	struct st_ctx c;
+	int r = begin(&c, core, rec);
 
 	if (r < 0)
 		return r;

@@ -65,14 +65,14 @@ struct st_core {
 		uint64_t id;
 		uint32_t cgroups, container; /* texts */
 	} cgroup_cache[ST_CGROUP_CACHE];
-	uint8_t *rec_buf; /* SPSC_RECORD_MAX: the record under construction */
+	uint8_t *rec_buf;           /* SPSC_RECORD_MAX: the record under construction */
+	char name_buf[ST_PATH_BUF]; /* fd.name of the event at hand */
 };
 
 /* One event on its way through. */
 struct st_ctx {
 	struct st_core *core;
 	const struct rec_head *rec;
-	struct kev kev;
 	struct st_thread *t; /* who did it; NULL: unknown and not to be made up */
 	struct st_thread *leader;
 	int64_t res;
@@ -84,7 +84,7 @@ struct st_ctx {
 	int64_t fd_num;
 	struct st_fd *fd;        /* its entry, NULL if unknown */
 	struct span fd_fallback; /* fd.name without an entry */
-	char name_buf[ST_PATH_BUF];
+	struct kev kev;          /* last: what stands before it begins as zero */
 };
 
 /* What an event does to the tables: before it is forwarded, and after. */
@@ -120,7 +120,7 @@ static inline bool st_is_newer(const struct st_ctx *c, const struct st_thread *t
 static inline void st_mark(const struct st_ctx *c, struct st_thread *t)
 {
 	t->event_ns = c->kev.head->ts_ns;
-	st_thread_changed(t);
+	st_thread_changed(&c->core->threads, t);
 }
 
 /* ident.c: the thread of an event's head. */

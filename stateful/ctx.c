@@ -93,6 +93,8 @@ struct span st_ctx_path(struct st_ctx *c, unsigned i, char *buf)
 		if (kev_param_present(&c->kev, i - 1))
 			dirfd = kev_param_i64(&c->kev, i - 1);
 	}
+	if (st_path_is_plain(path))
+		return path;
 	if (path.n && path.p[0] == '/')
 		return st_path_join((struct span){0}, path, buf);
 	return st_path_join(base_dir(c, dirfd, use_cwd, dir_buf), path, buf);

@@ -26,7 +26,7 @@ static void opened(struct st_ctx *c, const struct opened *o)
 	struct st_fd *f;
 
 	if (raw.n)
-		path = st_ctx_path(c, o->path, c->name_buf);
+		path = st_ctx_path(c, o->path, c->core->name_buf);
 	c->fd_fallback = path;
 	if (!st_ok(c))
 		return;
@@ -34,7 +34,10 @@ static void opened(struct st_ctx *c, const struct opened *o)
 	if (!f)
 		return;
 	f->name = st_text_new(texts, path);
-	f->nameraw = raw.n ? st_text_new(texts, st_path_squeeze(raw, buf)) : 0;
+	if (raw.n && path.p == raw.p) /* a plain path: nothing to squeeze either */
+		f->nameraw = st_text_ref(texts, f->name);
+	else if (raw.n)
+		f->nameraw = st_text_new(texts, st_path_squeeze(raw, buf));
 	f->open_flags = o->flags;
 	f->cloexec = o->flags & O_CLOEXEC_F;
 	f->flags = (o->flags & FD_UPPER_F ? EV_FD_UPPER_LAYER : 0) |

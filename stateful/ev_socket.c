@@ -146,7 +146,7 @@ void st_on_connect(struct st_ctx *c)
 	if (!connect_tuple(c, &t))
 		return;
 	if (!f) {
-		c->fd_fallback = st_tuple_name(&t, EV_L4_TCP, c->name_buf);
+		c->fd_fallback = st_tuple_name(&t, EV_L4_TCP, c->core->name_buf);
 		return;
 	}
 	if (!c->has_res || (c->res < 0 && c->res != -EINPROGRESS))
@@ -168,7 +168,7 @@ void st_on_accept(struct st_ctx *c)
 	bool has_tuple = st_tuple_parse(c->kev.param[1], &t);
 
 	if (has_tuple)
-		c->fd_fallback = st_tuple_name(&t, EV_L4_TCP, c->name_buf);
+		c->fd_fallback = st_tuple_name(&t, EV_L4_TCP, c->core->name_buf);
 	if (!st_ok(c))
 		return;
 	f = st_ctx_new_fd(c, c->res, has_tuple ? type_of_family(t.family) : EV_FD_UNKNOWN);

@@ -224,7 +224,6 @@ static int build(struct st_ctx *c)
 {
 	struct build b = {.c = c};
 
-	memset(c->core->rec_buf, 0, sizeof(struct ev));
 	ev_begin(&b.w, c->core->rec_buf, SPSC_RECORD_MAX);
 	ev_add_params(&b.w, c->kev.param, c->kev.info->n_params);
 	add_event_fd(&b);
@@ -239,7 +238,7 @@ void st_forward(struct st_ctx *c)
 {
 	struct st_core *core = c->core;
 	const struct kev_head *head = c->kev.head;
-	unsigned ring = (unsigned)(hash_u64(head->tgid) % core->cfg.n_rings);
+	unsigned ring = (uint32_t)(hash_u64(head->tgid) >> 32) % core->cfg.n_rings;
 	unsigned cls = head->cls >= KEV_CLASS_STATE && head->cls <= KEV_CLASS_OTHER
 			       ? head->cls
 			       : KEV_CLASS_OTHER;

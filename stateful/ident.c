@@ -51,7 +51,7 @@ void st_guess_cgroups(struct st_core *core, struct st_thread *t, uint64_t cgroup
 	t->cgroup_id = cgroup_id;
 	st_text_share(&core->texts, &t->text[ST_CGROUPS], known->cgroups);
 	st_text_share(&core->texts, &t->text[ST_CONTAINER], known->container);
-	st_thread_changed(t);
+	st_thread_changed(&core->threads, t);
 }
 
 /* What a new thread or process has from the one that made it. */
@@ -81,7 +81,7 @@ void st_copy_own(struct st_core *core, struct st_thread *to, const struct st_thr
 	to->n_args = from->n_args;
 	for (unsigned i = 0; i < ST_OWN_TEXTS; i++)
 		st_text_share(&core->texts, &to->text[i], from->text[i]);
-	st_thread_changed(to);
+	st_thread_changed(&core->threads, to);
 }
 
 static struct span head_comm(const struct kev_head *head)
@@ -96,7 +96,7 @@ static void fill_from_head(struct st_ctx *c, struct st_thread *t)
 	t->uid = head->uid;
 	t->gid = head->gid;
 	st_thread_set_text(&c->core->threads, t, ST_COMM, head_comm(head));
-	st_thread_changed(t);
+	st_thread_changed(&c->core->threads, t);
 }
 
 static struct st_thread *make_leader(struct st_ctx *c)
@@ -166,7 +166,7 @@ void st_ident(struct st_ctx *c, bool make)
 	c->leader = st_ident_leader(c, make);
 	if (!c->leader)
 		return;
-	t = st_thread_find(threads, head->tid);
+	t = head->tid == head->tgid ? c->leader : st_thread_find(threads, head->tid);
 	if (t && t->leader != c->leader->leader) {
 		st_thread_forget(threads, t); /* its group is gone, or it left it by exec */
 		t = NULL;

@@ -139,14 +139,16 @@ static void emit(void *arg, int ring, struct rec_head *rec)
 static bool admit(void *arg, unsigned ring, unsigned cls, size_t len, bool no_shed)
 {
 	struct st_out *o = arg;
-	struct spsc_producer *p = &o->rings[ring];
+	const struct spsc_producer *p = &o->rings[ring];
 	uint64_t floor = cls == KEV_CLASS_OTHER      ? p->size / 4
 			 : cls == KEV_CLASS_FILE_NET ? p->size / 8
 						     : 0;
 
 	/* Class 1 is always tried: write_event() sheds it when there is no room at all, and behind
 	 * waiting state it waits too. */
-	if (no_shed || floor == 0 || spsc_producer_free(p) >= floor + len)
+	if (no_shed || floor == 0 || p->size - (p->head - p->tail_seen) >= floor + len)
+		return true;
+	if (spsc_producer_free(&o->rings[ring]) >= floor + len)
 		return true;
 	o->n_shed++;
 	return false;

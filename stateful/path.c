@@ -70,6 +70,19 @@ struct span st_path_join(struct span dir, struct span path, char *buf)
 	return (struct span){.p = buf, .n = n};
 }
 
+/* Components that begin with a dot are left to the one who looks closer. */
+bool st_path_is_plain(struct span path)
+{
+	const char *end = path.p + path.n;
+
+	if (path.n < 2 || path.n > ST_PATH_JOIN_MAX || path.p[0] != '/' || end[-1] == '/')
+		return false;
+	for (const char *p = path.p; p; p = memchr(p + 1, '/', (size_t)(end - p) - 1))
+		if (p[1] == '/' || p[1] == '.')
+			return false;
+	return true;
+}
+
 struct span st_path_squeeze(struct span path, char *buf)
 {
 	size_t n = 0;

@@ -2,6 +2,7 @@
 #pragma once
 /* Paths as Falco's rules expect them. */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <base/span.h>
@@ -14,6 +15,8 @@
  * @dir ends in `/` or is a word such as `<UNKNOWN>` that is simply put before. Returns a span into
  * @buf (ST_PATH_BUF bytes), NUL-ended. */
 struct span st_path_join(struct span dir, struct span path, char *buf);
+/* Is it what st_path_join() would make of it: absolute, nothing to cut down? */
+bool st_path_is_plain(struct span path);
 /* Runs of `/` become one; nothing else changes. */
 struct span st_path_squeeze(struct span path, char *buf);
 /* A directory's path with `/` at its end. @dir may lie in @buf. */

@@ -125,7 +125,7 @@ static void on_task(struct st_ctx *c)
 	task_numbers(c, t);
 	task_texts(c, t);
 	st_thread_set_parent(&c->core->threads, t, i64_or(&c->kev, 0, c->kev.head->ppid));
-	st_thread_changed(t);
+	st_thread_changed(&c->core->threads, t);
 }
 
 /* --- descriptors --- */

@@ -43,11 +43,7 @@ static size_t class_bytes(unsigned cls)
 
 static unsigned class_of(size_t n)
 {
-	unsigned cls = 0;
-
-	while (class_bytes(cls) < n)
-		cls++;
-	return cls;
+	return n <= UNIT ? 0 : 64 - (unsigned)__builtin_clzll((n - 1) / UNIT);
 }
 
 int st_texts_init(struct st_texts *p, size_t bytes)
@@ -155,7 +151,7 @@ uint32_t st_text_new(struct st_texts *p, struct span s)
 	h = (struct text_head *)(p->base + (size_t)ix * BLOCK_BYTES + item * class_bytes(cls));
 	if (b->free_item != NO_ITEM)
 		b->free_item = (uint16_t)h->n; /* the list of freed items runs through n */
-	if (++b->n_used == BLOCK_BYTES / class_bytes(cls))
+	if (++b->n_used == BLOCK_BYTES / UNIT >> cls)
 		partial_remove(p, ix);
 	*h = (struct text_head){.n_refs = 1, .n = (uint32_t)n};
 	memcpy(h + 1, s.p, n);
@@ -185,8 +181,10 @@ void st_text_drop(struct st_texts *p, uint32_t *text)
 		ix = (*text - 1) / (BLOCK_BYTES / UNIT);
 		b = &p->blocks[ix];
 		h->n = b->free_item;
-		b->free_item = (uint16_t)(((uint8_t *)h - (p->base + (size_t)ix * BLOCK_BYTES)) /
-					  class_bytes(b->cls));
+		b->free_item =
+			(uint16_t)((size_t)((uint8_t *)h - (p->base + (size_t)ix * BLOCK_BYTES)) /
+					   UNIT >>
+				   b->cls);
 		if (!b->in_partial)
 			partial_add(p, ix);
 		p->n_live--;

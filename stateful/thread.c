@@ -33,6 +33,7 @@ int st_threads_init(
 		.free_first = ST_NONE,
 		.lru_first = ST_NONE,
 		.lru_last = ST_NONE,
+		.gen = 1,
 		.texts = texts,
 		.fds = fds};
 	p->slots = calloc(n_max, sizeof(*p->slots));
@@ -131,7 +132,7 @@ void st_thread_relink(struct st_threads *p, struct st_thread *t)
 	if (!parent || parent == t)
 		return;
 	link_parent(p, t, parent);
-	st_thread_changed(t);
+	st_thread_changed(p, t);
 }
 
 void st_thread_set_parent(struct st_threads *p, struct st_thread *t, int64_t ptid)
@@ -140,7 +141,7 @@ void st_thread_set_parent(struct st_threads *p, struct st_thread *t, int64_t pti
 		return;
 	unlink_parent(p, t);
 	if (t->ptid != ptid)
-		st_thread_changed(t);
+		st_thread_changed(p, t);
 	t->ptid = ptid;
 	st_thread_relink(p, t);
 }
@@ -149,7 +150,7 @@ void st_thread_set_text(
 	struct st_threads *p, struct st_thread *t, enum st_thread_text which, struct span s)
 {
 	if (st_text_set(p->texts, &t->text[which], s))
-		st_thread_changed(t);
+		st_thread_changed(p, t);
 }
 
 uint32_t st_thread_set_strings(
@@ -200,6 +201,7 @@ struct st_thread *st_thread_new(struct st_threads *p, int64_t tid, struct st_thr
 		st_thread_touch(p, leader);
 	t = slot_take(p);
 	slot = st_thread_slot(p, t);
+	p->gen++;
 	*t = (struct st_thread){.used = true,
 		.tid = tid,
 		.pid = leader ? leader->pid : tid,
@@ -235,7 +237,7 @@ struct st_thread *st_thread_new(struct st_threads *p, int64_t tid, struct st_thr
 		p->slots[leader->thread_first].thread_prev = slot;
 	leader->thread_first = slot;
 	leader->n_threads++;
-	st_thread_changed(leader);
+	st_thread_changed(p, leader);
 	return t;
 }
 
@@ -250,7 +252,7 @@ static void leave_group(struct st_threads *p, struct st_thread *t)
 	if (t->thread_next != ST_NONE)
 		p->slots[t->thread_next].thread_prev = t->thread_prev;
 	leader->n_threads--;
-	st_thread_changed(leader);
+	st_thread_changed(p, leader);
 }
 
 static void forget_one(struct st_threads *p, struct st_thread *t)
@@ -268,7 +270,7 @@ static void forget_one(struct st_threads *p, struct st_thread *t)
 		struct st_thread *child = &p->slots[t->child_first];
 
 		unlink_parent(p, child);
-		st_thread_changed(child);
+		st_thread_changed(p, child);
 	}
 	if (!st_thread_is_leader(t))
 		leave_group(p, t);

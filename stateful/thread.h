@@ -48,6 +48,7 @@ struct st_thread {
 	uint64_t snap_ns; /* boot time of the snapshot it was taken from; older events do not change
 			     it */
 	uint64_t event_ns; /* boot time of the last event that changed it; older snapshots do not */
+	uint64_t told_gen; /* = threads.gen: evaluators know it and all its lineage as they are */
 	uint64_t cgroup_id;
 	int64_t tid, pid, ptid, vtid, vpid, sid, vpgid, pgid;
 	uint32_t uid, gid;
@@ -75,6 +76,8 @@ struct st_threads {
 	uint32_t n_fresh;             /* slots from here on were never used */
 	uint32_t lru_first, lru_last; /* most and least recently seen */
 	uint64_t n_evicted;
+	/* moves with every new thread and with whatever makes a record due: `dirty`, not `sent` */
+	uint64_t gen;
 	struct st_texts *texts;
 	struct st_fds *fds;
 	st_forget_fn *forget;
@@ -118,9 +121,10 @@ void st_thread_touch(struct st_threads *p, struct st_thread *t);
 void st_thread_set_parent(struct st_threads *p, struct st_thread *t, int64_t ptid);
 /* Find the parent again if the link is missing. */
 void st_thread_relink(struct st_threads *p, struct st_thread *t);
-static inline void st_thread_changed(struct st_thread *t)
+static inline void st_thread_changed(struct st_threads *p, struct st_thread *t)
 {
 	t->dirty = true;
+	p->gen++;
 }
 static inline struct span st_thread_text(
 	const struct st_threads *p, const struct st_thread *t, enum st_thread_text which)
