@@ -3,7 +3,7 @@
 
 The order of the stores between the yields is the protocol. `wrong` names the deliberate mistakes by which the model is tested.
 """
-from world import EVENT, N_CPUS, N_OUTPUTS, N_PROCS, POISON_RULE, SNAP, STATE, Alert, Rec, judge, key_of, step, wants
+from world import N_CPUS, N_OUTPUTS, N_PROCS, POISON_RULE, SNAP, STATE, Alert, Rec, judge, key_of, needs_evaluator, step, wants
 
 BATCH = 4
 PATIENCE = 40  # looks of an emitter without progress before it goes past a silent evaluator (line 9)
@@ -67,10 +67,11 @@ class Tracker:
         self.w, self.page = w, w.tracker
         self.table, self.read_at = [0] * N_PROCS, [0] * N_PROCS
         self.pending = [[] for _ in range(w.n)]
-        self.last = list(self.page.last)
         self.cut = [False] * w.n
         self.journal = []
         self.pos = w.raw.tail
+        self.here = w.judged_here()
+        self.done_seq = 0
 
     def run(self):
         yield from self.begin()
@@ -82,26 +83,26 @@ class Tracker:
             for _ in range(BATCH):
                 if self.pos == self.w.raw.head:
                     break
-                name = yield from self.apply(self.w.raw.rec[self.pos])
-                self.done[name] += 1
+                rec = self.w.raw.rec[self.pos]
+                yield from self.apply(rec)
                 self.pos += 1
+                self.done_seq = rec.seq
             yield from self.publish()
             yield from self.commit()
 
     def begin(self):
-        """A new epoch. What was published and not committed stays where it is: its orders are not given again, its events are not sent again."""
+        """A new epoch. What was published and not committed stays where it is: its orders are not given again, its events are not sent or counted again."""
         w, page = self.w, self.page
         page.epoch += 1
         if page.epoch > 1:
             for p in range(N_PROCS):  # iterators: not one moment, but each record says when it was read
                 self.table[p], self.read_at[p] = w.kernel.value[p], w.kernel.time
                 yield
-        done, heads = w.counts()
-        self.done = dict(done)
-        self.ord = page.upto if "ord-from-upto" in w.wrong else page.next_ord
-        self.sent = [{rec.seq for rec in ring.rec[head:ring.head] if rec.kind == EVENT} for ring, head in zip(w.event, heads)]
-        if "resend" in w.wrong:
-            self.sent = [set() for _ in range(w.n)]
+        self.figures = [w.sent_to(i) for i in range(w.n)]
+        self.written = list(self.figures)
+        self.settled = [0 if "resend" in w.wrong else f.settled for f in self.figures]
+        self.last = [f.last for f in self.figures]
+        self.ord = page.upto if "ord-from-upto" in w.wrong else max(f.next_ord for f in self.figures)
         self.shadow = list(self.table)
         self.epoch_ord = self.ord
         yield from self.put_all(Rec(SNAP, 0, self.ord, 0, 0, tuple(self.table), 0, False, False))
@@ -145,40 +146,51 @@ class Tracker:
                 self.cut[i] = False
 
     def apply(self, rec):
-        """One raw record. Returns where it is counted."""
+        """One raw record, and its place in the ledger."""
         p = rec.p
         is_older = rec.time <= self.read_at[p]
-        if rec.kind == STATE:
-            if not is_older or "older-overwrites" in self.w.wrong:
-                self.table[p] = step(self.table[p], rec.v)
-                self.journal.append((self.ord, p, self.table[p]))
-                yield from self.put_all(rec._replace(ord=self.ord, v=self.table[p]))
-            return "here"
+        if rec.kind == STATE and (not is_older or "older-overwrites" in self.w.wrong):
+            self.table[p] = step(self.table[p], rec.v)
+            self.journal.append((self.ord, p, self.table[p]))
+            yield from self.put_all(rec._replace(ord=self.ord, v=self.table[p]))
+        if not needs_evaluator(rec):
+            self.here += 1
+            return
         i = p % self.w.n
-        if rec.v == 0:
-            return "here"  # no rule is indexed for it
-        if rec.seq in self.sent[i]:
+        if rec.seq <= self.settled[i]:
             self.w.god_met["not sent again"] += 1
-            return "sent"
-        if self.cut[i]:
-            return "cut"
-        if self.w.live:
-            room = self.w.event[i].room(len(self.pending[i]))
-            if room < (1 + self.w.event[i].capacity // 2 if rec.cls else 1):
-                return "shed"
-        elif not self.has_room(i):
-            yield from self.wait_for(i)
-        self.put(i, rec._replace(ord=self.ord, doubtful=is_older and "unmarked-older" not in self.w.wrong))
-        self.ord += 1
-        return "sent"
+        elif self.cut[i]:
+            self.count(i, "cut")
+        elif self.w.live and self.is_full_for(i, rec.cls):
+            self.count(i, "shed")
+        else:
+            if not self.has_room(i):
+                yield from self.wait_for(i)
+            self.put(i, rec._replace(ord=self.ord, doubtful=is_older and "unmarked-older" not in self.w.wrong))
+            self.ord += 1
+            self.count(i, "sent")
+
+    def is_full_for(self, i, cls):
+        """The low class is shed first: what room is left is for the other, and for state."""
+        ring = self.w.event[i]
+        return ring.room(len(self.pending[i])) < (1 + ring.capacity // 2 if cls else 1)
+
+    def count(self, i, name):
+        self.figures[i] = self.figures[i]._replace(**{name: getattr(self.figures[i], name) + 1})
 
     def publish(self):
-        """First that these orders are used up, then the records, then last[], then upto: lines 1 and 2."""
-        self.page.next_ord = self.ord + 1
+        """Each ring with its figures, then last[], then upto (lines 1 and 2)."""
         if "upto-before-records" in self.w.wrong:
             self.page.upto = self.ord
-        yield
+            yield
         for i, ring in enumerate(self.w.event):
+            # the order at hand may be in other rings only, so far
+            settled = self.done_seq if "settled-anew" in self.w.wrong else max(self.settled[i], self.done_seq)
+            figures = self.figures[i]._replace(settled=settled, next_ord=self.ord + 1, last=self.last[i])
+            is_moved = figures[1:4] != self.written[i][1:4] and "losses-without-slot" not in self.w.wrong
+            if self.pending[i] or is_moved:
+                yield from ring.slots.write(ring.head, ring.head + len(self.pending[i]), figures)
+                self.written[i] = figures
             if self.pending[i]:
                 ring.publish(self.pending[i])
                 self.pending[i] = []
@@ -190,10 +202,9 @@ class Tracker:
         yield
 
     def commit(self):
-        """The counts and the raw ring's tail, as one: the slot that fits the tail is the truth."""
         raw = self.w.raw
         if self.pos != raw.tail:
-            yield from self.page.slots.write(raw.tail, self.pos, (dict(self.done), [ring.head for ring in self.w.event]))
+            yield from self.page.slots.write(raw.tail, self.pos, (self.here,))
             raw.tail = self.pos
             yield
 

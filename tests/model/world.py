@@ -17,6 +17,9 @@ STATE, EVENT, SNAP = "state", "event", "snap"
 # time: when the kernel made it, unique. seq, ord: protocol line "two numbers". v: what a state record does, or in event rings the state itself.
 Rec = namedtuple("Rec", "kind seq ord time p v cls poison doubtful")
 Alert = namedtuple("Alert", "ord rule seq value doubtful")
+# Of one event ring, beside its head: all events up to `settled` were sent to it or counted as lost for it; next_ord: no order from there on was published in it.
+Figures = namedtuple("Figures", "settled sent shed cut next_ord last", defaults=(0, 0, 0, 0, 1, 0))
+NO_FIGURES = Figures()
 
 
 def key_of(alert):
@@ -37,20 +40,26 @@ def wants(output, rule):
     return rule >= 2 or rule == output
 
 
+def needs_evaluator(rec):
+    """Is a rule indexed for it?"""
+    return rec.kind == EVENT and rec.v != 0
+
+
 class Slots:
-    """Two entries {position, figures}: the one whose position equals the published position is the truth. A writer never touches that one."""
+    """Two entries {position, figures}: the one whose position equals the published position is the truth; of two the further one, as figures only grow. A writer never
+    touches that one."""
 
     def __init__(self):
         self.entry = [(None, None), (None, None)]
 
     def get(self, pos):
-        for at, figures in self.entry:
-            if at == pos:
-                return figures
-        return None
+        (at0, figures0), (at1, figures1) = self.entry
+        if at0 == pos:
+            return max(figures0, figures1) if at1 == pos else figures0
+        return figures1 if at1 == pos else None
 
     def write(self, published, pos, figures, n_slots=2):
-        i = 1 if self.entry[0][0] == published and n_slots == 2 else 0
+        i = 1 if n_slots == 2 and self.entry[0] == (published, self.get(published)) else 0
         self.entry[i] = (None, None)  # not valid while half written
         yield
         self.entry[i] = (pos, figures)
@@ -124,9 +133,8 @@ class TrackerPage:
     def __init__(self, n):
         self.upto = 1
         self.last = [0] * n
-        self.next_ord = 1  # no order at or above it was ever published
         self.epoch = 0
-        self.slots = Slots()  # by the raw ring's tail: counts, and the heads of the event rings that belong to them
+        self.slots = Slots()  # by the raw ring's tail: (judged here,)
 
 
 class EvaluatorPage:
@@ -155,26 +163,32 @@ class World:
         self.god_met = Counter()  # what the run came across, so that a variant cannot pass by never meeting it
         self.god_waited_enough = False  # a merge went past a silent evaluator (line 9)
 
-    def counts(self):
-        """The tracker's committed figures."""
-        return self.tracker.slots.get(self.raw.tail) or (dict.fromkeys(("here", "sent", "shed", "cut"), 0), [0] * self.n)
+    def judged_here(self):
+        return (self.tracker.slots.get(self.raw.tail) or (0,))[0]
+
+    def sent_to(self, i):
+        return self.event[i].slots.get(self.event[i].head) or NO_FIGURES
 
     def unbalanced(self):
         """seen = judged + in flight + losses, each counted where it stands. None, or what is wrong."""
         source = self.raw.slots.get(self.raw.head) or (1, [0] * N_CPUS)
         unread = sum(len(ring) - pos for ring, pos in zip(self.kernel.ring, source[1]))
-        done, heads = self.counts()
-        in_raw = self.raw.n_events(self.raw.tail, self.raw.head)
-        in_event = judged = sent_early = 0
-        for ring, page, head in zip(self.event, self.evaluator, heads):
-            in_event += ring.n_events(ring.tail, ring.head)
-            sent_early += ring.n_events(head, ring.head)  # stand in the raw ring as well: their commit is outstanding
-            judged += sum(page.plain if "counter-beside-commit" in self.wrong else page.slots.get(ring.tail) or (0, 0))
-        total = self.kernel.lost + unread + in_raw + in_event - sent_early + done["here"] + done["shed"] + done["cut"] + judged
+        in_raw = self.raw.rec[self.raw.tail:self.raw.head]
+        figures = [self.sent_to(i) for i in range(self.n)]
+        n_ahead = 0
+        for rec in in_raw:
+            if rec.seq <= figures[rec.p % self.n].settled and needs_evaluator(rec):
+                n_ahead += 1  # has gone on already, its commit is outstanding
+        total = self.kernel.lost + unread + len(in_raw) - n_ahead + self.judged_here()
+        for ring, page, f in zip(self.event, self.evaluator, figures):
+            judged, skipped = page.plain if "counter-beside-commit" in self.wrong else page.slots.get(ring.tail) or (0, 0)
+            judged += skipped
+            in_event = ring.n_events(ring.tail, ring.head)
+            if f.sent != judged + in_event:
+                return f"ledger: sent {f.sent}, arrived {judged + in_event}"
+            total += f.shed + f.cut + in_event + judged
         if total != self.kernel.seen:
             return f"ledger: seen {self.kernel.seen}, accounted for {total}"
-        if done["sent"] != judged + in_event - sent_early:
-            return f"ledger: sent {done['sent']}, arrived {judged + in_event - sent_early}"
         return None
 
     def is_drained(self):
