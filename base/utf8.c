@@ -43,6 +43,24 @@ static size_t sequence(const uint8_t *p, size_t n, size_t *ret_bad)
 	return want;
 }
 
+size_t utf8_decode(const char *p, size_t n, uint32_t *ret_rune)
+{
+	static const uint8_t lead_mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+	const uint8_t *b = (const uint8_t *)p;
+	size_t bad, k = sequence(b, n, &bad);
+	uint32_t rune;
+
+	if (k == 0) {
+		*ret_rune = 0xfffd;
+		return bad;
+	}
+	rune = b[0] & lead_mask[k];
+	for (size_t i = 1; i < k; i++)
+		rune = rune << 6 | (b[i] & 0x3f);
+	*ret_rune = rune;
+	return k;
+}
+
 bool utf8_is_valid(struct span s)
 {
 	const uint8_t *p = (const uint8_t *)s.p;

@@ -130,6 +130,8 @@ static bool compare_text(struct evl *e, enum img_op op, struct span l, struct sp
 		return glob(e, l, r, 0);
 	case IMG_OP_IGLOB:
 		return glob(e, l, r, FNM_CASEFOLD);
+	case IMG_OP_REGEX:
+		return evl_regex_match(e, r, l);
 	default:
 		return by_order(op, order_text(l, r));
 	}

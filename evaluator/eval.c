@@ -10,16 +10,62 @@
 
 #define SCRATCH_BYTES (2u << 20)
 
-static int check_ops(const struct img *img, const char **reterr_why)
+static int compare_patterns(const void *a, const void *b)
 {
-	for (uint32_t i = 0; i < img->n[IMG_SEC_PRED]; i++) {
-		if (img->preds[i].op == IMG_OP_REGEX) {
-			*reterr_why = "the policy uses the operator regex, which this build does "
-				      "not evaluate";
-			return -ENOTSUP;
-		}
+	const struct evl_regex *x = a, *y = b;
+
+	return x->pattern < y->pattern ? -1 : x->pattern > y->pattern;
+}
+
+static int add_regex(struct evl *e, uint32_t konst, const char **reterr_why)
+{
+	struct span s = img_text(&e->img, e->img.consts[konst].str);
+	struct evl_regex *x = &e->regexes[e->n_regexes];
+	size_t at;
+	int r = regex_compile(s.p, s.n, &x->re, &at, reterr_why);
+
+	if (r < 0)
+		return r;
+	x->pattern = s.p;
+	e->n_regexes++;
+	return regex_work_fit(&e->regex_work, x->re);
+}
+
+/* Patterns of all regex tests, sorted by where their text lies: equal texts lie at one place. */
+static int compile_regexes(struct evl *e, const char **reterr_why)
+{
+	const struct img *img = &e->img;
+	size_t n = 0;
+	int r = 0;
+
+	for (uint32_t i = 0; i < img->n[IMG_SEC_PRED]; i++)
+		if (img->preds[i].op == IMG_OP_REGEX)
+			n += img->preds[i].rhs_kind == IMG_RHS_SET ? img->sets[img->preds[i].rhs].n : 1;
+	e->regexes = calloc(n ? n : 1, sizeof(*e->regexes));
+	if (!e->regexes)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < img->n[IMG_SEC_PRED] && r >= 0; i++) {
+		const struct img_pred *p = &img->preds[i];
+		const struct img_set *set = &img->sets[p->rhs];
+
+		if (p->op != IMG_OP_REGEX)
+			continue;
+		if (p->rhs_kind == IMG_RHS_CONST)
+			r = add_regex(e, p->rhs, reterr_why);
+		for (uint32_t k = 0; p->rhs_kind == IMG_RHS_SET && k < set->n && r >= 0; k++)
+			r = add_regex(e, set->first + k, reterr_why);
 	}
-	return 0;
+	if (e->n_regexes)
+		qsort(e->regexes, e->n_regexes, sizeof(*e->regexes), compare_patterns);
+	return r;
+}
+
+bool evl_regex_match(struct evl *e, struct span pattern, struct span text)
+{
+	struct evl_regex key = {.pattern = pattern.p}, *x;
+
+	x = bsearch(&key, e->regexes, e->n_regexes, sizeof(key), compare_patterns);
+	return x && regex_match(x->re, text.p, text.n, &e->regex_work);
 }
 
 int evl_init(struct evl *e, const struct img *img, const struct settings *settings,
@@ -31,9 +77,11 @@ int evl_init(struct evl *e, const struct img *img, const struct settings *settin
 	*e = (struct evl){.img = *img, .settings = settings};
 	*reterr_why = "out of memory";
 	evl_fields_init();
-	r = check_ops(img, reterr_why);
-	if (r < 0)
+	r = compile_regexes(e, reterr_why);
+	if (r < 0) {
+		evl_done(e);
 		return r;
+	}
 	e->memo = calloc(n ? n : 1, sizeof(*e->memo));
 	e->slot_pred = calloc(n ? n : 1, sizeof(*e->slot_pred));
 	if (!e->memo || !e->slot_pred || evl_scratch_init(&e->scratch, SCRATCH_BYTES) < 0) {
@@ -51,6 +99,12 @@ int evl_init(struct evl *e, const struct img *img, const struct settings *settin
 
 void evl_done(struct evl *e)
 {
+	for (size_t i = 0; i < e->n_regexes; i++)
+		regex_free(e->regexes[i].re);
+	free(e->regexes);
+	e->regexes = NULL;
+	e->n_regexes = 0;
+	regex_work_done(&e->regex_work);
 	free(e->memo);
 	free(e->slot_pred);
 	e->memo = e->slot_pred = NULL;

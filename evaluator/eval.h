@@ -10,6 +10,7 @@
 #include <base/span.h>
 #include <rules/fields.h>
 #include <rules/image.h>
+#include <rules/regex.h>
 #include <shm/ev.h>
 #include <shm/settings.h>
 
@@ -67,12 +68,21 @@ static inline void evl_set_double(struct evl_value *v, double d)
 	*v = (struct evl_value){.type = EVL_DOUBLE, .d = d};
 }
 
+/* A compiled pattern of a regex test. */
+struct evl_regex {
+	const char *pattern; /* its text, in the image */
+	struct regex *re;
+};
+
 /* What judging an event looks at. */
 struct evl {
 	struct img img;
 	struct replica replica;
 	const struct settings *settings;
 	struct evl_scratch scratch;
+	struct evl_regex *regexes; /* n_regexes, by pattern */
+	size_t n_regexes;
+	struct regex_work regex_work;
 	uint64_t n_extracted; /* util.cnt */
 
 	/* of the event */
@@ -90,8 +100,8 @@ struct evl {
 	uint32_t n_slot_preds;
 };
 
-/* The image must be verified. Allocates. 0, -ENOMEM, -ENOTSUP (an operator that this build cannot
- * evaluate, *reterr_why). */
+/* The image must be verified. Allocates. 0, -ENOMEM, -EINVAL or -E2BIG (a pattern
+ * that is none, *reterr_why). */
 int evl_init(struct evl *e, const struct img *img, const struct settings *settings,
 	const char **reterr_why);
 void evl_done(struct evl *e);
@@ -110,6 +120,8 @@ bool evl_pred_eval(struct evl *e, const struct img_pred *p);
 /* set.c: is the value among the constants of the set? */
 bool evl_set_has(const struct img *img, const struct img_set *set, const struct evl_value *v);
 bool evl_path_match(struct evl *e, const struct img_set *set, struct span path);
+/* Does the text match a pattern of the image? */
+bool evl_regex_match(struct evl *e, struct span pattern, struct span text);
 /* compare.c: one comparison with values of both sides. */
 bool evl_compare(
 	struct evl *e, enum img_op op, const struct evl_value *l, const struct evl_value *r);

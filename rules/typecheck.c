@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <rules/regex.h>
+
 #include "check.h"
 
 static const char *kind_str(const struct tval *t)
@@ -35,9 +37,6 @@ static struct ast_problem *check_op(struct cx *cx, const struct ast *n, const st
 	if (lhs->incomparable && c->op != IMG_OP_EXISTS)
 		return check_problem(cx, c->lhs->pos, c->lhs->length, NULL, false,
 			"the type of '%s' cannot be compared", lhs->text);
-	if (c->op == IMG_OP_REGEX)
-		return check_problem(cx, c->op_pos, 5, NULL, false,
-			"the 'regex' operator is not supported by this version");
 	if (!img_op_takes(c->op, lhs->type))
 		return check_problem(cx, c->op_pos, (uint32_t)strlen(c->op_text), NULL, false,
 			"'%s' operator not supported for %s filters", c->op_text, kind_str(lhs));
@@ -72,18 +71,69 @@ static const char *looks_like(struct cx *cx, const struct ast_val *v)
 	return ast_parse_func_at(cx, &t, 0, &end) ? "field transformer" : NULL;
 }
 
-static void warn_value(struct cx *cx, struct ast *n, const struct ast_val *v)
+static void add_warning(struct ast *n, struct ast_problem *p)
 {
-	const char *what = looks_like(cx, v);
-	struct ast_problem *p, **last = &n->warnings;
+	struct ast_problem **last = &n->warnings;
 
-	if (!what)
-		return;
-	p = check_problem(cx, v->pos, v->length, NULL, false,
-		"'%s' may be a valid %s misused as a const string value", v->text, what);
 	while (*last)
 		last = &(*last)->next;
 	*last = p;
+}
+
+static void warn_value(struct cx *cx, struct ast *n, const struct ast_val *v)
+{
+	const char *what = looks_like(cx, v);
+
+	if (what)
+		add_warning(n, check_problem(cx, v->pos, v->length, NULL, false,
+				       "'%s' may be a valid %s misused as a const string value",
+				       v->text, what));
+}
+
+/* Nothing in it but text, anchors and "anything" at its ends. */
+static bool is_plain_regex(const char *p, size_t n)
+{
+	if (n && p[0] == '^') {
+		p++;
+		n--;
+	}
+	if (n && p[n - 1] == '$')
+		n--;
+	if (n >= 2 && p[0] == '.' && strchr("*+?", p[1])) {
+		p += 2;
+		n -= 2;
+	}
+	if (n >= 2 && p[n - 2] == '.' && strchr("*+?", p[n - 1]))
+		n -= 2;
+	for (size_t i = 0; i < n; i++)
+		if (strchr("\\^$.|?*+()[]{}", p[i]))
+			return false;
+	return true;
+}
+
+static struct ast_problem *check_regex(struct cx *cx, struct ast *n, const struct ast_val *v)
+{
+	struct regex *re = NULL;
+	const char *why = "out of memory";
+	struct spos pos = v->pos;
+	size_t at = 0;
+	int r = regex_compile(v->text, v->n, &re, &at, &why);
+
+	regex_free(re);
+	if (r == -ENOMEM)
+		cx->oom = true;
+	if (r < 0) {
+		pos.col = (uint16_t)MIN(pos.col + at + v->quoted, (size_t)UINT16_MAX);
+		return check_problem(cx, pos, 1, NULL, false, "invalid regex '%.300s': %s", v->text,
+			why);
+	}
+	if (is_plain_regex(v->text, v->n))
+		add_warning(n, check_problem(cx, v->pos, v->length, NULL, false,
+				       "regex check with '%s' may be optimized with simpler "
+				       "operators such as '=', 'contains', 'startswith', "
+				       "'endswith'",
+				       v->text));
+	return NULL;
 }
 
 static struct ast_problem *check_one_const(struct cx *cx, struct ast *n, const struct tval *lhs,
@@ -101,7 +151,7 @@ static struct ast_problem *check_one_const(struct cx *cx, struct ast *n, const s
 			cx_did_you_mean(cx, evname_nearest(v->text, v->n)), true,
 			"unknown event type '%s'", v->text);
 	warn_value(cx, n, v);
-	return NULL;
+	return c->op == IMG_OP_REGEX ? check_regex(cx, n, v) : NULL;
 }
 
 static struct ast_problem *check_consts(struct cx *cx, struct ast *n, struct tcheck *tc)
@@ -140,7 +190,7 @@ static struct ast_problem *check_rhs_value(struct cx *cx, const struct ast *n, s
 		return check_problem(cx, v->pos, v->length, NULL, false,
 			"'%s' cannot be compared with another field",
 			tc->lhs->flags & FF_NO_RHS ? tc->lhs->text : tc->rhs->text);
-	if (c->op == IMG_OP_PMATCH || tc->lhs->type == IMG_T_IPNET)
+	if (c->op == IMG_OP_PMATCH || c->op == IMG_OP_REGEX || tc->lhs->type == IMG_T_IPNET)
 		return check_problem(cx, c->op_pos, (uint32_t)strlen(c->op_text), NULL, false,
 			"'%s' needs constants here, not a field", c->op_text);
 	if (tc->lhs->type != tc->rhs->type)

@@ -13,7 +13,7 @@
 #include <base/strbuf.h>
 #include <rules/compile.h>
 
-#define MIN_SHARE 0.98
+#define MIN_SHARE 1.0
 
 struct verdict {
 	bool ok;

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <base/span.h>
 #include <base/strbuf.h>
@@ -16,3 +17,5 @@ void utf8_add_valid(struct strbuf *b, struct span s);
 void json_add_escaped(struct strbuf *b, struct span s);
 /* The same with quotes. */
 void json_add_string(struct strbuf *b, struct span s);
+/* The character at the start of n >= 1 bytes, U+FFFD for a maximal invalid sequence. Returns the bytes it takes, >= 1. */
+size_t utf8_decode(const char *p, size_t n, uint32_t *ret_rune);
