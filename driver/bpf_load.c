@@ -23,6 +23,7 @@
 #include <base/log.h>
 #include <base/macros.h>
 
+#include "bpf_halves.h"
 #include "saker.skel.h"
 
 #define BTF_FILE "/sys/kernel/btf/vmlinux"
@@ -198,31 +199,62 @@ static int attach_programs(struct drv_loaded *l, struct saker_bpf *skel, char *t
 	return 0;
 }
 
-static int load_object(struct drv_loaded *l, char *text, size_t size)
+/* The programs for io_uring are half of the verifier's work. */
+static bool is_second_half(const struct bpf_program *prog)
 {
-	/* Named although it is the default: without it libbpf (before 1.5) asks for the modules'
-	 * type information as well, which takes CAP_SYS_ADMIN. */
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = "/sys/kernel/btf/vmlinux");
+	return strncmp(bpf_program__name(prog), "saker_uring_", strlen("saker_uring_")) == 0;
+}
+
+static void split(struct saker_bpf *first, struct saker_bpf *second)
+{
+	struct bpf_program *a = NULL, *b = NULL;
+
+	while ((a = bpf_object__next_program(first->obj, a)) != NULL &&
+		(b = bpf_object__next_program(second->obj, b)) != NULL)
+		/* fails only on loaded objects */
+		(void)bpf_program__set_autoload(is_second_half(a) ? a : b, false);
+}
+
+static int open_halves(struct drv_loaded *l, char *text, size_t size)
+{
 	struct btf *btf = btf__load_vmlinux_btf();
-	struct saker_bpf *skel;
+	struct saker_bpf *first, *second;
 	int r;
 
 	if (!btf)
 		return fail(-ENOENT, text, size, "the kernel's type information cannot be read: %s",
 			strerror(errno));
-	skel = saker_bpf__open_opts(&opts);
-	l->skel = skel;
-	if (skel)
-		select_programs(skel, btf, l);
+	l->skel = first = drv_half_open();
+	l->skel_second = second = first ? drv_half_open() : NULL;
+	if (second) {
+		select_programs(first, btf, l);
+		select_programs(second, btf, l);
+	}
 	btf__free(btf);
-	if (!skel)
+	if (!second)
 		return fail(-ENOMEM, text, size, "the kernel programs cannot be opened: %s",
 			strerror(errno));
-	r = set_sizes(skel, l);
+	r = set_sizes(first, l);
+	if (r == 0)
+		r = set_sizes(second, l);
 	if (r < 0)
 		return fail(r, text, size, "the kernel programs cannot be sized for %u CPUs",
 			l->n_cpus);
-	r = saker_bpf__load(skel);
+	*second->rodata = *first->rodata; /* the clocks went on */
+	split(first, second);
+	return 0;
+}
+
+static int load_object(struct drv_loaded *l, char *text, size_t size)
+{
+	struct saker_bpf *skel;
+	int r;
+
+	r = open_halves(l, text, size);
+	if (r < 0)
+		return r;
+	skel = l->skel;
+	r = drv_halves_load(skel, l->skel_second);
 	if (r == -EPERM)
 		return fail(r, text, size,
 			"the kernel refuses to load the programs: operation not permitted "
@@ -236,7 +268,8 @@ static int load_object(struct drv_loaded *l, char *text, size_t size)
 	l->wake_fd = bpf_map__fd(skel->maps.saker_wake);
 	l->interest_fd = bpf_map__fd(skel->maps.saker_interest);
 	l->counters_fd = bpf_map__fd(skel->maps.saker_counters);
-	return attach_programs(l, skel, text, size);
+	r = attach_programs(l, skel, text, size);
+	return r < 0 ? r : attach_programs(l, l->skel_second, text, size);
 }
 
 int drv_load(const struct drv_load_config *c, struct drv_loaded **ret_loaded, char *reterr_text,
@@ -284,8 +317,8 @@ struct drv_loaded *drv_load_free(struct drv_loaded *l)
 		l->ring_fds[i] = fd_close(l->ring_fds[i]);
 	for (unsigned i = 0; i < 2; i++)
 		l->iter_link_fds[i] = fd_close(l->iter_link_fds[i]);
-	if (l->skel)
-		saker_bpf__destroy(l->skel);
+	saker_bpf__destroy(l->skel_second);
+	saker_bpf__destroy(l->skel);
 	free(l);
 	return NULL;
 }

@@ -82,6 +82,7 @@ static int loader_run(struct stage *s, int argc, char **argv)
 
 static const struct stage_run_ops loader_ops = {
 	.name = "loader",
+	.seal = {.threads = 1}, /* the verifier works on two CPUs, driver/bpf_halves.c */
 	.keep_caps = 1ULL << CAP_BPF | 1ULL << CAP_PERFMON,
 	.run = loader_run,
 };

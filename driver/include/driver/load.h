@@ -25,9 +25,9 @@ struct drv_loaded {
 	int link_fds[DRV_PROGS_MAX];
 	int prog_fds[DRV_PROGS_MAX];
 	const char *prog_names[DRV_PROGS_MAX];
-	int iter_link_fds[2]; /* 0 task, 1 task_file */
-	int has_args;         /* the task iterator reads arguments (kernel 5.18 and later) */
-	void *skel;
+	int iter_link_fds[2];     /* 0 task, 1 task_file */
+	int has_args;             /* the task iterator reads arguments (kernel 5.18 and later) */
+	void *skel, *skel_second; /* the two halves of the object, bpf_halves.c */
 };
 
 /* Probe, load, attach; capture is disabled (kshm_interest.enabled == 0). Returns 0, or negative
