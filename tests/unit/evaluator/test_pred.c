@@ -445,7 +445,7 @@ static void test_memo__process_predicates__follow_changes(void **state)
 	bench_free(b);
 }
 
-static void test_evl_init__regex__refused(void **state)
+static void test_evl_init__bad_regex__refused(void **state)
 {
 	struct bench *b = bench_new();
 	const char *why = NULL;
@@ -453,9 +453,28 @@ static void test_evl_init__regex__refused(void **state)
 
 	(void)state;
 	(void)bench_pred(b, bench_field(b, "proc.name"), IMG_OP_REGEX, IMG_RHS_CONST,
-		bench_const_str(b, "a.*"));
-	assert_int_equal(evl_init(&e, &b->img, &b->settings, &why), -ENOTSUP);
-	assert_non_null(strstr(why, "regex"));
+		bench_const_str(b, "a)"));
+	assert_int_equal(evl_init(&e, &b->img, &b->settings, &why), -EINVAL);
+	assert_non_null(strstr(why, "')'"));
+	bench_free(b);
+}
+
+static void test_evl_pred__regex__whole_text(void **state)
+{
+	struct bench *b = bench_new();
+	uint32_t name = bench_field(b, "proc.name"), yes, no, part;
+
+	(void)state;
+	yes = bench_pred(b, name, IMG_OP_REGEX, IMG_RHS_CONST, bench_const_str(b, "n(gin)+x?"));
+	no = bench_pred(b, name, IMG_OP_REGEX, IMG_RHS_CONST, bench_const_str(b, "[[:digit:]]+"));
+	part = bench_pred(b, name, IMG_OP_REGEX, IMG_RHS_CONST, bench_const_str(b, "ngin"));
+	bench_thread(b, &(struct bench_thread){
+				.slot = 1, .parent = PREC_NO_SLOT, .tid = 77, .comm = "nginx"});
+	bench_event(b, KEV_CODE_SYSCALL_CLOSE_X, 1);
+	bench_event_end(b);
+	assert_true(evl_pred(&b->e, yes));
+	assert_false(evl_pred(&b->e, no));
+	assert_false(evl_pred(&b->e, part));
 	bench_free(b);
 }
 
@@ -475,7 +494,8 @@ int main(void)
 		T(test_expr__getopt__last_value),
 		T(test_expr__field_against_field__text),
 		cmocka_unit_test(test_memo__process_predicates__follow_changes),
-		cmocka_unit_test(test_evl_init__regex__refused),
+		cmocka_unit_test(test_evl_init__bad_regex__refused),
+		cmocka_unit_test(test_evl_pred__regex__whole_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
