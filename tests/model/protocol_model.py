@@ -13,7 +13,7 @@ ledger is read from what outlives the stages. At the end the outputs are compare
 - Live, kills of every stage: no event stands twice in the event rings or is counted twice; every event that was sent is judged, with the state of its own time unless
   it is marked doubtful, and has its alerts at every output that wants them; in order unless the merge had to go past a silent evaluator.
 - One evaluator stopped for long, live: everything else is drained and delivered meanwhile.
-- No deadlock anywhere.
+- No deadlock anywhere, and every run ends: each stage by itself, after END.
 
 The model is tested too: each variant with a deliberate mistake must fail. Exit 0: all variants hold and all mistakes were found. One thing is left out: two kills from
 outside that hit the same few instructions in which the same record is judged are not told from poison.
@@ -25,10 +25,10 @@ from collections import Counter, namedtuple
 
 sys.dont_write_bytecode = True
 from stages import Collector, Died, Emitter, Evaluator, Tracker, host  # noqa: E402
-from world import EVENT, N_OUTPUTS, N_PROCS, POISON_RULE, STATE, World, judge, wants  # noqa: E402
+from world import END, EVENT, N_OUTPUTS, N_PROCS, POISON_RULE, STATE, World, judge, wants  # noqa: E402
 
 MAX_STEPS = 60_000
-CHECKED_EVERY = 64  # steps: is everything drained?
+CHECKED_EVERY = 64  # steps: is everything done?
 
 # rings: capacities of raw, event, alert and kernel rings, in records. meets: what the runs together must have come across.
 Variant = namedtuple("Variant", "name live kills rings meets poison hang wrong", defaults=((), False, False, ()))
@@ -63,6 +63,9 @@ MISTAKES = [
     Variant("at advanced before the alerts are out", False, (), MIDDLE, wrong=("at-before-alerts",)),
     Variant("snapshot of now, not of the commit", False, ("evaluator",), MIDDLE, wrong=("snapshot-of-now",)),
     Variant("shadow without journal", False, ("evaluator",), MIDDLE, wrong=("no-journal",)),
+    Variant("END is looked for in the ring only", False, ("evaluator", "emitter"), SMALL, wrong=("end-only-from-ring",)),
+    Variant("tracker ends before the evaluators have", False, ("evaluator",), MIDDLE, wrong=("ends-at-once",)),
+    Variant("successor of an ended evaluator looks no more", False, ("evaluator",), MIDDLE, wrong=("ended-looks-no-more",)),
     Variant("emitters keep repeats", False, ("evaluator",), MIDDLE, wrong=("keep-repeats",)),
     Variant("tracker that waits for room serves no evaluator", False, ("evaluator",), SMALL, wrong=("blocked-is-deaf",)),
     Variant("alert ring committed before the sink has it", False, ("emitter",), MIDDLE, wrong=("commit-before-sink",)),
@@ -78,6 +81,7 @@ MISTAKES = [
     Variant("uncommitted events sent again", True, ("tracker",), MIDDLE, wrong=("resend",)),
     Variant("a new epoch forgets what was settled", True, ("tracker",), MIDDLE, wrong=("settled-anew",)),
     Variant("losses of a ring not beside its head", True, ("tracker",), SMALL, wrong=("losses-without-slot",)),
+    Variant("tracker writes behind a predecessor's END", True, ("tracker",), MIDDLE, wrong=("writes-behind-end",)),
     Variant("ring rejoins without snapshot", True, ("evaluator",), SMALL, wrong=("rejoin-without-snapshot",)),
     Variant("no cut-off", True, (), MIDDLE, hang=True, wrong=("no-cut-off",)),
     Variant("merge without patience", True, (), MIDDLE, hang=True, wrong=("no-patience",)),
@@ -115,6 +119,7 @@ class Stage:
     def __init__(self, kind, index, start):
         self.kind, self.index, self.start = kind, index, start
         self.steps = None  # dead
+        self.is_done = False  # ended by itself
         self.ready_at = 0
         self.skip = self.named = 0
 
@@ -140,6 +145,9 @@ class Run:
 
     def start_evaluator(self, stage):
         snapshot = self.w.snapshot.pop(stage.index, None)
+        ring = self.w.event[stage.index]
+        if snapshot is None and self.w.evaluator[stage.index].ended and ring.tail == ring.head:
+            snapshot = ([0] * N_PROCS, 0)  # it has nothing to judge, and the tracker may be gone
         if snapshot is None:
             self.w.wanted.add(stage.index)
             return None
@@ -159,7 +167,7 @@ class Run:
             self.w.wanted.discard(stage.index)
 
     def turn(self, stage):
-        if stage is self.stopped:
+        if stage is self.stopped or stage.is_done:
             self.n_steps += 1
             return
         if stage.steps is None:
@@ -171,6 +179,8 @@ class Run:
             self.n_steps += 1
             try:
                 next(stage.steps)
+            except StopIteration:
+                stage.steps, stage.is_done = None, True
             except Died:
                 self.died(stage)
             if stage.kind != "emitter" and not self.w.wrong & LEDGER_AT_END:
@@ -212,7 +222,7 @@ class Run:
         self.run_until(lambda: False, self.rnd.randrange(50, 1000))
         self.stopped = next(s for s in self.stages if s.kind == "evaluator")
         w = self.w
-        done = self.run_until(lambda: w.kernel.is_done() and w.raw.tail == w.raw.head == len(w.kernel.god_kept)
+        done = self.run_until(lambda: w.kernel.is_done() and w.raw.n_events(0, w.raw.tail) == len(w.kernel.god_kept)
                               and all(ring.tail == ring.head for ring in w.event[1:])
                               and all(ring.tail == ring.head for rings in w.alert[1:] for ring in rings), MAX_STEPS // 2)
         self.stopped = None
@@ -221,7 +231,7 @@ class Run:
     def execute(self):
         if self.variant.hang:
             self.hang()
-        expect(self.run_until(self.w.is_drained, MAX_STEPS), "stuck")
+        expect(self.run_until(lambda: all(s.is_done for s in self.stages), MAX_STEPS), "stuck")
         why = self.w.unbalanced()
         expect(not why, why)
         check_numbers(self.w)
@@ -244,8 +254,9 @@ class Run:
 
 def check_numbers(w):
     """Every event that the kernel kept has one number, in the kernel's order, and stands in an event ring at most once."""
-    expect([rec.seq for rec in w.raw.rec] == list(range(1, len(w.raw.rec) + 1)), "event numbers: doubled or missing")
-    expect([rec.time for rec in w.raw.rec] == w.kernel.god_kept, "events: doubled, missing or out of order")
+    events = [rec for rec in w.raw.rec if rec.kind != END]
+    expect([rec.seq for rec in events] == list(range(1, len(events) + 1)), "event numbers: doubled or missing")
+    expect([rec.time for rec in events] == w.kernel.god_kept, "events: doubled, missing or out of order")
     sent = Counter(rec.seq for ring in w.event for rec in ring.rec if rec.kind == EVENT)
     expect(all(n == 1 for n in sent.values()), "event sent twice")
     for ring in w.event:

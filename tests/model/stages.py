@@ -3,7 +3,7 @@
 
 The order of the stores between the yields is the protocol. `wrong` names the deliberate mistakes by which the model is tested.
 """
-from world import N_CPUS, N_OUTPUTS, N_PROCS, POISON_RULE, SNAP, STATE, Alert, Rec, judge, key_of, needs_evaluator, step, wants
+from world import END, END_ALERT, END_REC, N_CPUS, N_OUTPUTS, N_PROCS, POISON_RULE, SNAP, STATE, Alert, Rec, judge, key_of, needs_evaluator, step, wants
 
 BATCH = 4
 PATIENCE = 40  # looks of an emitter without progress before it goes past a silent evaluator (line 9)
@@ -15,7 +15,7 @@ class Died(Exception):
 
 def host(w):
     """Live only: the host that is watched."""
-    while True:
+    while not w.kernel.is_done():
         w.kernel.produce()
         yield
 
@@ -33,6 +33,9 @@ class Collector:
         while True:
             batch = self.fill()
             yield
+            is_end = not batch and w.kernel.is_done() and self.is_empty() and raw.room() > 0
+            if is_end:
+                batch = [END_REC]
             if not batch:
                 continue
             if "slot-after-publish" in w.wrong:
@@ -45,6 +48,11 @@ class Collector:
                 yield
             w.kernel.taken = list(self.pos)
             yield
+            if is_end:
+                return
+
+    def is_empty(self):
+        return all(len(ring) == at for ring, at in zip(self.w.kernel.ring, self.pos))
 
     def fill(self):
         """The oldest heads of the per-CPU rings, as far as there is room."""
@@ -75,7 +83,7 @@ class Tracker:
 
     def run(self):
         yield from self.begin()
-        while True:
+        while not self.page.ended:
             self.look_after_evaluators()
             yield
             if self.w.live:
@@ -84,11 +92,18 @@ class Tracker:
                 if self.pos == self.w.raw.head:
                     break
                 rec = self.w.raw.rec[self.pos]
+                if rec.kind == END:
+                    yield from self.end()
+                    break
                 yield from self.apply(rec)
                 self.pos += 1
                 self.done_seq = rec.seq
             yield from self.publish()
             yield from self.commit()
+        # evaluators that die now still need their state
+        while "ends-at-once" not in self.w.wrong and any(ring.tail != ring.head for ring in self.w.event):
+            self.look_after_evaluators()
+            yield
 
     def begin(self):
         """A new epoch. What was published and not committed stays where it is: its orders are not given again, its events are not sent or counted again."""
@@ -105,8 +120,28 @@ class Tracker:
         self.ord = page.upto if "ord-from-upto" in w.wrong else max(f.next_ord for f in self.figures)
         self.shadow = list(self.table)
         self.epoch_ord = self.ord
-        yield from self.put_all(Rec(SNAP, 0, self.ord, 0, 0, tuple(self.table), 0, False, False))
+        if not page.ended:
+            yield from self.put_all(Rec(SNAP, 0, self.ord, 0, 0, tuple(self.table), 0, False, False))
+            yield from self.publish()
+
+    def end(self):
+        """END has to be in every ring before it is said so. Where a predecessor wrote it nobody may be left to read on."""
+        for i in range(self.w.n):
+            if self.figures[i].ended:
+                continue
+            while self.cut[i] or not self.has_room(i):
+                yield from self.publish()
+                yield from self.commit()
+                self.look_after_evaluators()
+                self.rejoin()
+                yield
+            self.put(i, END_REC._replace(ord=self.ord))
+            self.ord += 1
+            self.figures[i] = self.figures[i]._replace(ended="writes-behind-end" not in self.w.wrong)
         yield from self.publish()
+        self.page.ended = True
+        self.pos += 1
+        yield
 
     def put(self, i, rec):
         self.pending[i].append(rec)
@@ -118,6 +153,8 @@ class Tracker:
     def put_all(self, rec):
         """State goes to every ring, under one order. Live, a ring without room is cut off; otherwise it is waited for."""
         for i in range(self.w.n):
+            if self.figures[i].ended:
+                continue
             if not self.cut[i] and not self.has_room(i):
                 if self.w.live and "no-cut-off" not in self.w.wrong:
                     self.cut[i] = True
@@ -250,8 +287,12 @@ class Evaluator:
         while True:
             if self.rd == self.ring.head:
                 yield from self.commit()
+                if self.page.ended and "end-only-from-ring" not in self.w.wrong:
+                    return  # a predecessor died between its commit and its exit
                 yield
                 continue
+            if self.page.ended and "ended-looks-no-more" in self.w.wrong:
+                return
             rec = self.ring.rec[self.rd]
             if not at_commit:
                 self.set_at(rec.ord)
@@ -261,12 +302,24 @@ class Evaluator:
             if not at_commit:
                 self.set_at(rec.ord + 1)
                 yield
+            if rec.kind == END:
+                yield from self.end()
+                return
             if self.rd - self.ring.tail >= lag:
                 yield from self.commit()
                 self.set_at(rec.ord + 1)
 
+    def end(self):
+        """Said before the commit: a ring that is committed whole needs no successor that reads it."""
+        self.page.ended = True
+        yield
+        yield from self.commit()
+
     def take(self, rec):
-        if rec.kind == SNAP:
+        if rec.kind == END:
+            for output in range(N_OUTPUTS):
+                yield from self.put_one(output, END_ALERT)
+        elif rec.kind == SNAP:
             self.replica, self.newer_upto = list(rec.v), 0
         elif rec.kind == STATE:
             self.replica[rec.p] = rec.v
@@ -297,13 +350,15 @@ class Evaluator:
     def put(self, alerts):
         for alert in alerts:
             for output in range(N_OUTPUTS):
-                if not wants(output, alert.rule):
-                    continue
-                ring = self.w.alert[self.i][output]
-                while ring.room() <= 0:
-                    yield
-                ring.publish([alert])
-                yield
+                if wants(output, alert.rule):
+                    yield from self.put_one(output, alert)
+
+    def put_one(self, output, alert):
+        ring = self.w.alert[self.i][output]
+        while ring.room() <= 0:
+            yield
+        ring.publish([alert])
+        yield
 
     def commit(self):
         if self.rd == self.ring.tail:
@@ -324,6 +379,7 @@ class Emitter:
         self.w, self.output = w, output
         self.ring = [rings[output] for rings in w.alert]
         self.rd = [ring.tail for ring in self.ring]
+        self.ended = [False] * w.n
         self.last = [(-1, -1)] * w.n  # without a spool it is not known after a restart
         self.low, self.n_held = None, 0  # the bound that holds the merge up, and for how many looks
 
@@ -345,6 +401,8 @@ class Emitter:
                 self.w.sink[self.output][-1] = alert
                 yield
             self.commit()
+            if not taken and all(self.ended):
+                return
 
     def commit(self):
         for ring, rd in zip(self.ring, self.rd):
@@ -367,13 +425,11 @@ class Emitter:
         best, low = None, None
         for i, ring in enumerate(self.ring):
             head = heads[i] if heads else ring.head
-            while self.rd[i] < head and key_of(ring.rec[self.rd[i]]) <= self.last[i] and "keep-repeats" not in self.w.wrong:
-                self.rd[i] += 1
-            if self.rd[i] < head:
-                alert = ring.rec[self.rd[i]]
+            alert = self.peek(i, head)
+            if alert:
                 if best is None or key_of(alert) < key_of(best[0]):
                     best = alert, i
-            else:
+            elif not self.ended[i]:
                 low = bound[i] if low is None else min(low, bound[i])
         if best is None:
             return None
@@ -387,3 +443,17 @@ class Emitter:
         self.rd[i] += 1
         self.last[i] = key_of(alert)
         return alert
+
+    def peek(self, i, head):
+        """The head of a ring, or None. END may have been taken by a predecessor: then the evaluator's page says so."""
+        has_ended = self.w.evaluator[i].ended and "end-only-from-ring" not in self.w.wrong
+        while self.rd[i] < head:
+            alert = self.ring[i].rec[self.rd[i]]
+            if alert is END_ALERT:
+                self.ended[i] = True
+            elif key_of(alert) > self.last[i] or "keep-repeats" in self.w.wrong:
+                return alert
+            self.rd[i] += 1
+        if has_ended and head == self.ring[i].head:
+            self.ended[i] = True
+        return None

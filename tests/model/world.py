@@ -12,14 +12,17 @@ N_RULES = 3
 N_OUTPUTS = 2
 POISON_RULE = N_RULES  # the alert that says an event was skipped
 
-STATE, EVENT, SNAP = "state", "event", "snap"
+STATE, EVENT, SNAP, END = "state", "event", "snap", "end"
 
 # time: when the kernel made it, unique. seq, ord: protocol line "two numbers". v: what a state record does, or in event rings the state itself.
 Rec = namedtuple("Rec", "kind seq ord time p v cls poison doubtful")
 Alert = namedtuple("Alert", "ord rule seq value doubtful")
-# Of one event ring, beside its head: all events up to `settled` were sent to it or counted as lost for it; next_ord: no order from there on was published in it.
-Figures = namedtuple("Figures", "settled sent shed cut next_ord last", defaults=(0, 0, 0, 0, 1, 0))
+# Of one event ring, beside its head: all events up to `settled` were sent to it or counted as lost for it; next_ord: no order from there on was published in it; ended:
+# END stands in it.
+Figures = namedtuple("Figures", "settled sent shed cut next_ord last ended", defaults=(0, 0, 0, 0, 1, 0, False))
 NO_FIGURES = Figures()
+END_REC = Rec(END, 0, 0, 0, 0, 0, 0, False, False)
+END_ALERT = Alert(0, 0, 0, None, False)  # in an alert ring: nothing follows
 
 
 def key_of(alert):
@@ -69,7 +72,7 @@ class Slots:
 class Ring:
     """rec[:head] is published; rec[tail:head] is uncommitted. counts(rec): is it an event, for the ledger?"""
 
-    def __init__(self, capacity, counts=lambda rec: True):
+    def __init__(self, capacity, counts):
         self.capacity, self.counts = capacity, counts
         self.rec, self.sums = [], [0]
         self.head = self.tail = 0
@@ -134,12 +137,14 @@ class TrackerPage:
         self.upto = 1
         self.last = [0] * n
         self.epoch = 0
+        self.ended = False  # END stands in every event ring
         self.slots = Slots()  # by the raw ring's tail: (judged here,)
 
 
 class EvaluatorPage:
     def __init__(self):
         self.at = 0
+        self.ended = False  # END stands in every alert ring, or did
         self.judging = 0  # the order at hand; 0: none. What `at` cannot say: s, or everything below s?
         self.slots = Slots()  # by the event ring's tail: (judged, skipped)
         self.plain = (0, 0)  # the same without slots, for the model that must fail
@@ -150,9 +155,9 @@ class World:
         raw, event, alert, kernel = rings
         self.n, self.live, self.rnd, self.wrong = n, live, rnd, frozenset(wrong)
         self.kernel = Kernel(script, live, kernel)
-        self.raw = Ring(raw)
+        self.raw = Ring(raw, lambda rec: rec.kind != END)
         self.event = [Ring(event, lambda rec: rec.kind == EVENT) for _ in range(n)]
-        self.alert = [[Ring(alert) for _ in range(N_OUTPUTS)] for _ in range(n)]
+        self.alert = [[Ring(alert, lambda rec: False) for _ in range(N_OUTPUTS)] for _ in range(n)]
         self.tracker = TrackerPage(n)
         self.evaluator = [EvaluatorPage() for _ in range(n)]
         self.sink = [[] for _ in range(N_OUTPUTS)]  # an Alert, or None: a torn line
@@ -179,7 +184,7 @@ class World:
         for rec in in_raw:
             if rec.seq <= figures[rec.p % self.n].settled and needs_evaluator(rec):
                 n_ahead += 1  # has gone on already, its commit is outstanding
-        total = self.kernel.lost + unread + len(in_raw) - n_ahead + self.judged_here()
+        total = self.kernel.lost + unread + self.raw.n_events(self.raw.tail, self.raw.head) - n_ahead + self.judged_here()
         for ring, page, f in zip(self.event, self.evaluator, figures):
             judged, skipped = page.plain if "counter-beside-commit" in self.wrong else page.slots.get(ring.tail) or (0, 0)
             judged += skipped
@@ -190,9 +195,3 @@ class World:
         if total != self.kernel.seen:
             return f"ledger: seen {self.kernel.seen}, accounted for {total}"
         return None
-
-    def is_drained(self):
-        source = self.raw.slots.get(self.raw.head)
-        return (self.kernel.is_done() and source is not None and all(len(ring) == pos for ring, pos in zip(self.kernel.ring, source[1]))
-                and self.raw.tail == self.raw.head and all(ring.tail == ring.head for ring in self.event)
-                and all(ring.tail == ring.head for rings in self.alert for ring in rings))
