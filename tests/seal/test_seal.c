@@ -1,251 +1,237 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The seal, looked at from outside and tried from inside: a probe stage is started as the
- * supervisor would, once for each attempt, and its end compared with the table. As root all steps
- * are required; otherwise those of an unprivileged start. Usage: test_seal PROBE */
-#include <sys/socket.h>
-#include <sys/syscall.h>
+/* The seal of every program, in every start mode, looked at from outside and tried from inside. The
+ * probes are the real programs' main.c with attempts in place of their work (probe.c); they are
+ * started as the supervisor would, and what comes of each attempt is compared with the table.
+ * Usage: test_seal [--table FILE] PROBE... (in the order of enum program). FILE gets what was seen,
+ * as lines of fields, for docs/seal.md. */
+#include "probes.h"
+
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <base/cleanup.h>
-#include <shm/segment.h>
-#include <shm/settings.h>
-#include <shm/stats.h>
-#include <stage/ctl.h>
-#include <stage/seal.h>
+#include <base/macros.h>
 
 #include "attempts.h"
+#include "outside.h"
 
-#define PROBE_UID 60990
+#define CELL_LEN 24
 
-struct probe {
-	pid_t pid;
-	int sock;
-	uint32_t steps, landlock;
-};
-
-static bool is_root;
+static char cells[_PROBE_MODE_MAX][_PROG_MAX][256][CELL_LEN];
 static int failures;
+static FILE *table;
 
-static void fail(const char *what, const char *detail)
+void seal_fail(const char *what, const char *detail)
 {
 	printf("BAD  %s: %s\n", what, detail);
 	failures++;
 }
 
-static int send_msg(int sock, enum ctl_type type, enum ctl_role role, int fd)
+static void fail_attempt(const struct probe *p, const struct attempt *a, const char *detail)
 {
-	struct ctl_msg m = {.magic = CTL_MAGIC, .type = type, .role = role, .text = "probe"};
+	char what[160];
 
-	if (type == CTL_HELLO) {
-		m.value[0] = seg_abi_hash();
-		m.value[1] = is_root ? PROBE_UID : 0;
-		m.value[2] =
-			SEAL_STEPS_ALL & ~(is_root ? 0U : SEAL_UID | SEAL_NAMESPACES | SEAL_ROOT);
-		if (seal_landlock_abi() == 0)
-			m.value[2] &= ~(uint64_t)SEAL_LANDLOCK;
-	}
-	return ctl_send(sock, &m, fd);
+	(void)snprintf(what, sizeof(what), "%s, %s: %s", probe_program_str(p->program),
+		plan_mode_str(p->mode), a->name);
+	seal_fail(what, detail);
 }
 
-static int hand_over(int sock)
+/* What the table wants of this program in this mode: an errno, 0 success, -1 whatever it gives. */
+static int wanted(const struct probe *p, const struct attempt *a)
 {
-	static const uint8_t run_id[16];
-	struct settings settings = {.n_evaluators = 1};
-	_cleanup_close_ int set = -1, stats_rw = -1, stats_ro = -1;
-	int r;
-
-	r = seg_create_sealed("settings", SEG_SETTINGS, &settings, sizeof(settings), run_id, &set);
-	if (r == 0)
-		r = seg_create("stats", SEG_STATS, sizeof(struct stats_page), run_id, &stats_rw,
-			&stats_ro);
-	if (r == 0)
-		r = send_msg(sock, CTL_HELLO, FD_NONE, -1);
-	if (r == 0)
-		r = send_msg(sock, CTL_FD, FD_SETTINGS, set);
-	if (r == 0)
-		r = send_msg(sock, CTL_FD, FD_STATS, stats_rw);
-	return r < 0 ? r : send_msg(sock, CTL_START, FD_NONE, -1);
+	if (a->given >> p->program & 1)
+		return -1;
+	if (a->other >> p->program & 1)
+		return a->other_error;
+	if (p->mode != PLAN_MODE_FULL && a->error_bare)
+		return a->error_bare < 0 ? 0 : a->error_bare;
+	return a->want == WANT_REFUSED ? a->error : 0;
 }
 
-static int start(const char *program, int attempt, struct probe *ret)
-{
-	char number[16], *argv[] = {(char *)program, number, NULL}, *env[] = {NULL};
-	int pair[2];
-
-	(void)snprintf(number, sizeof(number), "%d", attempt);
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return -errno;
-	ret->pid = fork();
-	if (ret->pid < 0)
-		return -errno;
-	if (ret->pid == 0) {
-		int high = fcntl(pair[1], F_DUPFD_CLOEXEC, 20);
-		int log = open("/dev/null", O_WRONLY | O_CLOEXEC);
-
-		(void)dup2(log, 4);
-		(void)dup2(high, 3);
-		(void)execve(program, argv, env);
-		_exit(127);
-	}
-	(void)close(pair[1]);
-	ret->sock = pair[0];
-	return hand_over(ret->sock);
-}
-
-/* Until a message of that type; false when the probe is gone first. */
-static bool wait_for(struct probe *p, enum ctl_type type, struct ctl_msg *ret)
-{
-	int fd = -1;
-
-	while (ctl_recv(p->sock, ret, &fd) == 1) {
-		if (ret->type == CTL_SEALED) {
-			p->steps = (uint32_t)ret->value[0];
-			p->landlock = (uint32_t)ret->value[1];
-		}
-		if (ret->type == type)
-			return true;
-	}
-	return false;
-}
-
-static void try_one(const char *program, unsigned n)
+static void judge(const struct probe *p, unsigned n, int result)
 {
 	const struct attempt *a = &attempts[n];
-	struct probe p = {.sock = -1};
-	struct ctl_msg m = {0};
-	char detail[128];
-	bool has_result, ok = false;
-	int status = 0;
+	char *cell = cells[p->mode][p->program][n], detail[64];
+	int want = wanted(p, a);
 
-	if (start(program, (int)n, &p) < 0) {
-		fail(a->name, "cannot start the probe");
+	if (a->landlock > seal_landlock_abi()) {
+		/* on this kernel nothing stands in the way */
+		(void)snprintf(cell, CELL_LEN, "%s", strerrorname_np(want));
 		return;
 	}
-	has_result = wait_for(&p, CTL_RESULT, &m);
-	(void)close(p.sock);
-	if (waitpid(p.pid, &status, 0) != p.pid) {
-		fail(a->name, "the probe is lost");
-		return;
-	}
-	switch (a->want) {
-	case WANT_OK:
-		ok = has_result && m.result == 0;
-		break;
-	case WANT_EPERM:
-		ok = has_result && m.result == -EPERM;
-		break;
-	case WANT_KILL:
-		ok = !has_result && p.steps & SEAL_SECCOMP && WIFSIGNALED(status) &&
-		     WTERMSIG(status) == SIGSYS;
-		break;
-	}
-	(void)snprintf(detail, sizeof(detail), "steps %#x, result %s %d, wait status %#x", p.steps,
-		has_result ? "is" : "none", m.result, (unsigned)status);
-	if (!ok)
-		fail(a->name, detail);
+	if (want < 0)
+		(void)snprintf(cell, CELL_LEN, "given");
+	else if (result < 0)
+		(void)snprintf(cell, CELL_LEN, "%s", strerrorname_np(-result));
 	else
-		printf("ok   %s\n", a->name);
+		(void)snprintf(cell, CELL_LEN, a->want == WANT_OK ? "works" : "no effect");
+	if (want < 0 || result == -want)
+		return;
+	(void)snprintf(detail, sizeof(detail), "error %d, wanted %d", -result, want);
+	fail_attempt(p, a, detail);
 }
 
-static void expect_line(const char *status, const char *line)
+/* Everything that a process should live through, in one process. */
+static void try_all(struct probe *p)
 {
-	if (!strstr(status, line))
-		fail("state of the sealed process lacks", line);
-}
-
-static unsigned count_entries(const char *path)
-{
-	DIR *d = opendir(path);
-	unsigned n = 0;
-
-	if (!d)
-		return 999;
-	for (const struct dirent *e; (e = readdir(d));)
-		n += e->d_name[0] != '.';
-	(void)closedir(d);
-	return n;
-}
-
-static void expect_own_namespace(pid_t pid, const char *name)
-{
-	char path[64], ours[64] = "", theirs[64] = "";
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, name);
-	if (readlink(path, theirs, sizeof(theirs) - 1) < 0)
-		fail(path, strerror(errno));
-	(void)snprintf(path, sizeof(path), "/proc/self/ns/%s", name);
-	if (readlink(path, ours, sizeof(ours) - 1) < 0 || strcmp(ours, theirs) == 0)
-		fail("not a namespace of its own", name);
-}
-
-static void look_from_outside(const char *program)
-{
-	struct probe p = {.sock = -1};
+	unsigned n_results = 0, n_wanted = 0;
 	struct ctl_msg m;
-	char path[64], text[4096];
-	ssize_t n = -1;
-	int fd, status = 0;
+	int status;
 
-	if (start(program, -1, &p) < 0 || !wait_for(&p, CTL_READY, &m)) {
-		fail("probe", "does not become ready");
+	for (unsigned n = 0; n < n_attempts; n++)
+		n_wanted += attempts[n].want != WANT_KILL;
+	if (probe_start(p, "all") < 0)
+		seal_fail(probe_program_str(p->program), "cannot be started");
+	while (probe_wait(p, CTL_RESULT, &m)) {
+		if (m.index >= n_attempts)
+			continue;
+		n_results++;
+		if (m.value[0])
+			judge(p, m.index, m.result);
+		else
+			(void)snprintf(cells[p->mode][p->program][m.index], CELL_LEN, "–");
+	}
+	status = probe_end(p);
+	if (n_results != n_wanted || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+		char detail[96];
+
+		(void)snprintf(detail, sizeof(detail),
+			"%u results of %u, wait status %#x, steps %#x", n_results, n_wanted,
+			(unsigned)status, p->steps);
+		seal_fail(probe_program_str(p->program), detail);
+	}
+}
+
+static void try_fatal(struct probe *p, unsigned n)
+{
+	const struct attempt *a = &attempts[n];
+	char number[16], detail[96];
+	struct ctl_msg m = {0};
+	bool has_result;
+	int status;
+
+	(void)snprintf(number, sizeof(number), "%u", n);
+	if (probe_start(p, number) < 0)
+		seal_fail(probe_program_str(p->program), "cannot be started");
+	has_result = probe_wait(p, CTL_RESULT, &m);
+	status = probe_end(p);
+	if (a->given >> p->program & 1) {
+		if (has_result)
+			judge(p, n, m.result);
+		else
+			fail_attempt(p, a, "is given, and yet no result");
 		return;
 	}
-	if (seal_landlock_abi() != p.landlock)
-		fail("landlock", "not in force although the kernel has it");
-	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)p.pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0)
-		n = read(fd, text, sizeof(text) - 1);
-	(void)fd_close(fd);
-	text[n > 0 ? n : 0] = 0;
-	expect_line(text, "NoNewPrivs:\t1");
-	expect_line(text, "Seccomp:\t2");
-	expect_line(text, "CapEff:\t0000000000000000");
-	expect_line(text, "CapPrm:\t0000000000000000");
-	expect_line(text, "CapInh:\t0000000000000000");
-	expect_line(text, "Name:\tsaker-probe");
-	if (is_root) {
-		static const char *const spaces[] = {"mnt", "ipc", "uts", "cgroup", "net"};
-
-		expect_line(text, "CapBnd:\t0000000000000000");
-		expect_line(text, "Uid:\t60990\t60990\t60990\t60990");
-		expect_line(text, "Gid:\t60990\t60990\t60990\t60990");
-		expect_line(text, "Groups:\t \n");
-		(void)snprintf(path, sizeof(path), "/proc/%d/root", (int)p.pid);
-		if (count_entries(path) != 0)
-			fail("root folder", "is not empty");
-		for (size_t i = 0; i < sizeof(spaces) / sizeof(spaces[0]); i++)
-			expect_own_namespace(p.pid, spaces[i]);
+	if (!has_result && p->steps & SEAL_SECCOMP && WIFSIGNALED(status) &&
+		WTERMSIG(status) == SIGSYS) {
+		(void)snprintf(cells[p->mode][p->program][n], CELL_LEN, "killed");
+		return;
 	}
-	/* the other end goes away: so does the probe, by itself */
-	(void)close(p.sock);
-	if (waitpid(p.pid, &status, 0) != p.pid || !WIFEXITED(status) || WEXITSTATUS(status) != 1)
-		fail("end of file on the control socket", "does not end the stage");
-	else
-		printf("ok   state from outside, end with the supervisor\n");
+	(void)snprintf(detail, sizeof(detail), "result %s %d, wait status %#x",
+		has_result ? "is" : "none", m.result, (unsigned)status);
+	fail_attempt(p, a, detail);
+}
+
+static void try_program(enum program program, enum plan_mode mode, bool with_fatal)
+{
+	struct probe p = {.program = program, .mode = mode, .sock = -1};
+
+	outside_look(&p);
+	try_all(&p);
+	for (unsigned n = 0; with_fatal && n < n_attempts; n++)
+		if (attempts[n].want == WANT_KILL)
+			try_fatal(&p, n);
+}
+
+/* --- the table --- */
+
+static void write_attempts(void)
+{
+	for (unsigned n = 0; n < n_attempts; n++) {
+		(void)fprintf(table, "attempt\t%s\t%u", attempts[n].name, attempts[n].landlock);
+		for (unsigned i = 0; i < _PROG_MAX; i++)
+			(void)fprintf(table, "\t%s", cells[PLAN_MODE_FULL][i][n]);
+		(void)fprintf(table, "\n");
+	}
+	for (unsigned mode = PLAN_MODE_CONTAINER; mode <= PLAN_MODE_USER; mode++)
+		for (unsigned n = 0; n < n_attempts; n++)
+			for (unsigned i = 0; i < _PROG_MAX; i++) {
+				const char *here = cells[mode][i][n];
+
+				if (here[0] && strcmp(here, cells[PLAN_MODE_FULL][i][n]) != 0)
+					(void)fprintf(table, "differs\t%s\t%s\t%s\t%s\t%s\n",
+						plan_mode_str(mode), attempts[n].name,
+						probe_program_str(i), here,
+						cells[PLAN_MODE_FULL][i][n]);
+			}
+}
+
+static void write_steps(void)
+{
+	const struct plan_seal_row *rows;
+	size_t n;
+
+	rows = plan_seal_rows(&n);
+	for (size_t i = 0; i < n; i++) {
+		(void)fprintf(table, "step\t%s\t%s", seal_step_str(rows[i].step),
+			rows[i].not_for ? "but the loader" : "all");
+		for (unsigned mode = 0; mode < _PROBE_MODE_MAX; mode++) {
+			bool with = plan_required_seal(PLAN_TRACKER, mode, true) & rows[i].step;
+			bool without = plan_required_seal(PLAN_TRACKER, mode, false) & rows[i].step;
+
+			(void)fprintf(table, "\t%s",
+				!with      ? "where possible"
+				: !without ? "required if the kernel has it"
+					   : "required");
+		}
+		(void)fprintf(table, "\t%s\n", rows[i].why);
+	}
 }
 
 int main(int argc, char **argv)
 {
-	if (argc != 2) {
-		(void)fprintf(stderr, "usage: %s PROBE\n", argv[0]);
+	const bool is_root = geteuid() == 0;
+	int first = 1;
+
+#ifdef SAKER_SANITIZED
+	printf("SKIP: the sanitizers' run-time needs calls that the seal does not have "
+	       "otherwise\n");
+	return 77;
+#endif
+	_Static_assert(ARRAY_LEN(cells[0][0]) == 256, "a cell for every attempt");
+	if (argc > 2 && strcmp(argv[1], "--table") == 0) {
+		table = fopen(argv[2], "we");
+		first = 3;
+	}
+	if (argc - first != _PROG_MAX || n_attempts > 256 || (first == 3 && !table)) {
+		(void)fprintf(stderr, "usage: %s [--table FILE] PROBE...\n", argv[0]);
 		return 2;
 	}
-	is_root = geteuid() == 0;
 	(void)signal(SIGPIPE, SIG_IGN);
-	look_from_outside(argv[1]);
-	for (unsigned i = 0; i < n_attempts; i++)
-		try_one(argv[1], i);
-	printf("%u attempts as %s, %d bad\n", n_attempts, is_root ? "root" : "user", failures);
+	if (probes_open(&argv[first]) < 0) {
+		perror("start");
+		return 1;
+	}
+	for (unsigned mode = is_root ? PLAN_MODE_FULL : PLAN_MODE_USER; mode <= PLAN_MODE_USER;
+		mode++)
+		for (unsigned i = 0; i < _PROG_MAX; i++)
+			try_program(i, mode, mode == PLAN_MODE_FULL || !is_root);
+	if (!probes_are_unhurt())
+		seal_fail("a sibling", "was signalled or got a message");
+	landlock_alone(table);
+	if (table) {
+		write_steps();
+		write_attempts();
+		if (fclose(table) != 0)
+			seal_fail("table", strerror(errno));
+	}
+	printf("%u attempts by %d programs, start modes %s: %d bad\n", n_attempts, _PROG_MAX,
+		is_root ? "full, container and user" : "user", failures);
 	return failures ? 1 : 0;
 }
