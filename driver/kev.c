@@ -79,6 +79,7 @@ int kev_parse(const void *p, size_t n, struct kev *ret_kev, const char **reterr_
 	const struct kev_head *h = p;
 	const struct kev_info *info;
 
+	ret_kev->head = NULL;
 	int r = kev_check_head(p, n, &info, reterr_why);
 	if (r < 0)
 		return r;
@@ -92,7 +93,6 @@ int kev_parse(const void *p, size_t n, struct kev *ret_kev, const char **reterr_
 	const uint8_t *data = (const uint8_t *)(h + 1) + lens_size;
 	struct kev *k = ret_kev;
 
-	k->head = h;
 	k->info = info;
 	k->n_params = h->n_params;
 	for (unsigned i = 0; i < h->n_params; i++) {
@@ -110,6 +110,7 @@ int kev_parse(const void *p, size_t n, struct kev *ret_kev, const char **reterr_
 	if (left >= 8)
 		return refuse(reterr_why, "bytes left over");
 	memset(&k->param[h->n_params], 0, (KEV_PARAMS_MAX - h->n_params) * sizeof(k->param[0]));
+	k->head = h;
 	return 0;
 }
 

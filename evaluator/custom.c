@@ -4,6 +4,8 @@
  * Of a modifier's list they use the first element only, as the reference does; `in` honours all
  * elements (the reference's fd.ip and fd.net do not: a defect that the official rules do not
  * touch). */
+#include <base/macros.h>
+
 #include "field.h"
 
 /* Is the value what the predicate asks for, its operator read as equality where it is "not equal"?
@@ -117,12 +119,26 @@ static bool around(struct evl *e, const struct img_pred *p, const struct img_exp
 	return d / 1000000 < e->img.consts[p->rhs].num || d == e->img.consts[p->rhs].num * 1000000;
 }
 
+/* Those with an argument may turn out to be plain ones after all. */
+bool evl_field_is_custom(const struct img_expr *x)
+{
+	static const uint16_t fields[] = {FIELD_ID_FD_IP, FIELD_ID_FD_NET, FIELD_ID_FD_PORT,
+		FIELD_ID_FD_PROTO, FIELD_ID_EVT_AROUND, FIELD_ID_PROC_ANAME, FIELD_ID_PROC_AEXE,
+		FIELD_ID_PROC_AEXEPATH, FIELD_ID_PROC_ACMDLINE, FIELD_ID_PROC_APID,
+		FIELD_ID_PROC_AENV};
+
+	for (unsigned i = 0; i < ARRAY_LEN(fields); i++)
+		if (x->field == fields[i])
+			return true;
+	return false;
+}
+
 bool evl_field_custom(struct evl *e, const struct img_pred *p, bool *ret_result)
 {
 	const struct img_expr *x = &e->img.exprs[p->expr];
 	int text;
 
-	if (x->kind != IMG_E_FIELD)
+	if (x->kind != IMG_E_FIELD || !evl_field_is_custom(x))
 		return false;
 	switch (x->field) {
 	case FIELD_ID_FD_IP:

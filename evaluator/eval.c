@@ -84,7 +84,8 @@ int evl_init(struct evl *e, const struct img *img, const struct settings *settin
 	}
 	e->memo = calloc(n ? n : 1, sizeof(*e->memo));
 	e->slot_pred = calloc(n ? n : 1, sizeof(*e->slot_pred));
-	if (!e->memo || !e->slot_pred || evl_scratch_init(&e->scratch, SCRATCH_BYTES) < 0) {
+	if (!e->memo || !e->slot_pred || evl_plans_init(e) < 0 ||
+		evl_scratch_init(&e->scratch, SCRATCH_BYTES) < 0) {
 		evl_done(e);
 		return -ENOMEM;
 	}
@@ -107,6 +108,8 @@ void evl_done(struct evl *e)
 	regex_work_done(&e->regex_work);
 	free(e->memo);
 	free(e->slot_pred);
+	free(e->plans);
+	e->plans = NULL;
 	e->memo = e->slot_pred = NULL;
 	evl_scratch_done(&e->scratch);
 	replica_done(&e->replica);
@@ -127,6 +130,7 @@ void evl_event_begin(struct evl *e, const struct ev_view *view)
 
 	e->view = view;
 	real = evl_att(e, EV_ATT_REALPATH);
+	e->row = replica_memo_row(&e->replica, view->ev->slot);
 	e->thread = replica_find(&e->replica, view->ev->slot);
 	e->leader = e->thread ? evl_leader_of(e, e->thread) : NULL;
 	if (!e->leader)

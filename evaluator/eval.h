@@ -93,6 +93,9 @@ struct evl {
 	bool second_name;          /* judged under it */
 	bool unstable;             /* the value just computed must not be remembered by slot */
 
+	struct evl_plan *plans; /* by predicate: what it comes down to, made at its first use */
+	const uint64_t *row;    /* what is remembered of the event's thread; NULL: nothing */
+
 	/* memo of predicates by event */
 	uint32_t memo_gen;
 	uint32_t *memo;      /* by predicate: memo_gen << 1 | result */
@@ -114,11 +117,23 @@ void evl_event_second_name(struct evl *e);
 /* expr.c. *ret_v lives until the scratch is reset. */
 void evl_expr(struct evl *e, uint32_t expr, struct evl_value *ret_v);
 /* pred.c */
+int evl_plans_init(struct evl *e);
 bool evl_pred(struct evl *e, uint32_t pred);
 /* Without looking at the memo. */
 bool evl_pred_eval(struct evl *e, const struct img_pred *p);
 /* set.c: is the value among the constants of the set? */
 bool evl_set_has(const struct img *img, const struct img_set *set, const struct evl_value *v);
+/* A bit for a text, from its length and a byte or two; and those of all texts of a set. A text whose
+ * bit the set does not have is not in it. */
+static inline uint64_t evl_text_mark(struct span s)
+{
+	unsigned k = (unsigned)s.n * 5;
+
+	if (s.n)
+		k += (uint8_t)s.p[s.n - 1] * 7u + (uint8_t)s.p[s.n / 2] * 11u;
+	return 1ULL << (k % 64);
+}
+uint64_t evl_set_marks(const struct img *img, const struct img_set *set);
 bool evl_path_match(struct evl *e, const struct img_set *set, struct span path);
 /* Does the text match a pattern of the image? */
 bool evl_regex_match(struct evl *e, struct span pattern, struct span text);

@@ -35,9 +35,14 @@ void evl_fields_init(void)
 	}
 }
 
+const struct evl_field_row *evl_field_row(uint16_t field)
+{
+	return field < _FIELD_ID_MAX ? rows[field] : NULL;
+}
+
 void evl_field(struct evl *e, const struct img_expr *x, struct evl_value *ret_v)
 {
-	const struct evl_field_row *r = x->field < _FIELD_ID_MAX ? rows[x->field] : NULL;
+	const struct evl_field_row *r = evl_field_row(x->field);
 	struct evl_field_arg a = {.x = x, .field = x->field};
 
 	*ret_v = (struct evl_value){.type = EVL_NULL};
@@ -74,8 +79,16 @@ uint64_t evl_param_u64(const struct evl *e, unsigned i)
 {
 	struct span s = e->view->param[i];
 	uint64_t v = 0;
+	uint32_t v32;
 
-	memcpy(&v, s.p, MIN(s.n, sizeof(v)));
+	if (s.n == sizeof(v32)) {
+		memcpy(&v32, s.p, sizeof(v32));
+		return v32;
+	}
+	if (s.n >= sizeof(v))
+		memcpy(&v, s.p, sizeof(v));
+	else if (s.n)
+		memcpy(&v, s.p, s.n);
 	return v;
 }
 

@@ -33,12 +33,16 @@ extern const struct evl_field_absent evl_fields_absent[];
 
 /* Once at start, before any other of these. */
 void evl_fields_init(void);
+/* The row of a field, NULL if it has none. */
+const struct evl_field_row *evl_field_row(uint16_t field);
 /* Value of a field; no value if it has no row. */
 void evl_field(struct evl *e, const struct img_expr *x, struct evl_value *ret_v);
 /* Is there a row (or a reason why not) for every field? Returns the id of the first without, -1 if
  * none. */
 int evl_field_missing(void);
 
+/* Does evl_field_custom() take predicates on it? */
+bool evl_field_is_custom(const struct img_expr *x);
 /* Predicates on these fields are evaluated in their own way (either end, any ancestor, around a
  * time): true if @p is such a one, and its result. */
 bool evl_field_custom(struct evl *e, const struct img_pred *p, bool *ret_result);

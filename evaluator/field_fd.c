@@ -169,14 +169,18 @@ static char guessed_typechar(uint16_t code)
 static void get_typechar(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
 	const struct ev_fd *fd = evl_fd_known(e);
-	struct evl_text t;
+	char *c;
 
 	(void)a;
-	if (!is_fd_event(e))
+	if (fd && fd->type < ARRAY_LEN(types)) {
+		evl_set_str(ret_v, (struct span){.p = &types[fd->type].c, .n = 1});
 		return;
-	t = evl_scratch_open(&e->scratch);
-	evl_text_char(&t, fd ? evl_fd_typechar(fd->type) : guessed_typechar(e->view->ev->type));
-	evl_set_str(ret_v, evl_scratch_close(&e->scratch, &t));
+	}
+	c = is_fd_event(e) ? evl_scratch_alloc(&e->scratch, 1) : NULL;
+	if (!c)
+		return;
+	*c = fd ? 'o' : guessed_typechar(e->view->ev->type);
+	evl_set_str(ret_v, (struct span){.p = c, .n = 1});
 }
 
 static struct span directory_of(struct span name)
@@ -206,8 +210,13 @@ enum { NAME, DIRECTORY, FILENAME, NAMERAW, CONTAINER_NAME, CONTAINER_DIR };
 static void set_nameraw(struct evl *e, const struct ev_fd *fd, struct evl_value *ret_v)
 {
 	struct span raw = evl_fd_text(e, fd->nameraw);
-	struct evl_text t = evl_scratch_open(&e->scratch);
+	struct evl_text t;
 
+	if (!raw.n || !memmem(raw.p, raw.n, "//", 2)) {
+		evl_set_str(ret_v, raw.n ? raw : SPAN_LIT(""));
+		return;
+	}
+	t = evl_scratch_open(&e->scratch);
 	for (size_t i = 0; i < raw.n; i++)
 		if (raw.p[i] != '/' || i == 0 || raw.p[i - 1] != '/')
 			evl_text_char(&t, raw.p[i]);

@@ -21,16 +21,26 @@ static uint64_t param_or_zero(const struct evl *e, const char *name)
 	return i >= 0 ? evl_param_u64(e, (unsigned)i) : 0;
 }
 
-static bool is_open(uint16_t type)
+/* Place of the parameter `flags`, 0: the event opens nothing. */
+static unsigned flags_param(uint16_t type)
 {
-	return type == KEV_CODE_SYSCALL_OPEN_X || type == KEV_CODE_SYSCALL_OPENAT_2_X ||
-	       type == KEV_CODE_SYSCALL_OPENAT2_X || type == KEV_CODE_SYSCALL_OPEN_BY_HANDLE_AT_X;
+	switch (type) {
+	case KEV_CODE_SYSCALL_OPEN_X:
+	case KEV_CODE_SYSCALL_OPEN_BY_HANDLE_AT_X:
+		return 2;
+	case KEV_CODE_SYSCALL_OPENAT_2_X:
+	case KEV_CODE_SYSCALL_OPENAT2_X:
+		return 3;
+	default:
+		return 0;
+	}
 }
 
 static void get_open(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
 	uint16_t type = e->view->ev->type;
-	uint64_t flags = is_open(type) ? param_or_zero(e, "flags") : 0;
+	unsigned at = flags_param(type);
+	uint64_t flags = at && at < e->view->ev->n_params ? evl_param_u64(e, at) : 0;
 	int64_t res = -1;
 	bool v = false;
 

@@ -9,8 +9,10 @@ bool evl_rule_matches(struct evl *e, const struct img_rule *rule)
 
 	while (at != IMG_ACCEPT && at != IMG_REJECT) {
 		const struct img_node *n = &e->img.nodes[at];
+		uint32_t known = e->memo[n->pred];
+		bool v = known >> 1 == e->memo_gen ? known & 1 : evl_pred(e, n->pred);
 
-		at = evl_pred(e, n->pred) ? n->if_true : n->if_false;
+		at = v ? n->if_true : n->if_false;
 	}
 	return at == IMG_ACCEPT;
 }

@@ -2,25 +2,73 @@
 /* Predicates: one test of one expression. Evaluated at most once per event, and once per process
  * for those that depend on the process alone. A predicate on a value that is not there is false,
  * whatever its operator. */
+#include <errno.h>
+#include <stdlib.h>
+
 #include "field.h"
+
+/* Most predicates compare one field with one constant, or look a text up in a set. For these all
+ * that does not depend on the event is found out once. */
+enum plan_kind { PLAN_UNMADE, PLAN_GENERAL, PLAN_CONST, PLAN_TEXTS };
+
+struct evl_plan {
+	enum plan_kind kind;
+	const struct evl_field_row *row;
+	struct evl_field_arg arg;
+	struct evl_value rhs; /* PLAN_CONST */
+	uint64_t marks;       /* PLAN_TEXTS: evl_set_marks() */
+};
+
+int evl_plans_init(struct evl *e)
+{
+	uint32_t n = e->img.n[IMG_SEC_PRED];
+
+	e->plans = calloc(n ? n : 1, sizeof(*e->plans));
+	return e->plans ? 0 : -ENOMEM;
+}
+
+static void make_plan(struct evl *e, const struct img_pred *p, struct evl_plan *plan)
+{
+	const struct img_expr *x = &e->img.exprs[p->expr];
+	unsigned prefix;
+
+	plan->kind = PLAN_GENERAL;
+	if (x->kind != IMG_E_FIELD || evl_field_is_custom(x))
+		return;
+	plan->row = evl_field_row(x->field);
+	if (!plan->row || p->op == IMG_OP_EXISTS || p->modifier != IMG_MOD_NONE)
+		return;
+	plan->arg =
+		(struct evl_field_arg){.x = x, .field = x->field, .variant = plan->row->variant};
+	if (p->rhs_kind == IMG_RHS_CONST) {
+		evl_const(&e->img, p->rhs, &plan->rhs, &prefix);
+		plan->kind = plan->rhs.is_net ? PLAN_GENERAL : PLAN_CONST;
+	} else if (p->rhs_kind == IMG_RHS_SET && p->op == IMG_OP_IN &&
+		   e->img.sets[p->rhs].type == IMG_T_STR) {
+		plan->marks = evl_set_marks(&e->img, &e->img.sets[p->rhs]);
+		plan->kind = PLAN_TEXTS;
+	}
+}
 
 bool evl_pred(struct evl *e, uint32_t pred)
 {
-	const struct img_pred *p = &e->img.preds[pred];
-	bool is_proc = e->slot_pred[pred] != IMG_NONE && e->thread;
+	uint32_t remembered = e->slot_pred[pred];
+	bool is_proc = remembered != IMG_NONE && e->thread;
 	bool v;
 	int known;
 
 	if (e->memo[pred] >> 1 == e->memo_gen)
 		return e->memo[pred] & 1;
-	known = is_proc ? replica_memo_get(&e->replica, e->view->ev->slot, e->slot_pred[pred]) : -1;
+	known = is_proc && e->row ? replica_memo_bit(e->row, remembered) : -1;
 	if (known >= 0) {
 		v = known;
 	} else {
 		e->unstable = false;
-		v = evl_pred_eval(e, p);
-		if (is_proc && !e->unstable)
-			replica_memo_set(&e->replica, e->view->ev->slot, e->slot_pred[pred], v);
+		v = evl_pred_eval(e, &e->img.preds[pred]);
+		if (is_proc && !e->unstable) {
+			replica_memo_set(&e->replica, e->view->ev->slot, remembered, v);
+			e->row = replica_memo_row(&e->replica, e->view->ev->slot);
+		}
 	}
 	e->memo[pred] = e->memo_gen << 1 | v;
 	return v;
@@ -100,13 +148,12 @@ static bool against_expr(struct evl *e, const struct img_pred *p, const struct e
 	return one.type == EVL_LIST && list_in_list(p, &one, &r);
 }
 
-bool evl_pred_eval(struct evl *e, const struct img_pred *p)
+static bool eval_general(struct evl *e, const struct img_pred *p)
 {
 	struct evl_value l, r;
 	unsigned prefix;
 	bool custom;
 
-	e->scratch.used = 0;
 	if (evl_field_custom(e, p, &custom))
 		return custom;
 	evl_expr(e, p->expr, &l);
@@ -128,4 +175,25 @@ bool evl_pred_eval(struct evl *e, const struct img_pred *p)
 	default:
 		return false;
 	}
+}
+
+bool evl_pred_eval(struct evl *e, const struct img_pred *p)
+{
+	struct evl_plan *plan = &e->plans[p - e->img.preds];
+	struct evl_value l;
+
+	e->scratch.used = 0;
+	if (plan->kind == PLAN_UNMADE)
+		make_plan(e, p, plan);
+	if (plan->kind == PLAN_GENERAL)
+		return eval_general(e, p);
+	l = (struct evl_value){.type = EVL_NULL};
+	plan->row->get(e, &plan->arg, &l);
+	if (l.type == EVL_NULL)
+		return false;
+	if (plan->kind == PLAN_CONST)
+		return evl_compare(e, p->op, &l, &plan->rhs);
+	if (l.type == EVL_STR && !(plan->marks & evl_text_mark(l.s)))
+		return false;
+	return in_set(e, p, &l);
 }

@@ -190,19 +190,23 @@ uint32_t replica_find_tid(struct replica *r, int64_t tid)
 	return PREC_NO_SLOT;
 }
 
-static uint64_t *memo_row(struct replica *r, uint32_t slot)
+static uint64_t *memo_row(const struct replica *r, uint32_t slot)
 {
 	return r->memo + (size_t)slot * r->memo_words;
 }
 
+const uint64_t *replica_memo_row(const struct replica *r, uint32_t slot)
+{
+	if (!r->memo || slot >= r->n_slots || r->slots[slot].memo_gen != r->gen)
+		return NULL;
+	return memo_row(r, slot);
+}
+
 int replica_memo_get(struct replica *r, uint32_t slot, uint32_t pred)
 {
-	unsigned bits;
+	const uint64_t *row = replica_memo_row(r, slot);
 
-	if (!r->memo || slot >= r->n_slots || r->slots[slot].memo_gen != r->gen)
-		return -1;
-	bits = (unsigned)(memo_row(r, slot)[pred / 32] >> (pred % 32 * 2)) & 3;
-	return bits & 2 ? (int)(bits & 1) : -1;
+	return row ? replica_memo_bit(row, pred) : -1;
 }
 
 void replica_memo_set(struct replica *r, uint32_t slot, uint32_t pred, bool v)

@@ -85,4 +85,13 @@ const struct replica_id *replica_find_group(
 
 /* Remembered result of a predicate: -1 unknown, 0 or 1. */
 int replica_memo_get(struct replica *r, uint32_t slot, uint32_t pred);
+/* All of them of a slot, two bits each as replica_memo_bit() reads them; NULL if nothing is
+ * remembered. Holds until a record is put or forgotten. */
+const uint64_t *replica_memo_row(const struct replica *r, uint32_t slot);
+static inline int replica_memo_bit(const uint64_t *row, uint32_t pred)
+{
+	unsigned bits = (unsigned)(row[pred / 32] >> (pred % 32 * 2)) & 3;
+
+	return bits & 2 ? (int)(bits & 1) : -1;
+}
 void replica_memo_set(struct replica *r, uint32_t slot, uint32_t pred, bool v);

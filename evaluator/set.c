@@ -70,6 +70,15 @@ bool evl_set_has(const struct img *img, const struct img_set *set, const struct 
 	return false;
 }
 
+uint64_t evl_set_marks(const struct img *img, const struct img_set *set)
+{
+	uint64_t marks = 0;
+
+	for (uint32_t i = 0; i < set->n; i++)
+		marks |= evl_text_mark(img_text(img, img->consts[set->first + i].str));
+	return marks;
+}
+
 /* The next component of a path; false at its end. */
 static bool next_component(struct span *path, struct span *ret_part)
 {

@@ -58,6 +58,7 @@ static int params_check(const struct ev *ev, struct ev_view *v)
 		off += n;
 		left -= n;
 	}
+	memset(&v->param[ev->n_params], 0, (KEV_PARAMS_MAX - ev->n_params) * sizeof(v->param[0]));
 	return 0;
 }
 
@@ -127,26 +128,33 @@ static int atts_check(const struct ev *ev, struct ev_view *v)
 	return 0;
 }
 
-int ev_validate(const struct rec_head *rec, uint32_t max_slots, struct ev_view *ret_view)
+static int view_build(const struct ev *ev, uint32_t max_slots, struct ev_view *v)
 {
-	const struct ev *ev = (const struct ev *)rec;
-	struct ev_view v = {.ev = ev};
-	uint32_t len = rec->ring.len;
+	uint32_t len = ev->h.ring.len;
 
-	if (rec->ring.type != REC_EVENT || len < sizeof(*ev) || len > SPSC_RECORD_MAX ||
+	if (ev->h.ring.type != REC_EVENT || len < sizeof(*ev) || len > SPSC_RECORD_MAX ||
 		len % 8 != 0)
 		return -EBADMSG;
 	if (ev->slot >= max_slots && ev->slot != PREC_NO_SLOT)
 		return -EBADMSG;
 	if ((ev->flags & ~EV_FLAGS) != 0)
 		return -EBADMSG;
-	v.info = kev_info_find(ev->type);
-	if (!v.info)
+	v->info = kev_info_find(ev->type);
+	if (!v->info)
 		return -EBADMSG;
-	if (params_check(ev, &v) < 0 || atts_check(ev, &v) < 0)
-		return -EBADMSG;
-	*ret_view = v;
-	return 0;
+	return params_check(ev, v) < 0 || atts_check(ev, v) < 0 ? -EBADMSG : 0;
+}
+
+int ev_validate(const struct rec_head *rec, uint32_t max_slots, struct ev_view *ret_view)
+{
+	const struct ev *ev = (const struct ev *)rec;
+	int r;
+
+	ret_view->fd = NULL;
+	ret_view->n_atts = 0;
+	r = view_build(ev, max_slots, ret_view);
+	ret_view->ev = r < 0 ? NULL : ev;
+	return r;
 }
 
 const struct ev_att *ev_att_find(const struct ev_view *v, enum ev_att_kind kind, uint16_t index)

@@ -23,7 +23,8 @@ struct kev {
  * fewer for older captures: missing ones get length 0), sum of lengths, widths of fixed-width
  * parameters (0 or exact), NUL at the end of texts.
  * @p: 8-aligned private copy of n bytes. Returns 0; -EBADMSG with *reterr_why (static text)
- * otherwise, and then *ret_kev is undefined: it is too large to be written twice. */
+ * otherwise, and then *ret_kev names no record (head is NULL); it is too large to be built
+ * elsewhere and copied. */
 int kev_parse(const void *p, size_t n, struct kev *ret_kev, const char **reterr_why);
 /* The first part of it, for who numbers records and passes them on to one who parses: length,
  * alignment, and all of the head. The parameters stay unchecked and must not be looked at. */

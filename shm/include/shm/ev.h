@@ -125,7 +125,8 @@ struct ev_view {
 };
 #define EV_ATTS_MAX 16
 
-/* The door: check a REC_EVENT record of ring.len bytes and build the view. 0 or -EBADMSG. */
+/* The door: check a REC_EVENT record of ring.len bytes and build the view. 0 or -EBADMSG, and then
+ * *ret_view names no record (ev is NULL); it is too large to be built elsewhere and copied. */
 int ev_validate(const struct rec_head *rec, uint32_t max_slots, struct ev_view *ret_view);
 /* The attachment, or NULL; text ones by ev_att_text(). */
 const struct ev_att *ev_att_find(const struct ev_view *v, enum ev_att_kind kind, uint16_t index);
