@@ -29,6 +29,7 @@
 #include "batch.h"
 #include "meta.h"
 #include "out.h"
+#include "side.h"
 #include "snapshot.h"
 
 #define META_BATCH 64
@@ -58,6 +59,7 @@ struct collector {
 	struct col_batch batch;
 	struct col_meta meta;
 	struct col_snapshot snapshot;
+	struct col_side side; /* for a new tracker */
 };
 
 /* --- pre_seal --- */
@@ -126,6 +128,7 @@ static int col_pre_seal(struct stage *s)
 		return log_err_errno(-ENOMEM, "allocate");
 	s->priv = c;
 	c->out.stats = s->stats;
+	col_side_init(&c->side);
 	int r = attach_rings(s, c);
 	if (r < 0)
 		return r;
@@ -260,6 +263,17 @@ static void publish(struct collector *c)
 		col_meta_commit(&c->meta);
 }
 
+/* > 0: something was done. */
+static int do_side(struct stage *s, struct collector *c)
+{
+	if (!c->side.is_active)
+		return 0;
+	if (col_side_fill(&c->side) == 0)
+		(void)stage_send(s, CTL_SNAPSHOT_DONE, FD_SNAPSHOT, 0, 0, 0, NULL,
+			-1); /* a supervisor that is gone shows at the next turn */
+	return 1;
+}
+
 static int col_turn(struct stage *s)
 {
 	static int (*const phases[_PHASE_MAX])(struct stage *, struct collector *) = {
@@ -282,7 +296,7 @@ static int col_turn(struct stage *s)
 		stage_peer_fault(s, FD_RING_OUT_CURSOR, 0, "position in the raw ring");
 	if ((r != 0 || n > 0 || c->out.n_batch > 0) && c->batch.skip_to == 0)
 		publish(c);
-	return r < 0 ? r : r + n;
+	return r < 0 ? r : r + n + do_side(s, c);
 }
 
 /* --- waiting --- */
@@ -340,11 +354,27 @@ static int col_timeout_ms(struct stage *s)
 	return 1000;
 }
 
+static int begin_side(struct stage *s, struct collector *c, int fd)
+{
+	int r = col_side_begin(&c->side, fd);
+
+	if (r < 0) {
+		log_err_errno(r, "begin a snapshot for a new tracker");
+		return stage_send(s, CTL_SNAPSHOT_DONE, FD_SNAPSHOT, 0, r, 0, NULL, -1);
+	}
+	return 0;
+}
+
 static int col_on_ctl(struct stage *s, const struct ctl_msg *msg, int fd)
 {
-	(void)s;
+	struct collector *c = s->priv;
+
+	if (msg->type == CTL_FD && msg->role == FD_ITER && fd >= 0)
+		return col_side_iter(&c->side, msg->index, fd);
+	if (msg->type == CTL_SNAPSHOT && fd >= 0)
+		return begin_side(s, c, fd);
 	if (fd >= 0)
-		(void)close(fd); /* nothing is handed to a running collector */
+		(void)close(fd);
 	return msg->type == CTL_STOP ? 0 : -EOPNOTSUPP; /* stopping is looked at in every turn */
 }
 

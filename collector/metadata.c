@@ -45,6 +45,7 @@ struct metadata {
 	bool has_addr;
 	bool first_done; /* SNAP_END was sent */
 	bool is_full;
+	bool again[_MD_FILE_MAX]; /* to be said once more, when what is being said is done */
 	struct spsc_producer ring;
 	uint64_t buf[KEV_SIZE_MAX / sizeof(uint64_t)];
 };
@@ -225,12 +226,23 @@ static void look_at_files(struct stage *s, struct metadata *m)
 	}
 }
 
+static void say_again(struct metadata *m)
+{
+	for (unsigned i = 0; i < _MD_FILE_MAX; i++) {
+		if (!m->again[i] || m->lists[i].job != MD_IDLE)
+			continue;
+		m->again[i] = false;
+		md_list_again(&m->lists[i]);
+	}
+}
+
 static int md_turn(struct stage *s)
 {
 	struct metadata *m = s->priv;
 
 	if (s->stopping)
 		return -ENODATA;
+	say_again(m);
 	look_at_files(s, m);
 	int n = send_lists(s, m, BATCH_MAX);
 	n += send_addrs(s, m, BATCH_MAX);
@@ -271,8 +283,19 @@ static int take_file(struct stage *s, struct metadata *m, const struct ctl_msg *
 	return -EOPNOTSUPP;
 }
 
+/* A new tracker knows no interface, and what it will have to tell new evaluators it must have
+ * heard itself. */
+static int begin_again(struct metadata *m)
+{
+	for (unsigned i = 0; i < _MD_FILE_MAX; i++)
+		m->again[i] = true;
+	return m->netlink.fd >= 0 ? md_netlink_start(&m->netlink) : 0;
+}
+
 static int md_on_ctl(struct stage *s, const struct ctl_msg *msg, int fd)
 {
+	if (msg->type == CTL_AGAIN && fd < 0)
+		return begin_again(s->priv);
 	if (msg->type == CTL_SINK && msg->role == FD_FILE)
 		return take_file(s, s->priv, msg, fd);
 	if (fd >= 0)

@@ -149,5 +149,7 @@ int col_out_resume(struct col_out *o, struct spsc_slot *ret_slot)
 	if (r < 0 || ret_slot->next_seq == 0)
 		return -ENOENT;
 	o->seq = ret_slot->next_seq - 1;
+	/* the predecessor may have died between publishing and counting */
+	count_batch(o);
 	return 0;
 }

@@ -204,3 +204,14 @@ void md_list_taken(struct md_list *l)
 {
 	l->at++;
 }
+
+void md_list_again(struct md_list *l)
+{
+	struct md_table *old = &l->tables[1 - l->cur];
+
+	assert(l->job == MD_IDLE);
+	old->n = 0;
+	memset(old->index, 0, MD_INDEX_SIZE * sizeof(*old->index));
+	l->job = MD_ADDING;
+	l->at = 0;
+}

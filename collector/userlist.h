@@ -50,3 +50,5 @@ bool md_list_is_stale(const struct md_list *l, int fd);
  * done. The same record comes again until md_list_taken(). */
 int md_list_record(struct md_list *l, void *buf);
 void md_list_taken(struct md_list *l);
+/* Says all of the list once more, for one that knows nothing of it. Only when idle. */
+void md_list_again(struct md_list *l);

@@ -121,6 +121,8 @@ static int em_pre_seal(struct stage *s)
 	if (r < 0)
 		return r;
 	delivery_init(&e->delivery, &e->output, s->stats);
+	e->delivery.sink.torn = &s->stats->torn;
+	e->delivery.sink.has_torn = stats_get(&s->stats->torn);
 	if (strbuf_reserve(&e->delivery.batch.text, BATCH_BYTES) < 0)
 		return log_err_errno(-ENOMEM, "reserve the batch");
 	delivery_new_sink(&e->delivery, stage_fd_take(s, FD_SINK, s->index), true, clock_mono_ns());

@@ -58,6 +58,13 @@ static void skip(struct merge_ring *r)
 	r->is_taken = false;
 }
 
+/* END may have been taken by a predecessor that died before it could end itself. */
+static bool has_ended(struct merge_ring *r)
+{
+	/* acquire: pairs with the evaluator's release of ended: END stands in the ring, or did */
+	return atomic_load_acquire(&r->progress->ended) && !spsc_consumer_has_data(&r->in);
+}
+
 /* Look for the head of ring r. 0 (head may be NULL) or -EBADMSG. */
 static int find_head(struct merge *m, struct merge_ring *r)
 {
@@ -68,6 +75,8 @@ static int find_head(struct merge *m, struct merge_ring *r)
 		const struct rec_head *h;
 		int n = spsc_peek(&r->in, &rec);
 
+		if (n == 0 && has_ended(r))
+			r->is_ended = true;
 		if (n <= 0)
 			return n;
 		stats_add(&m->stats->records_in, 1);

@@ -34,6 +34,8 @@ struct sink {
 	bool is_socket;
 	bool is_stream; /* of a socket */
 	bool is_dirty;  /* file: written and not yet synchronised */
+	bool has_torn;  /* a predecessor died in the middle of a line: it is ended first */
+	uint64_t *torn; /* of the statistics page; NULL: nobody asks */
 	uint64_t synced_ns;
 	int pid; /* syslog: what stands in [] */
 };

@@ -18,6 +18,7 @@
 
 #include <base/cleanup.h>
 #include <base/macros.h>
+#include <shm/stats.h>
 
 #include "sink.h"
 
@@ -72,16 +73,41 @@ static void mark_sent(struct batch *b)
 		b->n_sent++;
 }
 
+/* Whoever comes after us must not put his first line behind a half one. */
+static void set_torn(struct sink *k, bool torn)
+{
+	if (k->torn)
+		stats_set(k->torn, torn);
+}
+
+/* What a predecessor left of a line becomes a line of its own; the alert comes again whole. */
+static int end_torn_line(struct sink *k)
+{
+	ssize_t n;
+
+	if (!k->has_torn)
+		return 0;
+	n = write_some(k, "\n", 1);
+	if (n < 0)
+		return -errno;
+	k->has_torn = n != 1;
+	return 0;
+}
+
 int sink_stream_send(struct sink *k, struct batch *b)
 {
+	int r = end_torn_line(k);
+
+	if (r < 0)
+		return r;
+	set_torn(k, true);
 	while (b->sent_bytes < b->text.n) {
 		ssize_t n = write_some(k, b->text.p + b->sent_bytes, b->text.n - b->sent_bytes);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
-			int r = -errno;
-
+			r = -errno;
 			mark_sent(b);
 			return r;
 		}
@@ -90,6 +116,7 @@ int sink_stream_send(struct sink *k, struct batch *b)
 		b->sent_bytes += (size_t)n;
 		k->is_dirty = true;
 	}
+	set_torn(k, false);
 	mark_sent(b);
 	return 0;
 }

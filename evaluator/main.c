@@ -39,6 +39,11 @@ static int pre_seal(struct stage *s)
 	return work_open(w, s);
 }
 
+static int post_seal(struct stage *s)
+{
+	return work_load(s->priv);
+}
+
 static int turn(struct stage *s)
 {
 	return work_turn(s->priv);
@@ -70,6 +75,7 @@ static int timeout_ms(struct stage *s)
 static const struct stage_ops ops = {
 	.name = "evaluator",
 	.pre_seal = pre_seal,
+	.post_seal = post_seal,
 	.turn = turn,
 	.arm = arm,
 	.disarm = disarm,

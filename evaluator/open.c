@@ -5,9 +5,14 @@
 #include <sys/mman.h>
 
 #include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
 
+#include <base/atomics.h>
 #include <base/log.h>
+#include <base/macros.h>
 #include <shm/segment.h>
+#include <shm/snap.h>
 
 #include "work.h"
 
@@ -51,6 +56,62 @@ static int open_progress(struct work *w, struct stage *s)
 	return 0;
 }
 
+/* Figures go on from the mark that fits the ring's tail, so that nothing is counted twice or not at
+ * all, whenever a predecessor died. */
+static void find_mark(struct work *w)
+{
+	const struct progress_evaluator *p = w->progress;
+
+	w->committed_pos = w->done_pos;
+	w->done = (struct progress_evaluator_mark){.judged = p->judged};
+	for (unsigned i = ARRAY_LEN(p->marks); i-- > 0;)
+		if (p->marks[i].tail == w->done_pos)
+			w->done = p->marks[i];
+	atomic_store_relaxed(&w->progress->judged, w->done.judged);
+	stats_set(&w->stage->stats->loss[LOSS_EVALUATOR_MALFORMED], w->done.malformed);
+	stats_set(&w->stage->stats->loss[LOSS_EVALUATOR_POISON], w->done.poison);
+}
+
+static int load_records(struct work *w, const void *payload, size_t size)
+{
+	_Alignas(8) static uint8_t buf[SPSC_RECORD_MAX];
+	struct snap_head head;
+	struct snap_reader r;
+	int k = snap_read_begin(&r, payload, size, &head);
+
+	if (k == 0)
+		w->is_incomplete = head.flags & SNAP_F_INCOMPLETE;
+	while (k >= 0 && (k = snap_read(&r, buf)) > 0)
+		work_take_state(w, (const struct rec_head *)buf);
+	return k;
+}
+
+int work_load(struct work *w)
+{
+	int fd = stage_fd_take(w->stage, FD_SNAPSHOT, 0), r;
+	void *payload;
+	size_t n;
+
+	/* whatever comes with an epoch of its own makes this void */
+	w->evl.replica.epoch = UINT64_MAX;
+	if (fd < 0) {
+		w->is_incomplete = w->in.n_taken > 0;
+		return 0;
+	}
+	r = seg_map(fd, SEG_SNAPSHOT, PROT_READ, &payload, &n);
+	(void)close(fd);
+	if (r < 0)
+		return log_err_errno(r, "map the snapshot");
+	r = load_records(w, payload, n);
+	seg_unmap(payload, n);
+	if (r < 0)
+		return log_err_errno(r, "read the snapshot");
+	log_notice("going on at order %llu with %llu threads%s",
+		(unsigned long long)w->progress->at, (unsigned long long)w->evl.replica.n_threads,
+		w->is_incomplete ? "; part of the state is gone, alerts are marked" : "");
+	return 0;
+}
+
 int work_open(struct work *w, struct stage *s)
 {
 	struct img img;
@@ -72,6 +133,12 @@ int work_open(struct work *w, struct stage *s)
 		return log_err_errno(r, "attach the event ring");
 	w->done_pos = spsc_consumer_pos(&w->in);
 	w->done_taken = w->in.n_taken;
+	w->skip_ord = s->value;
+#ifdef SAKER_TEST_HOOKS
+	w->poison = getenv("SAKER_TEST_POISON");
+#endif
+	find_mark(w);
+	atomic_store_relaxed(&w->progress->hand, (uint64_t)0);
 	return outputs_open(&w->outputs, s);
 }
 

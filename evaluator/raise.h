@@ -19,3 +19,5 @@ void raise_done(struct raise *r);
 /* Build the alert of a rule for the event at hand. Long texts are cut until it fits; -EMSGSIZE if
  * it does not all the same. */
 int raise_build(struct raise *r, struct evl *e, uint32_t rule);
+/* The alert about a record that is not judged because it ended two processes. 0 or -EMSGSIZE. */
+int raise_skipped(struct raise *r, const struct settings *settings, const struct rec_head *rec);

@@ -160,7 +160,7 @@ void replica_forget(struct replica *r, uint32_t slot)
 
 void replica_epoch(struct replica *r, uint64_t epoch)
 {
-	if (r->epoch != 0 && r->epoch != epoch)
+	if (r->epoch != epoch)
 		for (uint32_t i = 0; i < r->n_slots; i++)
 			replica_forget(r, i);
 	r->epoch = epoch;

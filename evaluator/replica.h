@@ -8,10 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <base/slab.h>
 #include <driver/kev.h>
 #include <shm/prec.h>
-
-#include "slab.h"
 
 struct replica_slot {
 	struct prec *rec; /* own copy, NULL: vacant */

@@ -6,13 +6,16 @@
  * Progress (docs/protocol.md, line 3): `at` = s before the record of order s is judged, s + 1 when
  * everything that came of it is published. It only grows: after a restart records between the
  * commit and `at` are judged again, and their alerts are dropped by the emitters as repeats. The
- * commit follows at the end of the batch and never includes a record that is still at hand. */
+ * commit follows at the end of the batch and never includes a record that is still at hand. `hand`
+ * names the record that is being judged; the one that ends two processes is skipped (line 8). */
 #include "work.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include <base/atomics.h>
 #include <base/clock.h>
+#include <base/log.h>
 #include <base/macros.h>
 #include <driver/kev.h>
 
@@ -39,7 +42,7 @@ static void refuse(struct work *w, const struct rec_head *rec)
 {
 	stats_add(&w->stage->stats->malformed, 1);
 	if (rec->ring.type == REC_EVENT)
-		count_loss(w, LOSS_EVALUATOR_MALFORMED);
+		w->done.malformed++;
 }
 
 /* The alert at hand goes to the outputs that still wait for it. 0, or -EAGAIN. */
@@ -116,8 +119,15 @@ static int judge(struct work *w)
 	}
 }
 
+/* If we die now, whose fault was it? */
+static void set_hand(struct work *w, uint64_t ord)
+{
+	atomic_store_relaxed(&w->progress->hand, ord);
+}
+
 static void finish_record(struct work *w)
 {
+	set_hand(w, 0);
 	outputs_publish(&w->outputs);
 	set_at(w, w->rec->ord + 1);
 	w->busy = WORK_IDLE;
@@ -127,11 +137,20 @@ static void finish_record(struct work *w)
 
 static int go_on_event(struct work *w)
 {
-	int r = judge(w);
+	int r;
 
-	if (r < 0)
+	set_hand(w, w->rec->ord);
+#ifdef SAKER_TEST_HOOKS
+	if (w->poison && w->evl.thread && span_eq(rec_text(w->evl.thread, w->evl.thread->comm),
+						  span_str(w->poison)))
+		abort();
+#endif
+	r = judge(w);
+	if (r < 0) {
+		set_hand(w, 0); /* it waits for room: that is nobody's fault */
 		return r;
-	w->done_events++;
+	}
+	w->done.judged++;
 	stats_add(&w->stage->stats->events, 1);
 	finish_record(w);
 	return 0;
@@ -139,6 +158,8 @@ static int go_on_event(struct work *w)
 
 static int take_event(struct work *w, const struct rec_head *rec)
 {
+	if (w->is_incomplete) /* in our private copy */
+		((struct rec_head *)rec)->ring.flags |= REC_F_DOUBTFUL;
 	if (ev_validate(rec, w->evl.replica.n_slots, &w->view) < 0) {
 		refuse(w, rec);
 		finish_record(w);
@@ -152,6 +173,33 @@ static int take_event(struct work *w, const struct rec_head *rec)
 	w->busy = WORK_EVENT;
 	evl_event_begin(&w->evl, &w->view);
 	return go_on_event(w);
+}
+
+/* The record at hand ended two processes: it is passed over, with an alert instead. */
+static int go_on_skip(struct work *w)
+{
+	int r = put_alert(w);
+
+	if (r < 0)
+		return r;
+	if (w->rec->ring.type == REC_EVENT)
+		w->done.poison++;
+	w->skip_ord = 0;
+	w->must_commit = true;
+	finish_record(w);
+	return 0;
+}
+
+static int skip(struct work *w, const struct rec_head *rec)
+{
+	log_err("the record of order %llu (event %llu) ended this stage twice: skipped",
+		(unsigned long long)rec->ord, (unsigned long long)rec->seq);
+	w->busy = WORK_SKIP;
+	w->todo = w->outputs.given;
+	stats_add(&w->stage->stats->alerts, 1);
+	if (raise_skipped(&w->raise, w->evl.settings, rec) < 0)
+		w->todo = 0; /* cannot be: its texts are short */
+	return go_on_skip(w);
 }
 
 /* END goes into every alert ring. */
@@ -216,8 +264,19 @@ static void take_other(struct work *w, const struct rec_head *rec)
 		refuse(w, rec);
 	else if (rec->ring.type == REC_FORGET)
 		replica_forget(&w->evl.replica, ((const struct rec_forget *)rec)->slot);
-	else if (rec->ring.type == REC_SNAP_BEGIN)
+	else if (rec->ring.type == REC_SNAP_BEGIN) {
 		replica_epoch(&w->evl.replica, ((const struct rec_snap *)rec)->epoch);
+		w->is_incomplete = false;
+	}
+}
+
+void work_take_state(struct work *w, const struct rec_head *rec)
+{
+	if (rec->ring.type == REC_PROC || rec->ring.type == REC_STATE ||
+		rec->ring.type == REC_FORGET)
+		take_other(w, rec);
+	else
+		refuse(w, rec);
 }
 
 /* 0 done, -EAGAIN it stays at hand, -ENODATA the end. */
@@ -233,6 +292,9 @@ static int take(struct work *w, const struct rec_head *rec)
 	}
 	atomic_store_relaxed(&w->progress->at_seq, rec->seq);
 	set_at(w, rec->ord);
+	if (rec->ord == w->skip_ord && w->skip_ord && rec->ring.type != REC_END)
+		return skip(w, rec);
+	set_hand(w, rec->ord);
 	if (rec->ring.type == REC_EVENT)
 		return take_event(w, rec);
 	if (rec->ring.type == REC_END) {
@@ -245,14 +307,48 @@ static int take(struct work *w, const struct rec_head *rec)
 	return 0;
 }
 
+/* Before the tail moves, so that there always is a mark that fits it. */
+static void write_mark(struct work *w)
+{
+	struct progress_evaluator_mark *m = w->progress->marks;
+
+	if (m->tail == w->committed_pos)
+		m++;
+	/* release: pairs with the reads in find_mark() after our death */
+	atomic_store_release(&m->tail, UINT64_MAX);
+	m->judged = w->done.judged;
+	m->malformed = w->done.malformed;
+	m->poison = w->done.poison;
+	atomic_store_release(&m->tail, w->done_pos);
+}
+
 static void commit(struct work *w)
 {
+	struct stats_page *st = w->stage->stats;
+
+	w->must_commit = false;
+	if (w->done_pos == w->committed_pos)
+		return;
+	write_mark(w);
 	spsc_consumer_commit_to(&w->in, w->done_pos, w->done_taken);
-	if (w->done_events)
-		atomic_store_relaxed(&w->progress->judged, w->progress->judged + w->done_events);
-	w->done_events = 0;
+	w->committed_pos = w->done_pos;
+	atomic_store_relaxed(&w->progress->judged, w->done.judged);
+	stats_set(&st->loss[LOSS_EVALUATOR_MALFORMED], w->done.malformed);
+	stats_set(&st->loss[LOSS_EVALUATOR_POISON], w->done.poison);
 	stats_set(&w->stage->stats->threads, w->evl.replica.n_threads);
 	stats_set(&w->stage->stats->evicted_threads, w->evl.replica.n_cut);
+}
+
+static int go_on(struct work *w)
+{
+	switch (w->busy) {
+	case WORK_EVENT:
+		return go_on_event(w);
+	case WORK_SKIP:
+		return go_on_skip(w);
+	default:
+		return go_on_end(w);
+	}
 }
 
 int work_turn(struct work *w)
@@ -260,11 +356,13 @@ int work_turn(struct work *w)
 	unsigned n = 0;
 	int r = 0;
 
+	if (w->progress->ended)
+		return -ENODATA; /* a predecessor had done everything but to end */
 	if (w->busy != WORK_IDLE) {
-		r = w->busy == WORK_EVENT ? go_on_event(w) : go_on_end(w);
+		r = go_on(w);
 		n = r == 0;
 	}
-	while (r == 0 && n < BATCH) {
+	while (r == 0 && n < BATCH && !w->must_commit) {
 		const struct spsc_rec *rec;
 
 		r = spsc_next(&w->in, &rec);
@@ -275,13 +373,10 @@ int work_turn(struct work *w)
 		r = take(w, (const struct rec_head *)rec);
 		n += r != -EAGAIN;
 	}
+	/* release: pairs with the acquire of ended in the emitters: all alerts are visible */
+	if (r == -ENODATA)
+		atomic_store_release(&w->progress->ended, 1);
 	if (n > 0 || r == -ENODATA)
 		commit(w);
-	if (r == -ENODATA) {
-		atomic_store_release(
-			&w->progress->ended, 1); /* pairs with the acquire of ended in the emitters:
-						    all alerts are visible */
-		return -ENODATA;
-	}
-	return n > 0;
+	return r == -ENODATA ? r : n > 0;
 }

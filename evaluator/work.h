@@ -11,7 +11,7 @@
 #include "output.h"
 #include "raise.h"
 
-enum work_busy { WORK_IDLE, WORK_EVENT, WORK_END };
+enum work_busy { WORK_IDLE, WORK_EVENT, WORK_SKIP, WORK_END };
 
 struct work {
 	struct evl evl;
@@ -31,11 +31,25 @@ struct work {
 	uint64_t todo;
 
 	/* handled and not yet committed */
-	uint64_t done_pos, done_taken, done_events;
+	uint64_t done_pos, done_taken;
+	struct progress_evaluator_mark done; /* totals, with what predecessors did */
+	uint64_t committed_pos;
+	bool must_commit; /* at once: a successor must not meet this record again */
+
+	uint64_t skip_ord;  /* the record that ended predecessors twice (protocol line 8); 0 none */
+	bool is_incomplete; /* the state before this record is not known: until SNAP_BEGIN alerts
+			       are doubtful */
+#ifdef SAKER_TEST_HOOKS
+	const char *poison; /* events of processes of this name end us */
+#endif
 };
 
 /* Attaches and allocates everything: before the seal. The error was logged. */
 int work_open(struct work *w, struct stage *s);
+/* After the seal: what a predecessor knew, if there was one. 0 or negative errno, logged. */
+int work_load(struct work *w);
 void work_close(struct work *w);
+/* A record of a snapshot: through the same door as those of the ring. */
+void work_take_state(struct work *w, const struct rec_head *rec);
 /* One batch. As stage_ops.turn. */
 int work_turn(struct work *w);

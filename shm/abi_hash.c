@@ -17,6 +17,7 @@
 #include <shm/progress.h>
 #include <shm/rec.h>
 #include <shm/settings.h>
+#include <shm/snap.h>
 #include <shm/spsc.h>
 #include <shm/stats.h>
 
@@ -93,7 +94,10 @@ static const uint32_t layouts[] = {
 	/* pages */
 	SIZE(progress_tracker), AT(progress_tracker, last), AT(progress_tracker, applied),
 	AT(progress_tracker, judged_here), AT(progress_tracker, forwarded),
-	AT(progress_tracker, last_seq), AT(progress_tracker, ended), SIZE(progress_evaluator),
+	AT(progress_tracker, last_seq), AT(progress_tracker, ended),
+	AT(progress_tracker, epoch), AT(progress_tracker, marks), SIZE(progress_tracker_mark),
+	SIZE(progress_evaluator), AT(progress_evaluator, hand), AT(progress_evaluator, marks),
+	SIZE(progress_evaluator_mark), SIZE(snap_head), AT(snap_head, flags), SNAP_F_INCOMPLETE,
 	AT(progress_evaluator, judged), AT(progress_evaluator, at_seq),
 	AT(progress_evaluator, ended), SIZE(stats_page), AT(stats_page, waiting),
 	AT(stats_page, records_in), AT(stats_page, records_out), AT(stats_page, events),

@@ -79,9 +79,9 @@ static int write_all(int fd, const void *p, size_t n, off_t off)
 	return 0;
 }
 
-/* Everything but the seals: file, mode, room, header. */
-static int segment_new(
-	const char *name, enum seg_kind kind, size_t n, const uint8_t run_id[16], int *ret_fd)
+/* Everything but the seals: file, mode, room, header. @sparse: room is taken when it is written. */
+static int segment_new(const char *name, enum seg_kind kind, size_t n, const uint8_t run_id[16],
+	bool sparse, int *ret_fd)
 {
 	struct seg_head head = {
 		.magic = SEG_MAGIC,
@@ -107,7 +107,7 @@ static int segment_new(
 	if (ftruncate(fd, (off_t)(SEG_PAYLOAD_OFF + n)) < 0)
 		return -errno;
 	/* All pages now: a full /dev/shm must show here, not as SIGBUS in a stage. */
-	r = posix_fallocate(fd, 0, (off_t)(SEG_PAYLOAD_OFF + n));
+	r = sparse ? 0 : posix_fallocate(fd, 0, (off_t)(SEG_PAYLOAD_OFF + n));
 	if (r != 0)
 		return -r;
 	r = write_all(fd, &head, sizeof(head), 0);
@@ -123,7 +123,7 @@ int seg_create(const char *name, enum seg_kind kind, size_t payload_size, const 
 	_cleanup_close_ int rw = -1, ro = -1;
 	int r;
 
-	r = segment_new(name, kind, payload_size, run_id, &rw);
+	r = segment_new(name, kind, payload_size, run_id, false, &rw);
 	if (r < 0)
 		return r;
 	if (fcntl(rw, F_ADD_SEALS, SEALS_SIZE) < 0)
@@ -142,7 +142,7 @@ int seg_create_sealed(const char *name, enum seg_kind kind, const void *payload,
 	_cleanup_close_ int rw = -1, ro = -1;
 	int r;
 
-	r = segment_new(name, kind, n, run_id, &rw);
+	r = segment_new(name, kind, n, run_id, false, &rw);
 	if (r < 0)
 		return r;
 	r = write_all(rw, payload, n, SEG_PAYLOAD_OFF);
@@ -161,6 +161,34 @@ int seg_create_sealed(const char *name, enum seg_kind kind, const void *payload,
 	return 0;
 }
 
+int seg_create_open(const char *name, enum seg_kind kind, size_t payload_size,
+	const uint8_t run_id[16], int *ret_rw)
+{
+	_cleanup_close_ int rw = -1;
+	int r;
+
+	r = segment_new(name, kind, payload_size, run_id, true, &rw);
+	if (r < 0)
+		return r;
+	if (fcntl(rw, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
+		return -errno;
+	*ret_rw = TAKE_FD(rw);
+	return 0;
+}
+
+int seg_finish(int rw, int *ret_ro)
+{
+	int ro;
+
+	if (fcntl(rw, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_WRITE) < 0)
+		return -errno;
+	ro = reopen_ro(rw);
+	if (ro < 0)
+		return ro;
+	*ret_ro = ro;
+	return 0;
+}
+
 int seg_check_head(const struct seg_head *head, uint64_t file_size, enum seg_kind kind)
 {
 	if (file_size <= SEG_PAYLOAD_OFF)
@@ -176,9 +204,9 @@ int seg_check_head(const struct seg_head *head, uint64_t file_size, enum seg_kin
 	return 0;
 }
 
-int seg_check(int fd, enum seg_kind kind, struct seg_head *ret_head)
+static int segment_check(int fd, enum seg_kind kind, bool is_sealed, struct seg_head *ret_head)
 {
-	int want = F_SEAL_SHRINK | F_SEAL_GROW | (kind_is_sealed(kind) ? F_SEAL_WRITE : 0);
+	int want = F_SEAL_SHRINK | F_SEAL_GROW | (is_sealed ? F_SEAL_WRITE : 0);
 	struct seg_head head;
 	struct stat st;
 	int seals, r;
@@ -197,13 +225,19 @@ int seg_check(int fd, enum seg_kind kind, struct seg_head *ret_head)
 	return 0;
 }
 
-int seg_map(int fd, enum seg_kind kind, int prot, void **ret_payload, size_t *ret_size)
+int seg_check(int fd, enum seg_kind kind, struct seg_head *ret_head)
+{
+	return segment_check(fd, kind, kind_is_sealed(kind), ret_head);
+}
+
+static int segment_map(int fd, enum seg_kind kind, bool is_sealed, int prot, void **ret_payload,
+	size_t *ret_size)
 {
 	struct seg_head head;
 	void *p;
 	int r;
 
-	r = seg_check(fd, kind, &head);
+	r = segment_check(fd, kind, is_sealed, &head);
 	if (r < 0)
 		return r;
 	p = mmap(NULL, head.payload_size, prot, MAP_SHARED, fd, SEG_PAYLOAD_OFF);
@@ -212,6 +246,16 @@ int seg_map(int fd, enum seg_kind kind, int prot, void **ret_payload, size_t *re
 	*ret_payload = p;
 	*ret_size = head.payload_size;
 	return 0;
+}
+
+int seg_map(int fd, enum seg_kind kind, int prot, void **ret_payload, size_t *ret_size)
+{
+	return segment_map(fd, kind, kind_is_sealed(kind), prot, ret_payload, ret_size);
+}
+
+int seg_map_open(int fd, enum seg_kind kind, void **ret_payload, size_t *ret_size)
+{
+	return segment_map(fd, kind, false, PROT_READ | PROT_WRITE, ret_payload, ret_size);
 }
 
 void seg_unmap(void *payload, size_t size)

@@ -78,6 +78,18 @@ static void fill(struct st_core *core, const struct st_thread *t, struct prec *p
 	p->n_threads = t->n_threads;
 }
 
+static void give_out(struct st_core *core, struct st_thread *t, struct rec_head *rec)
+{
+	if (!t->sent || t->dirty)
+		core->cfg.sink.emit(core->cfg.sink.arg, ST_ALL_RINGS, rec);
+	else /* only those who were away need it */
+		for (uint64_t left = t->unsent; left; left &= left - 1)
+			core->cfg.sink.emit(core->cfg.sink.arg, __builtin_ctzll(left), rec);
+	t->sent = true;
+	t->dirty = false;
+	t->unsent = 0;
+}
+
 static void send(struct st_core *core, const struct rec_head *rec, struct st_thread *t)
 {
 	struct prec *p = (struct prec *)core->rec_buf;
@@ -92,9 +104,7 @@ static void send(struct st_core *core, const struct rec_head *rec, struct st_thr
 	p->h = (struct rec_head){.ring = {.len = (uint32_t)n, .type = REC_PROC},
 		.seq = rec->seq,
 		.ts_ns = rec->ts_ns};
-	core->cfg.sink.emit(core->cfg.sink.arg, ST_ALL_RINGS, &p->h);
-	t->sent = true;
-	t->dirty = false;
+	give_out(core, t, &p->h);
 }
 /* Seven long texts: comm and container id are short by nature, but hostile records may make every
  * one long. */
@@ -148,9 +158,23 @@ void st_announce(struct st_core *core, const struct rec_head *rec, struct st_thr
 	if (t->pgid != t->vpgid)
 		n = by_id(core, t, t->pgid, chain, n);
 	while (n--) /* the oldest first: a record refers to slots that are known */
-		if (!chain[n]->sent || chain[n]->dirty)
+		if (!chain[n]->sent || chain[n]->dirty || chain[n]->unsent)
 			send(core, rec, chain[n]);
 	t->told_gen = core->threads.gen;
+}
+
+bool st_lineage_has_gap(struct st_core *core, struct st_thread *t)
+{
+	for (unsigned depth = 0; t && depth < ANCESTORS_MAX; depth++) {
+		struct st_thread *leader = st_thread_leader(&core->threads, t);
+
+		if (t->placeholder || leader->placeholder)
+			return true;
+		if (leader->parent == ST_NONE)
+			return leader->ptid > 0;
+		t = st_thread_at(&core->threads, leader->parent);
+	}
+	return false;
 }
 
 void st_forget_sent(void *arg, const struct st_thread *t, uint32_t slot)

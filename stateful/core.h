@@ -27,6 +27,10 @@ struct st_sink {
 	bool (*admit)(void *arg, unsigned ring, unsigned cls, size_t len, bool no_shed);
 	/* Takes a copy. @ring: ST_ALL_RINGS for state. The sink gives the order. */
 	void (*emit)(void *arg, int ring, struct rec_head *rec);
+	/* Has a predecessor seen to the event of this number? NULL: there was none. */
+	bool (*is_settled)(void *arg, unsigned ring, uint64_t seq);
+	/* An event grew beyond a record: it is lost. NULL: only the core counts. */
+	void (*lose)(void *arg, unsigned ring);
 };
 
 struct st_config {
@@ -58,6 +62,8 @@ struct st_core {
 	struct st_counters counters;
 	uint64_t prev_ts_ns;    /* of the event before; 0 none */
 	uint64_t boot_epoch_ns; /* when the host booted, from saker_clock; 0 unknown */
+	bool is_successor; /* of a tracker that died: what it knew is gone */
+	uint64_t snap_end_ns; /* boot time: events before this meet state that is newer than they */
 	bool has_forks;    /* the source tells of forks itself: the exits of clone and its like add
 			      nothing */
 	struct st_cgroup { /* what is known of a cgroup, for threads that are met without their
@@ -134,6 +140,8 @@ void st_copy_own(struct st_core *core, struct st_thread *to, const struct st_thr
 
 /* announce.c: records of threads. */
 void st_announce(struct st_core *core, const struct rec_head *rec, struct st_thread *t);
+/* Is an ancestor unknown, or known from heads of events alone? */
+bool st_lineage_has_gap(struct st_core *core, struct st_thread *t);
 void st_forget_sent(void *core, const struct st_thread *t, uint32_t slot);
 
 /* forward.c: the event itself. */

@@ -196,8 +196,14 @@ static void add_delta(struct build *b)
 static void fill_head(struct st_ctx *c, struct ev *e)
 {
 	const struct kev_head *head = c->kev.head;
+	const struct st_core *core = c->core;
 	bool doubtful = c->doubtful || (c->rec->ring.flags & REC_F_DOUBTFUL) || !c->t ||
 			c->t->placeholder || c->leader->placeholder;
+
+	/* after a tracker's death: events from before the new snapshot's end, and processes whose
+	 * ancestors ended before it */
+	if (core->is_successor && !doubtful)
+		doubtful = head->ts_ns <= core->snap_end_ns || st_lineage_has_gap(c->core, c->t);
 
 	if (!c->t && !head->tid)
 		doubtful = c->doubtful; /* nobody did it: nothing is missing */
@@ -246,11 +252,16 @@ void st_forward(struct st_ctx *c)
 	struct ev *e = (struct ev *)core->rec_buf;
 	int n;
 
+	if (core->cfg.sink.is_settled &&
+		core->cfg.sink.is_settled(core->cfg.sink.arg, ring, c->rec->seq))
+		return;
 	if (c->t)
 		st_announce(core, c->rec, c->t); /* first: it builds in the same buffer */
 	n = build(c);
 	if (n < 0) {
 		core->counters.lost_too_big++;
+		if (core->cfg.sink.lose)
+			core->cfg.sink.lose(core->cfg.sink.arg, ring);
 		return;
 	}
 	fill_head(c, e);

@@ -22,6 +22,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <base/log.h>
 #include <base/macros.h>
@@ -92,6 +93,7 @@ static int tracker_pre_seal(struct stage *s)
 		return log_err_errno(-ENOMEM, "allocate");
 	s->priv = t;
 	t->stats = s->stats;
+	t->out.can_cut = set->engine == ENGINE_BPF;
 	r = attach_rings(s, t);
 	if (r == 0)
 		r = map_progress(s, t);
@@ -109,7 +111,71 @@ static int tracker_pre_seal(struct stage *s)
 		     : 0;
 }
 
+/* --- post_seal: what a predecessor knew is gone; this is the state of the host of just now --- */
+
+static int tracker_post_seal(struct stage *s)
+{
+	struct st_stage *t = s->priv;
+	int fd = stage_fd_take(s, FD_SNAPSHOT, 0), r;
+	void *payload;
+	size_t n;
+
+	if (fd < 0) {
+		if (t->core.is_successor && !t->ended)
+			log_warning("no snapshot of the system's state: events are judged with "
+				    "what they tell themselves");
+		return 0;
+	}
+	r = seg_map(fd, SEG_SNAPSHOT, PROT_READ, &payload, &n);
+	(void)close(fd);
+	if (r < 0)
+		return log_err_errno(r, "map the snapshot");
+	r = st_stage_load(t, payload, n);
+	seg_unmap(payload, n);
+	if (r < 0)
+		log_warning_errno(r, "read the snapshot, going on with what it had before");
+	log_notice("going on at event %llu with %u threads and %u descriptors of a new snapshot",
+		(unsigned long long)t->base.last_seq + 1, t->core.threads.n_live,
+		t->core.fds.n_live);
+	return 0;
+}
+
 /* --- work --- */
+
+/* An evaluator died: its successor needs what it knew. The segment is written, let go of, and then
+ * sealed by the supervisor. */
+static int answer_snapshot(struct stage *s, unsigned ring, int fd)
+{
+	struct st_stage *t = s->priv;
+	void *payload;
+	size_t n;
+	int r = seg_map_open(fd, SEG_SNAPSHOT, &payload, &n);
+
+	(void)close(fd);
+	if (r == 0) {
+		r = st_stage_snapshot(t, ring, payload, n);
+		seg_unmap(payload, n);
+	}
+	if (r < 0)
+		log_err_errno(r, "write a snapshot for evaluator %u", ring);
+	return stage_send(s, CTL_SNAPSHOT_DONE, FD_SNAPSHOT, ring, r, 0, NULL, -1);
+}
+
+static int tracker_on_ctl(struct stage *s, const struct ctl_msg *msg, int fd)
+{
+	if (msg->type == CTL_SNAPSHOT && fd >= 0)
+		return answer_snapshot(s, msg->index, fd);
+	if (fd >= 0)
+		(void)close(fd);
+	return msg->type == CTL_STOP ? 0 : -EOPNOTSUPP;
+}
+
+static int tracker_timeout_ms(struct stage *s)
+{
+	const struct st_stage *t = s->priv;
+
+	return t->ended ? 5 : 1000; /* evaluators do not ring when they have taken the last */
+}
 
 static int tracker_turn(struct stage *s)
 {
@@ -122,6 +188,9 @@ static int tracker_turn(struct stage *s)
 	if (r == -EPROTO)
 		stage_peer_fault(s, FD_RING_OUT_DATA, (unsigned)t->out.fault_ring,
 			"the tail of the event ring cannot be");
+	/* an evaluator that dies before it has taken everything needs us once more */
+	if (r == -ENODATA && !st_out_is_drained(&t->out))
+		return 0;
 	return r;
 }
 
@@ -150,6 +219,9 @@ static const struct stage_ops ops = {
 	   skeleton's. */
 	.seal = {.calls = NULL, .n_calls = 0},
 	.pre_seal = tracker_pre_seal,
+	.post_seal = tracker_post_seal,
+	.on_ctl = tracker_on_ctl,
+	.timeout_ms = tracker_timeout_ms,
 	.turn = tracker_turn,
 	.arm = tracker_arm,
 	.disarm = tracker_disarm,

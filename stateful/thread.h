@@ -40,10 +40,11 @@ struct st_thread {
 	uint32_t files; /* descriptor table, shared; never ST_NONE while in use */
 	bool used;
 	bool dead;        /* leader that ended before its threads */
-	bool sent;        /* evaluators have its record */
+	bool sent;        /* evaluators have its record, but for those of `unsent` */
 	bool dirty;       /* … an older one */
 	bool placeholder; /* known from an event's head alone */
 	bool in_pidns;
+	uint64_t unsent;   /* bit i: evaluator i was cut off and has not been told since */
 	uint64_t start_ns; /* boot time; 0 unknown */
 	uint64_t snap_ns; /* boot time of the snapshot it was taken from; older events do not change
 			     it */
@@ -76,7 +77,8 @@ struct st_threads {
 	uint32_t n_fresh;             /* slots from here on were never used */
 	uint32_t lru_first, lru_last; /* most and least recently seen */
 	uint64_t n_evicted;
-	/* moves with every new thread and with whatever makes a record due: `dirty`, not `sent` */
+	/* moves with every new thread and with whatever makes a record due: `dirty`, not `sent`,
+	 * `unsent` */
 	uint64_t gen;
 	struct st_texts *texts;
 	struct st_fds *fds;

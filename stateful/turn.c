@@ -14,24 +14,36 @@
 #include <base/atomics.h>
 #include <base/macros.h>
 
-int st_stage_init(struct st_stage *s, const struct st_config *cfg)
+/* The ledger at the place where the raw ring was committed. */
+static struct progress_tracker_mark mark_find(const struct st_stage *s)
 {
-	struct st_config with_sink = *cfg;
-	int r;
+	const struct progress_tracker *p = s->progress;
 
-	r = st_out_init(&s->out, s->progress, cfg->n_rings,
-		MAX(cfg->threads_max, (uint32_t)ST_THREADS_MIN));
-	if (r < 0)
-		return r;
-	with_sink.sink = st_out_sink(&s->out);
-	r = st_core_init(&s->core, &with_sink);
-	if (r < 0)
-		return r;
-	s->base = *s->progress;
-	s->stats_base = *s->stats;
-	s->core.counters.last_seq = s->base.last_seq;
-	s->done = s->core.counters;
-	return 0;
+	for (unsigned i = 0; i < ARRAY_LEN(p->marks); i++)
+		if (p->marks[i].tail == s->in.pos)
+			return p->marks[i];
+	return (struct progress_tracker_mark){.applied = p->applied,
+		.judged_here = p->judged_here,
+		.last_seq = p->last_seq};
+}
+
+/* Before the raw ring's tail moves to @pos, so that there always is a mark that fits it. */
+static void mark_write(struct st_stage *s, uint64_t pos)
+{
+	struct progress_tracker_mark *m = s->progress->marks;
+
+	if (pos == s->cursor_pos)
+		return;
+	if (m->tail == s->cursor_pos)
+		m++;
+	/* release: pairs with the reads in mark_find() after our death */
+	atomic_store_release(&m->tail, UINT64_MAX);
+	m->applied = s->base.applied + s->done.events;
+	m->judged_here = s->base.judged_here + s->done.judged_here;
+	m->malformed = s->base.malformed + s->done.lost_malformed;
+	m->last_seq = s->done.last_seq;
+	atomic_store_release(&m->tail, pos);
+	s->cursor_pos = pos;
 }
 
 void st_stage_done(struct st_stage *s)
@@ -41,13 +53,22 @@ void st_stage_done(struct st_stage *s)
 	spsc_consumer_done(&s->in);
 }
 
+static uint64_t sum(const uint64_t *v, unsigned n)
+{
+	uint64_t r = 0;
+
+	while (n--)
+		r += v[n];
+	return r;
+}
+
 static void tell(struct st_stage *s)
 {
 	const struct st_core *core = &s->core;
 	const struct stats_page *b = &s->stats_base;
 	struct stats_page *st = s->stats;
 
-	stats_set(&st->events, b->events + s->done.events);
+	stats_set(&st->events, s->base.applied + s->done.events);
 	stats_set(&st->malformed, b->malformed + s->done.malformed);
 	stats_set(&st->doubtful, b->doubtful + s->done.doubtful);
 	stats_set(&st->records_out, b->records_out + s->out.n_written);
@@ -56,12 +77,10 @@ static void tell(struct st_stage *s)
 	stats_set(&st->evicted_fds, b->evicted_fds + core->fds.n_evicted + core->texts.n_refused);
 	stats_set(&st->threads, core->threads.n_live);
 	stats_set(&st->fds, core->fds.n_live);
-	stats_set(&st->loss[LOSS_TRACKER_MALFORMED],
-		b->loss[LOSS_TRACKER_MALFORMED] + s->done.lost_malformed);
-	stats_set(&st->loss[LOSS_TRACKER_TOO_BIG],
-		b->loss[LOSS_TRACKER_TOO_BIG] + s->done.lost_too_big);
-	stats_set(&st->loss[LOSS_TRACKER_EVENT_FULL],
-		b->loss[LOSS_TRACKER_EVENT_FULL] + s->out.n_shed);
+	stats_set(&st->loss[LOSS_TRACKER_MALFORMED], s->base.malformed + s->done.lost_malformed);
+	stats_set(&st->loss[LOSS_TRACKER_TOO_BIG], sum(s->out.too_big, s->out.n_rings));
+	stats_set(&st->loss[LOSS_TRACKER_EVENT_FULL], sum(s->out.shed, s->out.n_rings));
+	stats_set(&st->loss[LOSS_TRACKER_CUT_OFF], sum(s->out.cut_off, s->out.n_rings));
 }
 
 static void ledger(struct st_stage *s)
@@ -77,14 +96,87 @@ static void ledger(struct st_stage *s)
 		atomic_store_relaxed(&p->ended, (uint64_t)1);
 }
 
+int st_stage_init(struct st_stage *s, const struct st_config *cfg)
+{
+	struct st_config with_sink = *cfg;
+	int r;
+
+	r = st_out_init(&s->out, s->progress, cfg->n_rings,
+		MAX(cfg->threads_max, (uint32_t)ST_THREADS_MIN));
+	if (r < 0)
+		return r;
+	with_sink.sink = st_out_sink(&s->out);
+	r = st_core_init(&s->core, &with_sink);
+	if (r < 0)
+		return r;
+	s->base = mark_find(s);
+	s->cursor_pos = s->in.pos;
+	s->stats_base = *s->stats;
+	s->core.counters.last_seq = s->base.last_seq;
+	s->done = s->core.counters;
+	s->ended = s->progress->ended;
+	s->core.is_successor = s->progress->epoch > 0;
+	if (s->core.is_successor && !s->ended)
+		st_out_new_epoch(&s->out);
+	else if (!s->core.is_successor)
+		atomic_store_relaxed(&s->progress->epoch, (uint64_t)1);
+	ledger(s);
+	tell(s);
+	return 0;
+}
+
+int st_stage_load(struct st_stage *s, const void *payload, size_t size)
+{
+	_Alignas(8) static uint8_t buf[SPSC_RECORD_MAX];
+	struct rec_head *rec = (struct rec_head *)buf;
+	struct snap_head head;
+	struct snap_reader r;
+	int k = snap_read_begin(&r, payload, size, &head);
+
+	while (k >= 0 && (k = snap_read(&r, buf)) > 0) {
+		const struct kev_head *kh = (const struct kev_head *)(rec + 1);
+
+		if (rec->ring.type != REC_STATE || st_core_apply(&s->core, rec) < 0)
+			continue; /* counted, if it is bad */
+		s->core.snap_end_ns = MAX(s->core.snap_end_ns, kh->ts_ns);
+	}
+	return k;
+}
+
+int st_stage_snapshot(struct st_stage *s, unsigned ring, void *payload, size_t size)
+{
+	struct snap_writer w;
+	int r = ring < s->out.n_rings ? snap_write_begin(&w, payload, size) : -EINVAL;
+
+	if (r == 0)
+		st_out_snapshot(&s->out, ring, &w);
+	return r;
+}
+
 /* Up to @pos everything is in the rings. */
 static void commit(struct st_stage *s, uint64_t pos, uint64_t n_taken)
 {
+	s->out.done_seq = s->done.last_seq;
 	st_out_publish(&s->out);
 	ledger(s);
 	tell(s);
 	stats_set(&s->stats->records_in, s->stats_base.records_in + n_taken);
+	mark_write(s, pos);
 	spsc_consumer_commit_to(&s->in, pos, n_taken);
+	st_out_trim(&s->out);
+}
+
+/* Evaluators that were cut off and are back know no thread. */
+static void rejoin(struct st_stage *s)
+{
+	uint64_t back = s->out.cut ? st_out_rejoin(&s->out) : 0;
+	struct st_threads *p = &s->core.threads;
+
+	if (!back)
+		return;
+	for (uint32_t i = 0; i < p->n_fresh; i++)
+		p->slots[i].unsent |= back;
+	p->gen++;
 }
 
 /* Take one record. 1 done, 0 none, or taken but waiting for room (blocked), -EBADMSG. */
@@ -109,6 +201,7 @@ int st_stage_turn(struct st_stage *s)
 
 	if (s->ended)
 		return -ENODATA;
+	rejoin(s);
 	if (st_out_is_blocked(&s->out)) {
 		if (!st_out_flush(&s->out)) {
 			st_out_publish(&s->out);

@@ -18,8 +18,9 @@ struct st_stage {
 	struct spsc_consumer in;
 	struct progress_tracker *progress;
 	struct stats_page *stats;
-	struct st_counters done;      /* up to the place that is committed next */
-	struct progress_tracker base; /* the ledger at our start */
+	struct st_counters done; /* up to the place that is committed next */
+	struct progress_tracker_mark base; /* the ledger at our start */
+	uint64_t cursor_pos;               /* where the raw ring is committed */
 	struct stats_page stats_base;
 	bool is_armed;
 	bool ended;
@@ -28,6 +29,11 @@ struct st_stage {
 /* The rings are attached, progress and stats mapped, cfg.sink is set here. 0 or negative errno. */
 int st_stage_init(struct st_stage *s, const struct st_config *cfg);
 void st_stage_done(struct st_stage *s);
+/* The state of the host, for a tracker whose predecessor died: a snapshot's payload. Its content is
+ * checked as what comes by the raw ring is. 0 or -EBADMSG (what stood before is taken). */
+int st_stage_load(struct st_stage *s, const void *payload, size_t size);
+/* The state at the commit of evaluator @ring, for its successor. 0 or negative errno. */
+int st_stage_snapshot(struct st_stage *s, unsigned ring, void *payload, size_t size);
 /* > 0 records were taken, 0 none (or no room downstream), -ENODATA the end was passed on, -EBADMSG
  * the raw ring is at fault, -EPROTO out ring s->out.fault_ring is. */
 int st_stage_turn(struct st_stage *s);

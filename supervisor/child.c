@@ -27,7 +27,7 @@
 #endif
 #define WATCHDOG_BUSY_NS (WATCHDOG_FACTOR * 2 * NS_PER_S)
 #define WATCHDOG_WAITING_NS                                                                        \
-	(WATCHDOG_FACTOR * 4 * NS_PER_S) /* the skeleton wakes up each second even when idle */
+	(WATCHDOG_FACTOR * 3 * NS_PER_S) /* the skeleton wakes up each second even when idle */
 #define MESSAGES_A_ROUND 128
 #define COLLECTOR_NICE (-15)
 
@@ -43,6 +43,8 @@ void sup_child_init(struct sup_child *c, const struct plan_proc *proc)
 		.progress_ro = -1,
 		.wake = -1,
 		.sink = -1,
+		.snap_rw = -1,
+		.snap_ro = -1,
 	};
 	c->log_tokens = 60;
 }
@@ -57,6 +59,7 @@ void sup_child_done(struct sup *s, struct sup_child *c)
 		seg_unmap((void *)c->progress, c->proc->type == PLAN_TRACKER
 						       ? sizeof(struct progress_tracker)
 						       : sizeof(struct progress_evaluator));
+	sup_recover_done(c);
 	(void)fd_close(c->stats_rw);
 	(void)fd_close(c->stats_ro);
 	(void)fd_close(c->progress_rw);
@@ -146,17 +149,7 @@ static void schedule(struct sup *s, struct sup_child *c)
 	wait_ns = lc_backoff_ns(c->fails);
 	c->deadline_ns = clock_mono_ns() + wait_ns;
 	log_warning("%s is started again in %u ms", c->proc->name, (unsigned)(wait_ns / NS_PER_MS));
-	/* A new tracker needs the world from the beginning, and the collector is who reads it. */
-	if (c->proc->type == PLAN_TRACKER && s->phase != SUP_STOPPING &&
-		s->config->engine == ENGINE_BPF) {
-		struct sup_child *col = sup_find_child(s, PLAN_COLLECTOR, 0);
-
-		if (col && col->pid > 0) {
-			log_notice("collector is replaced as well, to read the system's state for "
-				   "the new tracker");
-			sup_child_kill(col);
-		}
-	}
+	sup_recover_begin(s, c);
 }
 
 void sup_child_event(struct sup *s, struct sup_child *c, enum lc_event ev)
@@ -174,6 +167,7 @@ void sup_child_event(struct sup *s, struct sup_child *c, enum lc_event ev)
 		c->was_ready = true;
 		c->deadline_ns = 0;
 		c->running_since_ns = clock_mono_ns();
+		sup_recover_done(c);
 		log_debug("%s is ready", c->proc->name);
 		break;
 	case LC_DO_KILL:
@@ -265,6 +259,11 @@ static bool handle_message(struct sup *s, struct sup_child *c, const struct ctl_
 			return false;
 		answer_sink(s, c, m);
 		return true;
+	case CTL_SNAPSHOT_DONE:
+		if (c->proc->type != PLAN_TRACKER && c->proc->type != PLAN_COLLECTOR)
+			return false;
+		sup_recover_answer(s, c, m);
+		return true;
 	case CTL_IMAGE_ACK:
 		return c->proc->type == PLAN_TRACKER || c->proc->type == PLAN_EVALUATOR;
 	default:
@@ -331,6 +330,8 @@ static void reap_child(struct sup *s, struct sup_child *c)
 		return;
 	}
 	is_clean = WIFEXITED(status) && WEXITSTATUS(status) == 0 && c->done;
+	if (!is_clean)
+		sup_recover_end(s, c);
 	sup_child_event(s, c, is_clean ? LC_EV_EXIT_CLEAN : LC_EV_EXIT);
 }
 
@@ -363,7 +364,8 @@ void sup_children_tick(struct sup *s, uint64_t now_ns)
 
 		if (c->deadline_ns && now_ns >= c->deadline_ns) {
 			c->deadline_ns = 0;
-			sup_child_event(s, c, LC_EV_TIMER);
+			if (c->state != LC_BACKOFF || sup_recover_may_start(s, c, now_ns))
+				sup_child_event(s, c, LC_EV_TIMER);
 		}
 		if (c->stats && c->pid > 0 && (c->state == LC_RUNNING || c->state == LC_DRAINING))
 			watch_over(s, c, now_ns);

@@ -271,6 +271,8 @@ static int give_one(struct sup *s, struct sup_child *c, enum ctl_role role)
 	case FD_PROGRESS_TRACKER:
 		return sup_send(c, CTL_FD, role, 0, "progress",
 			sup_find_child(s, PLAN_TRACKER, 0)->progress_ro);
+	case FD_SNAPSHOT:
+		return c->snap_ro < 0 ? 0 : sup_send(c, CTL_FD, role, 0, "snapshot", c->snap_ro);
 	case FD_PROGRESS_EVALUATOR:
 		return give_progress_all(s, c);
 	case FD_BPF_RING:

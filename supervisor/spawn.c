@@ -154,6 +154,7 @@ int sup_send_hello(struct sup *s, struct sup_child *c)
 	m.value[0] = seg_abi_hash();
 	m.value[1] = c->proc->uid;
 	m.value[2] = plan_required_seal(c->proc->type, s->mode, s->has_landlock);
+	m.value[3] = c->skip;
 	(void)snprintf(m.text, sizeof(m.text), "%s", c->proc->name);
 	return ctl_send(c->ctl.fd, &m, -1);
 }

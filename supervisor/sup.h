@@ -31,6 +31,9 @@ struct sup_watch {
 
 #define SUP_LOG_LINE 2048
 
+/* The state that a replacement gets (recover.c). */
+enum sup_snap { SNAP_NONE, SNAP_ASKED, SNAP_READY, SNAP_GIVEN_UP };
+
 struct sup_child {
 	const struct plan_proc *proc;
 	struct sup_watch ctl, log;
@@ -47,6 +50,10 @@ struct sup_child {
 	int stats_rw, stats_ro, progress_rw, progress_ro, wake, sink;
 	const struct stats_page *stats; /* our own read-only mapping */
 	const void *progress;
+	enum sup_snap snap;
+	int snap_rw, snap_ro; /* -1 none */
+	uint64_t snap_until_ns; /* monotonic: longest wait for it */
+	uint64_t hand, skip;    /* evaluator: record that it died of, record that two died of */
 	/* its log */
 	char line[SUP_LOG_LINE];
 	size_t line_n;
@@ -151,10 +158,19 @@ int sup_send(struct sup_child *c, enum ctl_type type, enum ctl_role role, unsign
 int sup_send_hello(struct sup *s, struct sup_child *c);
 struct sup_child *sup_find_child(struct sup *s, enum plan_type type, unsigned index);
 
+/* recover.c: what a replacement must know of what its predecessor knew */
+void sup_recover_begin(struct sup *s, struct sup_child *c);
+/* May it be started now? */
+bool sup_recover_may_start(struct sup *s, struct sup_child *c, uint64_t now_ns);
+void sup_recover_done(struct sup_child *c);
+void sup_recover_answer(struct sup *s, struct sup_child *maker, const struct ctl_msg *m);
+void sup_recover_end(struct sup *s, struct sup_child *c); /* a child ended, not as it should */
+
 /* short.c: the programs that end by themselves */
 int sup_run_config(struct sup *s);
 int sup_run_rules(struct sup *s);
 int sup_run_loader(struct sup *s);
+int sup_run_tools(struct sup *s);
 void sup_short_message(struct sup *s, struct sup_child *c, const struct ctl_msg *m, int fd);
 
 /* give.c: segments, rings, and handing descriptors to a starting stage */

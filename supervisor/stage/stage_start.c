@@ -54,6 +54,7 @@ static int stage_hello(struct stage *s, struct stage_hello *ret_hello)
 			-ESTALE, "this program is of another build than the supervisor");
 	(void)snprintf(s->name, sizeof(s->name), "%.63s", m.text);
 	s->index = m.index;
+	s->value = m.value[3];
 	*ret_hello =
 		(struct stage_hello){.uid = (uint32_t)m.value[1], .required = (uint32_t)m.value[2]};
 	return 0;

@@ -17,8 +17,15 @@ struct progress_tracker {
 	uint64_t forwarded[PROGRESS_EVALUATORS_MAX]; /* of them: sent to evaluator i */
 	uint64_t last_seq;                           /* event number of the last applied */
 	uint64_t ended;                              /* 1: the END record has been passed on */
-	uint8_t pad1[32];
+	uint64_t epoch; /* counts trackers and cut-offs: a SNAP_BEGIN with a number of its own says that what was told before is void; 0: never started */
+	uint8_t pad1[24];
+	/* What a successor counts on from: the mark whose tail is that of the raw ring. Written before the tail moves. */
+	struct progress_tracker_mark {
+		uint64_t tail, applied, judged_here, malformed, last_seq;
+	} marks[2];
+	uint8_t pad2[48];
 };
+_Static_assert(sizeof(struct progress_tracker) % 64 == 0, "layout");
 
 /* Written by evaluator i; emitters, tracker and supervisor map it read-only. */
 struct progress_evaluator {
@@ -27,5 +34,11 @@ struct progress_evaluator {
 	uint64_t judged; /* events judged and committed */
 	uint64_t at_seq; /* event number at `at`, for poison */
 	uint64_t ended;  /* 1: END was reached and everything is published */
-	uint8_t pad1[40];
+	uint64_t hand; /* ord of the record that is being judged just now, 0: none. If the process dies, this one did it */
+	uint8_t pad1[32];
+	/* What a successor counts on from: the mark whose tail is that of the event ring. Written before the tail moves. */
+	struct progress_evaluator_mark {
+		uint64_t tail, judged, malformed, poison;
+	} marks[2];
 };
+_Static_assert(sizeof(struct progress_evaluator) % 64 == 0, "layout");

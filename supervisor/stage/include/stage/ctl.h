@@ -12,13 +12,18 @@
 
 enum ctl_type {
 	/* supervisor -> child */
-	CTL_HELLO = 1, /* value[0] = seg_abi_hash(), index = stage index, text = stage name
+	CTL_HELLO = 1, /* value[0] = seg_abi_hash(), value[1] uid,
+			  value[2] required seal, value[3] struct stage.value, index = stage index, text = stage name
 			  ("evaluator-0"); always first */
 	CTL_FD,        /* a descriptor: role, index, text = its name */
 	CTL_START,     /* everything has been handed over: pre_seal, seal, work */
 	CTL_STOP,      /* drain and finish; to the collector first, the others end by END records */
 	CTL_IMAGE,     /* a new policy image to verify (descriptor) */
 	CTL_SINK,      /* a fresh sink descriptor (after CTL_NEED_SINK, reopen signal) */
+	CTL_SNAPSHOT,  /* a segment to fill (descriptor): tracker: with the state at the commit of
+			  evaluator `index`; collector: with the state of the system, from the
+			  iterators that came before it as CTL_FD */
+	CTL_AGAIN,     /* metadata: tell everything again, a new tracker knows nothing */
 	CTL_OPENED,    /* answer to CTL_OPEN: result 0 and a descriptor, or negative errno */
 	/* child -> supervisor */
 	CTL_SEALED = 64, /* value[0] = seal steps done (SEAL_*), value[1] = Landlock ABI in force */
@@ -31,6 +36,8 @@ enum ctl_type {
 	CTL_OPEN,      /* saker-policy, config run: open text (a regular file, or a directory for
 			  listing); value[0]: 0 file, 1 directory */
 	CTL_GIVE,      /* loader, policy: a descriptor for the supervisor: role, index, text */
+	CTL_SNAPSHOT_DONE, /* answer to CTL_SNAPSHOT: index as there; result 0 and it may be sealed,
+			      or negative errno */
 	CTL_RESULT,    /* policy, loader: finished; result 0 or negative; value[] as the role says;
 			  text = one line why */
 };
@@ -70,6 +77,7 @@ enum ctl_role {
 	FD_RULES_OPTIONS, /* policy config run -> supervisor -> policy rules run: sealed block */
 	FD_PLAN,          /* policy -> supervisor: struct plan_config in a SEG_SETTINGS segment */
 	FD_NETLINK,       /* metadata: a route socket for interfaces */
+	FD_SNAPSHOT,      /* SEG_SNAPSHOT: evaluator, tracker, when its predecessor died */
 	_FD_ROLE_MAX,
 };
 

@@ -62,7 +62,8 @@ struct stage {
 	struct stage_fd *fds;
 	size_t n_fds;
 	int ctl_fd, epoll_fd;
-	bool stopping; /* CTL_STOP came */
+	uint64_t value; /* said at the start. Evaluator: order of the record to skip; 0 nothing */
+	bool stopping;  /* CTL_STOP came */
 	void *priv;    /* the stage's own */
 };
 

@@ -2,7 +2,7 @@
 /* Size classes over one block: 128, 192, 256, 384, … 49152, 65536 bytes. A request takes a piece of
  * its class, else cuts a new one, else takes a piece of the next larger classes (at most four times
  * as large), else is refused. Must not allocate after slab_init(). */
-#include "slab.h"
+#include <base/slab.h>
 
 #include <errno.h>
 #include <stdlib.h>
