@@ -205,14 +205,19 @@ static bool is_second_half(const struct bpf_program *prog)
 	return strncmp(bpf_program__name(prog), "saker_uring_", strlen("saker_uring_")) == 0;
 }
 
+/* Each half loads its own of the programs that were selected in the first. */
 static void split(struct saker_bpf *first, struct saker_bpf *second)
 {
 	struct bpf_program *a = NULL, *b = NULL;
 
 	while ((a = bpf_object__next_program(first->obj, a)) != NULL &&
-		(b = bpf_object__next_program(second->obj, b)) != NULL)
+		(b = bpf_object__next_program(second->obj, b)) != NULL) {
+		bool wanted = bpf_program__autoload(a), is_second = is_second_half(a);
+
 		/* fails only on loaded objects */
-		(void)bpf_program__set_autoload(is_second_half(a) ? a : b, false);
+		(void)bpf_program__set_autoload(a, wanted && !is_second);
+		(void)bpf_program__set_autoload(b, wanted && is_second);
+	}
 }
 
 static int open_halves(struct drv_loaded *l, char *text, size_t size)
@@ -226,10 +231,8 @@ static int open_halves(struct drv_loaded *l, char *text, size_t size)
 			strerror(errno));
 	l->skel = first = drv_half_open();
 	l->skel_second = second = first ? drv_half_open() : NULL;
-	if (second) {
+	if (second)
 		select_programs(first, btf, l);
-		select_programs(second, btf, l);
-	}
 	btf__free(btf);
 	if (!second)
 		return fail(-ENOMEM, text, size, "the kernel programs cannot be opened: %s",
@@ -240,7 +243,7 @@ static int open_halves(struct drv_loaded *l, char *text, size_t size)
 	if (r < 0)
 		return fail(r, text, size, "the kernel programs cannot be sized for %u CPUs",
 			l->n_cpus);
-	*second->rodata = *first->rodata; /* the clocks went on */
+	*second->rodata = *first->rodata;
 	split(first, second);
 	return 0;
 }
