@@ -17,6 +17,7 @@ ACTOR32 = os.environ.get("SAKER_ACTOR32", "")
 SHARED = os.environ.get("SAKER_SHARED", os.path.join(os.path.dirname(TOP), "shared"))
 STABLE = os.path.join(SHARED, "data/rules/falco_rules.yaml")
 SANITIZED = "asan" in SAKER
+HOOKS = os.environ.get("SAKER_TEST_HOOKS") == "1"
 
 
 def skip(why):
@@ -41,18 +42,21 @@ def official_rules():
 class Saker:
     """One running saker: its alerts (parsed JSON lines of stdout) and its log."""
 
-    def __init__(self, *args, env=None, uids=None, wait=30, json_output=True):
+    def __init__(self, *args, env=None, uids=None, wait=30, json_output=True, prefix=(), program=SAKER, socket=None):
         self.dir = tempfile.mkdtemp(prefix="saker-test-")
-        self.socket = os.path.join(self.dir, "control.sock")
-        argv = [SAKER, "-o", f"control.socket={self.socket}", "-o", "stdout_output.enabled=true", "-o", "syslog_output.enabled=false"]
+        self.socket = socket or os.path.join(self.dir, "control.sock")
+        argv = [program, "-o", f"control.socket={self.socket}", "-o", "stdout_output.enabled=true", "-o", "syslog_output.enabled=false"]
         if json_output:
             argv += ["-o", "json_output=true"]
         if uids:
             argv += ["-o", f"uids.first={uids}"]
         argv += list(args)
+        argv = [*prefix, *argv]
         self.argv = argv
         self.alerts, self.lines, self.log = [], [], []
         self.cond = threading.Condition()
+        self.reading = threading.Event() # cleared: nobody reads the alerts
+        self.reading.set()
         e = dict(os.environ, TZ="UTC", NO_COLOR="1")
         e.update(env or {})
         self.started = time.monotonic()
@@ -68,6 +72,8 @@ class Saker:
     def _read(self, stream, is_alerts):
         for raw in stream:
             line = raw.decode(errors="replace").rstrip("\n")
+            if is_alerts:
+                self.reading.wait()
             with self.cond:
                 if is_alerts:
                     if self.first_alert is None:
@@ -129,7 +135,15 @@ class Saker:
             for t in self.threads:
                 t.join(5)
             shutil.rmtree(self.dir, ignore_errors=True)
+        self.check_log()
         return self.proc.returncode
+
+    def check_log(self):
+        """What no run may say, whatever else happened in it."""
+        for line in self.log:
+            for bad in ("not balanced", "Sanitizer", "runtime error", "Assertion"):
+                if bad in line:
+                    raise AssertionError(f"the log says '{bad}':\n" + "\n".join(self.log[-80:]))
 
 
 def left_behind(uids):
