@@ -86,8 +86,8 @@ static __always_inline void wake(void *rb, __u32 cpu, struct kshm_counters *c)
 		goto submitted;                                                                    \
 	}
 
-/* Sends the record of the slot. The caller has filled head and parameters, and releases the slot.
- */
+/* Sends the record of the slot; 1: it is in the buffer. The caller has filled head and parameters,
+ * and releases the slot. */
 __noinline int emit_record(__u32 slot)
 {
 	struct scratch *s = scratch_get(slot);
@@ -114,6 +114,7 @@ __noinline int emit_record(__u32 slot)
 		COUNT(c->lost_full[cls]);
 		return 0;
 	}
+	SUBMIT_CLASS(120)
 	SUBMIT_CLASS(184)
 	SUBMIT_CLASS(248)
 	SUBMIT_CLASS(376)
@@ -131,5 +132,5 @@ submitted:
 	if (h->flags & KEV_F_TRUNC)
 		COUNT(c->cut);
 	wake(rb, cpu, c);
-	return 0;
+	return 1;
 }

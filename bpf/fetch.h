@@ -2,6 +2,7 @@
 #pragma once
 /* The fetchers that rows name, and the loop over a row. */
 
+#include "known.h"
 #include "syscalls.h"
 
 static __always_inline __u64 arg_get(struct scratch *s, __u32 i)
@@ -118,6 +119,12 @@ __noinline int fetch_sock(__u32 slot, __u32 op, __u32 arg)
 	return 0;
 }
 
+static __always_inline void put_pair_fd(struct scratch *s, struct task_struct *t, __s32 fd)
+{
+	known_learn(t, fd);
+	put_int(s, (__s64)fd, 8);
+}
+
 __noinline int fetch_pair(__u32 slot, __u32 op, __u32 arg)
 {
 	struct scratch *s = scratch_get(slot);
@@ -128,10 +135,10 @@ __noinline int fetch_pair(__u32 slot, __u32 op, __u32 arg)
 		return 0;
 	switch (op) {
 	case OP_PAIR0:
-		put_int(s, (__s64)pair_get(s, arg, 0), 8);
+		put_pair_fd(s, t, pair_get(s, arg, 0));
 		break;
 	case OP_PAIR1:
-		put_int(s, (__s64)pair_get(s, arg, 1), 8);
+		put_pair_fd(s, t, pair_get(s, arg, 1));
 		break;
 	case OP_PAIRINO:
 		f = file_of_fd(t, pair_get(s, arg, 0));

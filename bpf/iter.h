@@ -320,6 +320,7 @@ int saker_iter_task_file(struct bpf_iter__task_file *ctx)
 
 	if (!t || !f)
 		return 0;
+	known_learn(t, fd);
 	mode = BPF_CORE_READ(f, f_inode, i_mode) & S_IFMT_;
 	ino = file_ino((__u64)f);
 	magic = BPF_CORE_READ(f, f_inode, i_sb, s_magic);

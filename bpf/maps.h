@@ -74,6 +74,9 @@ struct scratch {
 	__u64 msg_controllen;
 	__u64 fpath; /* struct path * being walked */
 	__u64 req;   /* io_uring request */
+	__u64 name_hash; /* of the name scanned last: KSHM_PATH_EXACT's hash */
+	__u32 name_flags;
+	__u32 name_slash; /* where its last slash is */
 	__u8 rec[KEV_SIZE_MAX + REC_SLACK] __attribute__((aligned(8)));
 	__u8 tmp[TMP_SIZE + TMP_SLACK] __attribute__((aligned(8)));
 };

@@ -4,6 +4,7 @@
  * while capture is enabled. */
 
 #include "clone_exec.h"
+#include "known.h"
 
 static __always_inline struct scratch *state_take(__u32 cls, __u32 *ret_slot)
 {
@@ -70,6 +71,9 @@ int BPF_PROG(saker_fork, struct task_struct *parent, struct task_struct *child)
 	struct scratch *s = state_take(KEV_CLASS_STATE, &slot);
 	struct kev_head *h;
 
+	if (BPF_CORE_READ(child, files) == BPF_CORE_READ(parent, files) &&
+		BPF_CORE_READ(child, tgid) != BPF_CORE_READ(parent, tgid))
+		known_shared(parent);
 	if (!s)
 		return 0;
 	h = rec_start(s, KEV_CODE_SAKER_FORK, KEV_CLASS_STATE, N_SAKER_FORK, 0);

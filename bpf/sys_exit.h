@@ -3,6 +3,7 @@
 /* The one program on every system call's return. What nobody wants leaves after three loads. */
 
 #include "clone_exec.h"
+#include "filter.h"
 
 #define TS_COMPAT_ 2
 #define EINPROGRESS_ 115
@@ -117,7 +118,11 @@ __noinline int call_record(__u32 slot, __u32 row_nr)
 	if (extras)
 		add_realpath(s, slot, row->flags);
 	rec_finish(s);
-	emit_record(slot);
+	/* before the record, so that no close of it can be missed; forgotten only once it was sent */
+	if (row->code != KEV_CODE_SYSCALL_CLOSE_X)
+		known_learn((struct task_struct *)s->task, s->ret);
+	if (emit_record(slot) && row->code == KEV_CODE_SYSCALL_CLOSE_X)
+		known_forget(s->args[0]);
 	return 0;
 }
 
@@ -152,6 +157,8 @@ int BPF_PROG(saker_sys_exit, struct pt_regs *regs, long ret)
 		ret = (__s32)ret;
 	if (!(want & KSHM_WANT) || !want_result(want, row, ret))
 		return 0;
+	if (want & KSHM_WANT_KNOWN_FD && known_not(compat ? (__u32)regs->bx : (__u32)regs->di))
+		return 0;
 	if (is_self(in, bpf_get_current_pid_tgid() >> 32))
 		return 0;
 	s = scratch_take(row->cls, &slot);
@@ -171,7 +178,8 @@ int BPF_PROG(saker_sys_exit, struct pt_regs *regs, long ret)
 	} else {
 		args_compat(s, regs);
 	}
-	call_record(slot, row_nr);
+	if (!(want & KSHM_WANT_PATHS) || !open_is_boring(slot, row->flags))
+		call_record(slot, row_nr);
 	s->busy = 0;
 	return 0;
 }

@@ -311,6 +311,7 @@ __noinline int uring_finish(__u32 slot, __u32 row_nr)
 		uring_opened(s, slot, saker_rows[row_nr].flags);
 	}
 	rec_finish(s);
+	known_learn((struct task_struct *)s->task, s->ret);
 	emit_record(slot);
 	return 0;
 }
@@ -333,6 +334,7 @@ __noinline int uring_fetch(__u32 slot, __u32 row_nr)
 		read_msghdr(s, s->args[1]);
 	fetch_row(slot, row_nr);
 	rec_finish(s);
+	known_learn((struct task_struct *)s->task, s->ret);
 	emit_record(slot);
 	return 0;
 }

@@ -28,6 +28,7 @@ static const uint16_t element_size[_IMG_SEC_MAX] = {
 	[IMG_SEC_EVENT] = sizeof(struct img_event),
 	[IMG_SEC_RULEREF] = sizeof(uint32_t),
 	[IMG_SEC_OUTPUT] = sizeof(struct img_str),
+	[IMG_SEC_KPATHS] = sizeof(struct kshm_paths),
 };
 
 /* Room for n elements; the first, zeroed. */

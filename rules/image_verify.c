@@ -31,6 +31,7 @@ static const uint16_t element_size[_IMG_SEC_MAX] = {
 	[IMG_SEC_EVENT] = sizeof(struct img_event),
 	[IMG_SEC_RULEREF] = sizeof(uint32_t),
 	[IMG_SEC_OUTPUT] = sizeof(struct img_str),
+	[IMG_SEC_KPATHS] = sizeof(struct kshm_paths),
 };
 
 /* Is [first, first + count) within n elements? */
@@ -91,6 +92,7 @@ static void set_sections(struct img *i)
 	SECTION(events, IMG_SEC_EVENT);
 	SECTION(rulerefs, IMG_SEC_RULEREF);
 	SECTION(outputs, IMG_SEC_OUTPUT);
+	SECTION(kpaths, IMG_SEC_KPATHS);
 #undef SECTION
 }
 
@@ -444,6 +446,24 @@ static const char *check_events(const struct img *i)
 	return NULL;
 }
 
+/* The slots are numbers to compare with: any may stand there. */
+static const char *check_kpaths(const struct img *i)
+{
+	static const uint8_t kinds = KSHM_PATH_ANY | KSHM_PATH_EXACT | KSHM_PATH_DIR |
+				     KSHM_PATH_BASE | KSHM_PATH_PREFIX | KSHM_PATH_DOTDOT;
+
+	if (i->n[IMG_SEC_KPATHS] > 1)
+		return "paths";
+	for (unsigned k = 0; i->n[IMG_SEC_KPATHS] && k < sizeof(i->kpaths->kinds); k++)
+		if (i->kpaths->kinds[k] & (k < KSHM_OPEN_CLASSES ? ~kinds : ~0))
+			return "kinds of paths";
+	for (uint32_t k = 0; k < i->n[IMG_SEC_EVENT]; k++)
+		if (!i->n[IMG_SEC_KPATHS] &&
+			(i->events[k].want & (KSHM_WANT_PATHS | KSHM_WANT_KNOWN_FD)))
+			return "missing paths";
+	return NULL;
+}
+
 static const char *check_all(const struct img *i)
 {
 	const char *why;
@@ -460,7 +480,8 @@ static const char *check_all(const struct img *i)
 			return why;
 	if ((why = check_rules(i)) || (why = check_texts(i)))
 		return why;
-	return check_events(i);
+	why = check_events(i);
+	return why ? why : check_kpaths(i);
 }
 
 int img_verify(const void *p, size_t n, struct img *ret_img, const char **reterr_why)

@@ -11,6 +11,7 @@
 
 #include "index.h"
 #include "interest.h"
+#include "paths.h"
 
 struct outlist {
 	struct builder *b;
@@ -222,7 +223,7 @@ static bool is_state_on_failure(const struct kev_info *info)
 }
 
 static int emit_event(struct builder *b, const struct kev_info *info,
-	const struct checked_rule *rules, const uint32_t *ids, uint32_t n)
+	const struct checked_rule *rules, const uint32_t *ids, uint32_t n, bool by_path)
 {
 	struct img_event e = {.refs_first = builder_n(b, IMG_SEC_RULEREF)}, *to;
 	struct interest in = {0};
@@ -253,6 +254,11 @@ static int emit_event(struct builder *b, const struct kev_info *info,
 		!((e.flags & IMG_EV_STATE) && is_state_on_failure(info)) &&
 		interest_has_result(info->ix))
 		e.want |= KSHM_WANT_SUCCESS_ONLY;
+	if (by_path && (e.want & KSHM_WANT))
+		e.want |= info->ix == KEV_IX_SYSCALL_OPEN_X || info->ix == KEV_IX_SYSCALL_OPENAT_2_X
+				  ? KSHM_WANT_PATHS
+			  : info->ix == KEV_IX_SYSCALL_CLOSE_X && !in.any ? KSHM_WANT_KNOWN_FD
+									  : 0;
 	to = builder_add(b, IMG_SEC_EVENT);
 	if (!to)
 		return -ENOMEM;
@@ -260,10 +266,33 @@ static int emit_event(struct builder *b, const struct kev_info *info,
 	return 0;
 }
 
+/* Stores the table of paths if it leaves anything out. */
+static int emit_paths(
+	struct builder *b, const struct checked_rule *rules, uint32_t n, bool *ret_by_path)
+{
+	struct kshm_paths *to, *p = cx_alloc(b->cx, sizeof(*p));
+	int r;
+
+	*ret_by_path = false;
+	if (!p)
+		return -ENOMEM;
+	if (paths_matter(rules, n, b->needs))
+		return 0;
+	r = paths_derive(b->cx, rules, n, p, ret_by_path);
+	if (r < 0 || !*ret_by_path)
+		return r;
+	to = builder_add(b, IMG_SEC_KPATHS);
+	if (!to)
+		return -ENOMEM;
+	*to = *p;
+	return 0;
+}
+
 int index_rules(struct builder *b, const struct checked_rule *rules, uint32_t n,
 	const struct rules_options *opt, uint32_t *ret_n, uint32_t *ret_enabled)
 {
 	uint32_t *ids = cx_alloc(b->cx, (n + 1) * sizeof(*ids)), count = 0, enabled = 0;
+	bool by_path;
 	int r;
 
 	if (!ids)
@@ -278,8 +307,11 @@ int index_rules(struct builder *b, const struct checked_rule *rules, uint32_t n,
 		ids[i] = count++;
 		enabled += rules[i].enabled;
 	}
+	r = emit_paths(b, rules, n, &by_path);
+	if (r < 0)
+		return r;
 	for (uint16_t ix = 0; ix < _KEV_IX_MAX; ix++) {
-		r = emit_event(b, kev_info_get(ix), rules, ids, n);
+		r = emit_event(b, kev_info_get(ix), rules, ids, n, by_path);
 		if (r < 0)
 			return r;
 	}

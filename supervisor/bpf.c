@@ -142,6 +142,8 @@ static void write_interest(struct sup *s)
 			want |= KSHM_WANT;
 		s->bpf.interest->by_ix[i] = want;
 	}
+	if (img.n[IMG_SEC_KPATHS])
+		memcpy(&s->bpf.interest->paths, img.kpaths, sizeof(*img.kpaths));
 	s->bpf.interest->snaplen = s->settings.snaplen;
 }
 

@@ -14,10 +14,11 @@
 #include <stdint.h>
 
 #include <abi/kevent.h>
+#include <abi/kshared.h>
 #include <base/span.h>
 
 #define IMG_MAGIC 0x31474d49726b6173ULL /* "sakrIMG1" */
-#define IMG_VERSION 1
+#define IMG_VERSION 2
 #define IMG_SIZE_MAX (64u << 20)
 #define IMG_NONE UINT32_MAX
 #define IMG_OUTPUTS_MAX 64
@@ -38,6 +39,7 @@ enum img_section_id {
 	IMG_SEC_EVENT,    /* struct img_event[_KEV_IX_MAX] */
 	IMG_SEC_RULEREF,  /* uint32_t[]: rules per event type, in order */
 	IMG_SEC_OUTPUT,   /* struct img_str[]: names of the outputs, by bit */
+	IMG_SEC_KPATHS,   /* struct kshm_paths: opens that the kernel is to report; none: all */
 	_IMG_SEC_MAX,
 };
 
@@ -264,6 +266,7 @@ struct img {
 	const struct img_event *events;
 	const uint32_t *rulerefs;
 	const struct img_str *outputs;
+	const struct kshm_paths *kpaths;
 	uint32_t n[_IMG_SEC_MAX]; /* elements by section */
 };
 

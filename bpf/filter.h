@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+#pragma once
+/* Opens that no rule can want, by the table of the rules' necessary conditions (struct kshm_paths):
+ * rejected only if neither the name that the caller gave nor the path that the kernel walked is in
+ * it. What cannot be decided here is captured: relative names, names that are written in a way the
+ * kernel would not, long ones, directories (later names start at them), files without a place. */
+
+#include "known.h"
+#include "syscalls.h"
+
+#define NAME_DOTDOT 1 /* two dots in a row */
+#define NAME_ODD 2    /* "//" or "/.": need not be what the kernel would write */
+#define REP8(c) ((c)*0x0101010101010101ULL)
+#define O_TRUNC_ 01000
+
+/* 0x80 in every byte of w that is c. */
+static __always_inline __u64 bytes_equal(__u64 w, __u64 c)
+{
+	w ^= REP8(c);
+	return ~(((w & REP8(0x7f)) + REP8(0x7f)) | w | REP8(0x7f));
+}
+
+/* Number of the highest byte that is not 0. */
+static __always_inline __u32 top_byte(__u64 w)
+{
+	__u32 n = 0;
+
+	if (w >> 32) {
+		n = 4;
+		w >>= 32;
+	}
+	if (w >> 16) {
+		n += 2;
+		w >>= 16;
+	}
+	return n + !!(w >> 8);
+}
+
+static __always_inline __u64 tmp_word(struct scratch *s, __u32 at, __u32 left)
+{
+	__u64 w = *(__u64 *)(s->tmp + (at & (TMP_SIZE - 1)));
+
+	return left < 8 ? w & ((1ULL << (left * 8)) - 1) : w;
+}
+
+/* Hash, peculiarities and last slash of the name tmp[from, from + n). */
+__noinline int scan_name(__u32 slot, __u32 from, __u32 n)
+{
+	struct scratch *s = scratch_get(slot);
+	__u64 h = kshm_hash_start(n, KSHM_PATH_EXACT), last = 0, odd = 0, two = 0, dots = 0,
+	      slashes = 0;
+	__u32 last_at = 0;
+
+	if (!s)
+		return 0;
+	for (__u32 i = 0; i < KSHM_PATH_MAX; i += 8) {
+		__u64 w, d, sl;
+
+		if (i >= n)
+			break;
+		w = tmp_word(s, from + i, n - i);
+		h = kshm_hash_word(h, w);
+		d = bytes_equal(w, '.');
+		sl = bytes_equal(w, '/');
+		two |= d & (d << 8 | dots >> 56);
+		odd |= (d | sl) & (sl << 8 | slashes >> 56);
+		dots = d;
+		slashes = sl;
+		if (sl) {
+			last = sl;
+			last_at = i;
+		}
+	}
+	s->name_hash = h;
+	s->name_flags = (two ? NAME_DOTDOT : 0) | (odd ? NAME_ODD : 0);
+	s->name_slash = last_at + top_byte(last);
+	return 0;
+}
+
+__noinline __u64 hash_part(__u32 slot, __u32 from, __u32 n, __u32 kind)
+{
+	struct scratch *s = scratch_get(slot);
+	__u64 h = kshm_hash_start(n, kind);
+
+	if (!s)
+		return 0;
+	for (__u32 i = 0; i < KSHM_PATH_MAX; i += 8) {
+		if (i >= n)
+			break;
+		h = kshm_hash_word(h, tmp_word(s, from + i, n - i));
+	}
+	return h;
+}
+
+static __always_inline bool in_table(const struct kshm_paths *p, __u64 h, __u32 cls)
+{
+	__u32 at = KSHM_HASH_SLOT(h);
+
+	for (__u32 i = 0; i < KSHM_PATH_PROBES; i++) {
+		__u64 v = p->slots[(at + i) & (KSHM_PATH_SLOTS - 1)];
+
+		if (!v)
+			return false;
+		if (KSHM_HASH_TAG(v) == KSHM_HASH_TAG(h))
+			return v >> cls & 1;
+	}
+	return false;
+}
+
+/* Is the name tmp[from, from + n) in the table for opens of that class? It has been scanned. */
+__noinline int name_is_listed(__u32 slot, __u32 from, __u32 n, __u32 cls)
+{
+	struct scratch *s = scratch_get(slot);
+	struct kshm_interest *in = interest_get();
+	__u32 kinds, slash;
+
+	if (!s || !in)
+		return 1;
+	cls &= 15;
+	kinds = in->paths.kinds[cls];
+	slash = s->name_slash;
+	if (kinds & KSHM_PATH_EXACT && in_table(&in->paths, s->name_hash, cls))
+		return 1;
+	if (kinds & KSHM_PATH_DIR &&
+		in_table(&in->paths, hash_part(slot, from, slash ? slash : 1, KSHM_PATH_DIR), cls))
+		return 1;
+	if (kinds & KSHM_PATH_BASE &&
+		in_table(&in->paths,
+			hash_part(slot, from + slash + 1, n - slash - 1, KSHM_PATH_BASE), cls))
+		return 1;
+	if (!(kinds & KSHM_PATH_PREFIX))
+		return 0;
+	for (__u32 i = 0; i < KSHM_PATH_PREFIXES; i++) {
+		__u32 len = in->paths.prefix_lens[i];
+
+		if (!len)
+			break;
+		if (len <= n &&
+			in_table(&in->paths, hash_part(slot, from, len, KSHM_PATH_PREFIX), cls))
+			return 1;
+	}
+	return 0;
+}
+
+static __always_inline __u32 open_class(struct scratch *s, __u32 flags)
+{
+	__u32 cls = (flags & 3) == 1 ? 1 : (flags & 3) == 2 ? 2 : 0;
+
+	if (flags & O_TRUNC_)
+		cls += KSHM_OPEN_TRUNC;
+	return s->ret < 0 ? cls + KSHM_OPEN_FAILED : cls;
+}
+
+/* Is tmp[from, from + n) the text at the start of tmp? */
+__noinline int is_argument(__u32 slot, __u32 from, __u32 n)
+{
+	struct scratch *s = scratch_get(slot);
+
+	if (!s)
+		return 0;
+	for (__u32 i = 0; i < KSHM_PATH_MAX; i += 8) {
+		if (i >= n)
+			break;
+		if (tmp_word(s, i, n - i) != tmp_word(s, from + i, n - i))
+			return 0;
+	}
+	return 1;
+}
+
+#define S_IFMT__ 0170000
+#define S_IFDIR__ 0040000
+
+/* May the opened file's walked path be passed over? The argument has @n bytes and may; it is
+ * compared where @is_plain, that is, where it may be what the kernel walked. */
+__noinline int walked_is_boring(__u32 slot, __u32 n, __u32 cls, __u32 is_plain)
+{
+	struct scratch *s = scratch_get(slot);
+	struct task_struct *t = task_current();
+	struct inode *inode;
+	struct file *f;
+	__u32 len;
+
+	if (!s)
+		return 0;
+	f = (struct file *)file_of_fd(t, s->ret);
+	if (!f)
+		return 0;
+	inode = RD(struct file, f, f_inode);
+	if ((RD(struct inode, inode, i_mode) & S_IFMT__) == S_IFDIR__ || is_pseudo(f))
+		return 0;
+	if (!n) /* no rule asks for names */
+		return 1;
+	walk_start(
+		s, (__u64)RD(struct file, f, f_path.dentry), (__u64)RD(struct file, f, f_path.mnt));
+	walk_set_root(s, t);
+	if (walk_up(slot) < 0)
+		return 0;
+	len = TMP_SIZE - 1 - s->walk_pos;
+	if (len == n && is_argument(slot, s->walk_pos, n))
+		return 1;
+	if (!is_plain || !len || len >= KSHM_PATH_MAX)
+		return 0;
+	scan_name(slot, s->walk_pos, len);
+	return !name_is_listed(slot, s->walk_pos, len, cls);
+}
+
+/* Shall the open in scratch leave no record? */
+__noinline int open_is_boring(__u32 slot, __u32 row_flags)
+{
+	struct scratch *s = scratch_get(slot);
+	struct kshm_interest *in = interest_get();
+	__u32 cls, kinds, names, flags = 0;
+	bool is_at = row_flags & ROW_AT;
+	long n = 0;
+
+	if (!s || !in)
+		return 0;
+	cls = open_class(s, is_at ? s->args[2] : s->args[1]);
+	kinds = in->paths.kinds[cls & 15];
+	names = kinds & (KSHM_PATH_EXACT | KSHM_PATH_DIR | KSHM_PATH_BASE | KSHM_PATH_PREFIX);
+	if (kinds & KSHM_PATH_ANY)
+		return 0;
+	if (kinds) {
+		n = bpf_probe_read_user_str(
+			s->tmp, KSHM_PATH_MAX, (void *)(is_at ? s->args[1] : s->args[0]));
+		if (n < 2 || n >= KSHM_PATH_MAX)
+			return 0;
+		n--;
+		scan_name(slot, 0, n);
+		flags = s->name_flags;
+		if (kinds & KSHM_PATH_DOTDOT && flags & NAME_DOTDOT)
+			return 0;
+	}
+	if (names) {
+		if (s->tmp[0] != '/' || flags & NAME_DOTDOT || s->name_slash == n - 1 ||
+			name_is_listed(slot, 0, n, cls))
+			return 0;
+		if (s->ret < 0 && flags & NAME_ODD)
+			return 0;
+	}
+	if (s->ret >= 0 && !(walked_is_boring(slot, names ? n : 0, cls, !(flags & NAME_ODD)) &&
+				   known_skip(s->ret)))
+		return 0;
+	return 1;
+}
