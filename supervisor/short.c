@@ -230,6 +230,8 @@ int sup_run_config(struct sup *s)
 		return log_err_errno(-ENOMEM, "start");
 	argv[n++] = "saker-policy";
 	argv[n++] = "config";
+	if (s->args->verb != VERB_RUN)
+		argv[n++] = "--verb";
 	argv[n++] = "--share";
 	argv[n++] = s->share;
 	for (unsigned i = 0; i < s->args->n_pass; i++)

@@ -157,6 +157,45 @@ static void fill_plan(struct config_run *c)
 	set_path(c, "metadata.file", "", p->metadata_file, sizeof(p->metadata_file));
 }
 
+/* For a verb: a plan of defaults with the control socket's path. What was given by -o is checked, for
+ * it was typed just now; indices are not, for they may mean a list of the files. */
+static int run_verb(struct config_run *c)
+{
+	struct cfg_node *root = c->root,
+			*given = cfg_node_new(c->arena, CFG_MAP, (struct cfg_place){0});
+	const struct cfg_node *socket = cfg_find(root, "control.socket");
+	int r = 0;
+
+	if (!given)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->q->n_options && r == 0; i++)
+		if (!strchr(c->q->options[i], '['))
+			r = cfg_override(c->arena, c->diag, given, c->q->options[i]);
+	cfg_check(c->arena, c->diag, given);
+	if (socket && socket->kind != CFG_SCALAR)
+		cfg_error(c->diag, &socket->at, NULL, "control.socket: a path is wanted");
+	c->root = given;
+	fill_plan(c);
+	c->root = root;
+	set_path(c, "control.socket", "/run/saker/control.sock", c->result->plan.control_socket,
+		sizeof(c->result->plan.control_socket));
+	c->result->rules_options = "{}";
+	return r;
+}
+
+static int run_all(struct config_run *c)
+{
+	int r;
+
+	cfg_check(c->arena, c->diag, c->root);
+	refuse_later(c);
+	fill_plan(c);
+	r = config_rules(c);
+	if (r != -ENOMEM) /* what else is wrong with rules was said, and says nothing of outputs */
+		r = config_outputs(c);
+	return r == 0 ? config_options(c) : r;
+}
+
 int config_run(const struct config_request *q, const struct config_source *src, struct arena *a,
 	struct diag *d, struct config_result *ret_result)
 {
@@ -170,14 +209,7 @@ int config_run(const struct config_request *q, const struct config_source *src, 
 	r = config_load(c);
 	if (r < 0)
 		return r;
-	cfg_check(a, d, c->root);
-	refuse_later(c);
-	fill_plan(c);
-	r = config_rules(c);
-	if (r != -ENOMEM) /* what else is wrong with rules was said, and says nothing of outputs */
-		r = config_outputs(c);
-	if (r == 0)
-		r = config_options(c);
+	r = q->is_verb ? run_verb(c) : run_all(c);
 	if (r < 0 || d->n_errors)
 		return r < 0 ? r : -EINVAL;
 	*ret_result = *result;

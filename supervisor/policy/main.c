@@ -4,13 +4,14 @@
  *
  * SYNOPSIS
  *   Started by saker, twice at each start; of no use by hand.
- *   saker-policy config [--share DIR] [--etc DIR] [-c FILE] [-r FILE|DIR]... [-o key=value]... [-U]
+ *   saker-policy config [--verb] [--share DIR] [--etc DIR] [-c FILE] [-r FILE|DIR]... [-o key=value]... [-U]
  * [-v] saker-policy rules
  *
  * DESCRIPTION
  *   config: asks the supervisor for configuration files by name, checks every key, and hands over
  * the plan (fixed size: the supervisor parses no text), one block for each output that only its
- * emitter gets, and the options of the rules run. rules: gets the rules files as open descriptors,
+ * emitter gets, and the options of the rules run. With --verb, for
+ * who asks a running saker, it looks for the control socket alone. rules: gets the rules files as open descriptors,
  * compiles them and hands over the sealed policy image.
  *
  * SECURITY

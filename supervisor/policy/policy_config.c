@@ -61,6 +61,10 @@ static int parse_command_line(int argc, char **argv, struct command_line *l)
 			l->q.verbose = true;
 			continue;
 		}
+		if (!strcmp(argv[i], "--verb")) {
+			l->q.is_verb = true;
+			continue;
+		}
 		if (!strcmp(argv[i], "-U")) /* lines always leave at once */
 			continue;
 		r = i + 1 < argc ? take_value(l, argv[i], argv[i + 1]) : -EINVAL;
