@@ -77,6 +77,7 @@ class Tracker:
         self.pending = [[] for _ in range(w.n)]
         self.cut = [False] * w.n
         self.journal = []
+        self.abandoned = set()  # rings whose commit lies before what the shadow is of
         self.pos = w.raw.tail
         self.here = w.judged_here()
         self.done_seq = 0
@@ -118,8 +119,9 @@ class Tracker:
         self.settled = [0 if "resend" in w.wrong else f.settled for f in self.figures]
         self.last = [f.last for f in self.figures]
         self.ord = page.upto if "ord-from-upto" in w.wrong else max(f.next_ord for f in self.figures)
-        self.shadow = list(self.table)
-        self.epoch_ord = self.ord
+        self.shadow, self.shadow_ord = list(self.table), self.ord
+        if page.epoch == 1 or "unmarked-epoch" in w.wrong:
+            self.shadow_ord = 0
         if not page.ended:
             yield from self.put_all(Rec(SNAP, 0, self.ord, 0, 0, tuple(self.table), 0, False, False))
             yield from self.publish()
@@ -174,9 +176,9 @@ class Tracker:
             yield
 
     def rejoin(self):
-        """A ring that was cut off gets a snapshot as soon as there is room (line 9)."""
+        """A ring that was cut off gets a snapshot when its evaluator has taken what was left (line 9)."""
         for i in range(self.w.n):
-            if self.cut[i] and self.w.event[i].room(len(self.pending[i])) * 2 >= self.w.event[i].capacity:
+            if self.cut[i] and self.w.event[i].room(len(self.pending[i])) == self.w.event[i].capacity:
                 if "rejoin-without-snapshot" not in self.w.wrong:
                     self.put(i, Rec(SNAP, 0, self.ord, 0, 0, tuple(self.table), 0, False, False))
                     self.ord += 1
@@ -188,7 +190,7 @@ class Tracker:
         is_older = rec.time <= self.read_at[p]
         if rec.kind == STATE and (not is_older or "older-overwrites" in self.w.wrong):
             self.table[p] = step(self.table[p], rec.v)
-            self.journal.append((self.ord, p, self.table[p]))
+            self.remember(self.ord, p, self.table[p])
             yield from self.put_all(rec._replace(ord=self.ord, v=self.table[p]))
         if not needs_evaluator(rec):
             self.here += 1
@@ -246,33 +248,53 @@ class Tracker:
             yield
 
     def commit_ord(self, i):
+        """All state up to this order is that of ring i's commit."""
         ring = self.w.event[i]
-        return ring.rec[ring.tail - 1].ord if ring.tail else 0
+        if ring.tail < ring.head:
+            return ring.rec[ring.tail].ord - 1
+        if self.pending[i]:
+            return self.pending[i][0].ord - 1
+        return ring.rec[-1].ord if ring.rec else 0
+
+    def remember(self, at, p, value):
+        """The journal holds as much as a ring. Only a ring that is cut off can be further behind: the state at its commit is let go of, it begins anew anyway."""
+        while len(self.journal) > self.w.event[0].capacity:
+            self.fold()
+            if len(self.journal) > self.w.event[0].capacity:
+                i = min((i for i in range(self.w.n) if i not in self.abandoned), key=self.commit_ord)
+                assert self.cut[i]
+                self.abandoned.add(i)
+                self.w.god_met["abandoned"] += 1
+        self.journal.append((at, p, value))
+
+    def fold(self):
+        """The shadow is the state at the lowest commit."""
+        lowest = min((self.commit_ord(i) for i in range(self.w.n) if i not in self.abandoned), default=self.ord)
+        while self.journal and self.journal[0][0] <= lowest:
+            self.shadow_ord, p, value = self.journal.pop(0)
+            self.shadow[p] = value
 
     def look_after_evaluators(self):
-        """Lines 5 and 6."""
+        """Lines 5 and 6. Where the state at a commit is not known any more, an evaluator is better told nothing than something newer."""
         for i in sorted(self.w.wanted):
             upto = self.commit_ord(i)
-            state = list(self.shadow)
+            is_incomplete = upto < self.shadow_ord
+            state = [None] * N_PROCS if is_incomplete and "newer-for-older" not in self.w.wrong else list(self.shadow)
             for at, p, value in self.journal:
-                if at <= upto and "no-journal" not in self.w.wrong:
+                if at <= upto and not is_incomplete and "no-journal" not in self.w.wrong:
                     state[p] = value
             if "snapshot-of-now" in self.w.wrong:
                 state = list(self.table)
-            # what this evaluator knew before our epoch died with our predecessor
-            is_newer = upto < self.epoch_ord and self.page.epoch > 1 and "unmarked-epoch" not in self.w.wrong
-            self.w.snapshot[i] = (state, self.epoch_ord if is_newer else 0)
+            self.w.snapshot[i] = state, is_incomplete and "newer-for-older" not in self.w.wrong
             self.w.wanted.discard(i)
-        lowest = min(self.commit_ord(i) for i in range(self.w.n))
-        while self.journal and self.journal[0][0] <= lowest:
-            _, p, value = self.journal.pop(0)
-            self.shadow[p] = value
+        self.abandoned = {i for i in self.abandoned if self.commit_ord(i) < self.shadow_ord}
+        self.fold()
 
 
 class Evaluator:
     def __init__(self, w, i, snapshot, skip):
         self.w, self.i, self.page, self.ring = w, i, w.evaluator[i], w.event[i]
-        self.replica, self.newer_upto = snapshot
+        self.replica, self.is_incomplete = snapshot
         self.skip = skip
         self.rd = self.ring.tail
         figures = self.page.plain if "counter-beside-commit" in w.wrong else self.page.slots.get(self.rd)
@@ -317,10 +339,15 @@ class Evaluator:
 
     def take(self, rec):
         if rec.kind == END:
+            # first the commit: an emitter that has seen END takes no repeats any more
+            if "end-before-commit" not in self.w.wrong:
+                yield from self.commit()
             for output in range(N_OUTPUTS):
-                yield from self.put_one(output, END_ALERT)
+                records = self.w.alert[self.i][output].rec
+                if not records or records[-1] is not END_ALERT:  # real rings have room for some of them
+                    yield from self.put_one(output, END_ALERT)
         elif rec.kind == SNAP:
-            self.replica, self.newer_upto = list(rec.v), 0
+            self.replica, self.is_incomplete = list(rec.v), False
         elif rec.kind == STATE:
             self.replica[rec.p] = rec.v
         elif rec.ord == self.skip:
@@ -337,7 +364,7 @@ class Evaluator:
         yield
         if rec.poison:
             raise Died
-        value, doubtful = self.replica[rec.p], rec.doubtful or rec.ord < self.newer_upto
+        value, doubtful = self.replica[rec.p], rec.doubtful or self.is_incomplete
         self.w.god_met["marked"] += doubtful
         self.w.god_met["judged again"] += rec.seq in self.w.god_judged
         self.w.god_judged.setdefault(rec.seq, []).append((value, doubtful))

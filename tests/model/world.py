@@ -36,7 +36,8 @@ def step(value, change):
 
 
 def judge(value):
-    return [rule for rule in range(N_RULES) if value >> rule & 1]
+    """The rules that match. None: nothing is known of the process."""
+    return [rule for rule in range(N_RULES) if value is not None and value >> rule & 1]
 
 
 def wants(output, rule):
@@ -162,7 +163,7 @@ class World:
         self.evaluator = [EvaluatorPage() for _ in range(n)]
         self.sink = [[] for _ in range(N_OUTPUTS)]  # an Alert, or None: a torn line
         self.wanted = set()  # dead evaluators that need a snapshot segment
-        self.snapshot = {}  # evaluator -> (state, order up to which it is newer than the events)
+        self.snapshot = {}  # evaluator -> (state, is it incomplete?)
         self.god_judged = {}  # seq -> [(value, doubtful)]
         self.god_skipped = set()
         self.god_met = Counter()  # what the run came across, so that a variant cannot pass by never meeting it
