@@ -10,6 +10,7 @@ N_PROCS = 6
 N_CPUS = 2
 N_RULES = 3
 N_OUTPUTS = 2
+BATCH = 4  # records that a stage takes before it publishes
 POISON_RULE = N_RULES  # the alert that says an event was skipped
 
 STATE, EVENT, SNAP, END = "state", "event", "snap", "end"
