@@ -8,8 +8,6 @@
 /* Nothing is called here, so nothing is to be left of what the headers define. */
 #undef __noinline
 #define __noinline static __always_inline
-#if __has_include("known.h")
 #include "known.h"
-#endif
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

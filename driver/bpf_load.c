@@ -199,10 +199,13 @@ static int attach_programs(struct drv_loaded *l, struct saker_bpf *skel, char *t
 	return 0;
 }
 
-/* The programs for io_uring are half of the verifier's work. */
+/* The programs for io_uring and the iterators are half of the verifier's work. */
 static bool is_second_half(const struct bpf_program *prog)
 {
-	return strncmp(bpf_program__name(prog), "saker_uring_", strlen("saker_uring_")) == 0;
+	const char *name = bpf_program__name(prog);
+
+	return strncmp(name, "saker_uring_", strlen("saker_uring_")) == 0 ||
+	       strncmp(name, "saker_iter_", strlen("saker_iter_")) == 0;
 }
 
 /* Each half loads its own of the programs that were selected in the first. */

@@ -40,19 +40,23 @@ def children_s():
 
 
 def measured(app, s=None):
-    """(amount per second by the clock, seconds of CPU per unit of work) of one turn of that load."""
+    """(amount per second by the clock, seconds of CPU per unit of work, captured events per unit) of one turn of that load."""
     servers = [app.proc.pid] if app.proc else []
     for pid in list(servers):
         with open(f"/proc/{pid}/task/{pid}/children") as f:
             servers += map(int, f.read().split())
 
     def cpu(status):
+        cpu.seen = status.get("ledger", {}).get("seen", 0)
         return children_s() + sum(int(open(f"/proc/{p}/schedstat").read().split()[0]) for p in servers) / 1e9 + sum(bench.cpu_ns(status).values()) / 1e9
 
-    status = s.status() if s else {"stages": []}
-    before = cpu(status)
+    def status():
+        return s.status() if s else {"stages": []}
+
+    before = cpu(status())
+    seen = cpu.seen
     amount, rate = app.once()
-    return rate, (cpu(status) - before) / amount
+    return rate, (cpu(status()) - before) / amount, (cpu.seen - seen) / amount
 
 
 class Redis:
@@ -161,10 +165,10 @@ def main():
             a.close()
         shutil.rmtree(folder)
     for a in apps:
-        on, off = ([bench.median(x[i] for x in got[a.name][k]) for i in (0, 1)] for k in ("on", "off"))
+        on, off = ([bench.median(x[i] for x in got[a.name][k]) for i in (0, 1, 2)] for k in ("on", "off"))
         out[a.name] = {"unit": a.unit, "events_per_s": round(on[0], 2), "off_events_per_s": round(off[0], 2), "ns_per_event": round(on[1] * 1e9), "off_ns_per_event": round(off[1] * 1e9),
                        "of_off": round(on[0] / off[0], 3), "change_percent": round(100 * (on[0] / off[0] - 1), 1), "change_percent_cpu": round(100 * (off[1] / on[1] - 1), 1),
-                       "turns": got[a.name]}
+                       "captured_per_event": round(on[2], 2), "turns": got[a.name]}
     bench.put(out)
 
 
