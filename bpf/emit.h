@@ -52,6 +52,55 @@ static __always_inline __u64 class_room(__u32 cls)
 	return saker_ring_bytes / 2;
 }
 
+/* What one thread group has put into a CPU's filling buffer: bytes since the producer was at `base`,
+ * halved when the consumer has passed that. */
+#define FLOOD_SLOTS 64
+struct flood {
+	__u32 tgid;
+	__u32 pad;
+	__u64 base;
+	__u64 bytes;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FLOOD_SLOTS); /* a CPU: the loader multiplies it */
+	__type(key, __u32);
+	__type(value, struct flood);
+} saker_flood SEC(".maps");
+
+/* Is the thread group above its share, the smaller the fuller the buffer is? State of others needs
+ * the last quarter alone. A group whose slot another one holds is not looked at. */
+static __always_inline bool is_flood(
+	void *rb, __u32 cpu, const struct kev_head *h, __u64 used, __u32 len)
+{
+	__u32 i = cpu * FLOOD_SLOTS + (h->tgid & (FLOOD_SLOTS - 1));
+	__u64 share = saker_ring_bytes / 16, at;
+	struct flood *f;
+
+	if (used < saker_ring_bytes / 4 ||
+		(h->cls == KEV_CLASS_STATE && used < saker_ring_bytes / 4 * 3))
+		return false;
+	f = bpf_map_lookup_elem(&saker_flood, &i);
+	if (!f)
+		return false;
+	at = bpf_ringbuf_query(rb, BPF_RB_CONS_POS);
+	if (at >= f->base) {
+		f->bytes = f->tgid == h->tgid ? f->bytes / 2 : 0;
+		f->tgid = h->tgid;
+		f->base = at + used;
+	}
+	if (f->tgid != h->tgid)
+		return false;
+	if (used < saker_ring_bytes / 2)
+		share = saker_ring_bytes / 4;
+	else if (used < saker_ring_bytes / 4 * 3)
+		share = saker_ring_bytes / 8;
+	if (f->bytes + len > share)
+		return true;
+	f->bytes += len;
+	return false;
+}
+
 /* After the submit: no wake-up can be lost, because the collector stores its flag before it looks
  * at the positions once more. */
 static __always_inline void wake(void *rb, __u32 cpu, struct kshm_counters *c)
@@ -95,6 +144,7 @@ __noinline int emit_record(__u32 slot)
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct kev_head *h;
 	__u32 len, cls;
+	__u64 used;
 	void *rb;
 
 	if (!s || !c)
@@ -109,8 +159,12 @@ __noinline int emit_record(__u32 slot)
 		COUNT(c->lost_full[cls]);
 		return 0;
 	}
-	if (cls != KEV_CLASS_STATE &&
-		bpf_ringbuf_query(rb, BPF_RB_AVAIL_DATA) + len > class_room(cls)) {
+	used = bpf_ringbuf_query(rb, BPF_RB_AVAIL_DATA);
+	if (is_flood(rb, cpu, h, used, len)) {
+		COUNT(c->lost_flood[cls]);
+		return 0;
+	}
+	if (cls != KEV_CLASS_STATE && used + len > class_room(cls)) {
 		COUNT(c->lost_full[cls]);
 		return 0;
 	}
@@ -131,6 +185,39 @@ submitted:
 	COUNT(c->submitted[cls]);
 	if (h->flags & KEV_F_TRUNC)
 		COUNT(c->cut);
+	wake(rb, cpu, c);
+	return 1;
+}
+
+#define CANARY_BYTES (sizeof(struct kev_head) + 16)
+
+/* Answers the supervisor: a record that is no event and that no counter knows. Without room it stays
+ * asked for. */
+__noinline int emit_canary(void)
+{
+	__u32 cpu = bpf_get_smp_processor_id(), zero = 0;
+	struct kshm_interest *in = bpf_map_lookup_elem(&saker_interest, &zero);
+	struct kshm_counters *c = counters_get();
+	void *rb = bpf_map_lookup_elem(&saker_rings, &cpu);
+	struct kev_head *r;
+
+	if (!in || !c || !rb)
+		return 0;
+	r = bpf_ringbuf_reserve(rb, CANARY_BYTES, 0);
+	if (!r)
+		return 0;
+	__builtin_memset(r, 0, CANARY_BYTES);
+	r->len = CANARY_BYTES;
+	r->type = KEV_CODE_SAKER_CANARY;
+	r->flags = KEV_F_SNAPSHOT | KEV_F_NO_TASK;
+	r->n_params = 1;
+	r->cls = KEV_CLASS_STATE;
+	r->cpu = cpu;
+	*(__u16 *)(r + 1) = 8;
+	*(__u64 *)((__u8 *)(r + 1) + 8) = in->canary;
+	in->canary = 0;
+	r->ts_ns = bpf_ktime_get_boot_ns();
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 	wake(rb, cpu, c);
 	return 1;
 }

@@ -159,8 +159,11 @@ int BPF_PROG(saker_sys_exit, struct pt_regs *regs, long ret)
 		return 0;
 	if (want & KSHM_WANT_KNOWN_FD && known_not(compat ? (__u32)regs->bx : (__u32)regs->di))
 		return 0;
-	if (is_self(in, bpf_get_current_pid_tgid() >> 32))
+	if (is_self(in, bpf_get_current_pid_tgid() >> 32)) {
+		if (in->canary && in->self_tgids[0] == bpf_get_current_pid_tgid() >> 32)
+			emit_canary();
 		return 0;
+	}
 	s = scratch_take(row->cls, &slot);
 	if (!s)
 		return 0;

@@ -51,6 +51,20 @@ static int put_event(
 	return TAKEN;
 }
 
+/* The supervisor asks for one of these every few seconds, to see that what the kernel's programs send arrives. Not an event, and for nobody else. */
+static bool note_canary(struct col_out *o, const struct drv_record *got)
+{
+	const struct kev_head *h = got->p;
+	const char *why = "";
+	struct kev k;
+
+	if (got->len < sizeof(*h) || h->type != KEV_CODE_SAKER_CANARY)
+		return false;
+	if (kev_parse(got->p, got->len, &k, &why) == 0)
+		stats_set(&o->stats->canary, kev_param_u64(&k, 0));
+	return true;
+}
+
 /* A record that needs another reservation than the one that was made before it was known. The room is still there. */
 static int put_other(struct col_batch *b, struct col_out *o, const struct drv_record *got)
 {
@@ -58,6 +72,8 @@ static int put_other(struct col_batch *b, struct col_out *o, const struct drv_re
 	const char *why = "";
 	int r = 0;
 
+	if (got->is_state && note_canary(o, got))
+		return TAKEN;
 	if (!got->is_state && b->in_snapshot)
 		r = end_snapshot(b, o, got->epoch_ns);
 	if (r == 0)

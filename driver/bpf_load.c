@@ -164,7 +164,9 @@ static int set_sizes(struct saker_bpf *skel, const struct drv_loaded *l)
 	skel->rodata->saker_boot_epoch_ns = clock_epoch_ns() - clock_boot_ns();
 	if (bpf_map__set_max_entries(skel->maps.saker_scratch, l->n_cpus + 2) < 0 ||
 		bpf_map__set_max_entries(skel->maps.saker_rings, l->n_cpus) < 0 ||
-		bpf_map__set_max_entries(skel->maps.saker_counters, l->n_cpus) < 0)
+		bpf_map__set_max_entries(skel->maps.saker_counters, l->n_cpus) < 0 ||
+		bpf_map__set_max_entries(skel->maps.saker_flood,
+			l->n_cpus * bpf_map__max_entries(skel->maps.saker_flood)) < 0)
 		return -EINVAL;
 	return 0;
 }

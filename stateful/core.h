@@ -53,6 +53,8 @@ struct st_counters {
 
 #define ST_CGROUP_CACHE 1024
 
+#define ST_LOUD_SLOTS 256
+
 struct st_core {
 	struct st_config cfg;
 	struct st_texts texts;
@@ -62,7 +64,7 @@ struct st_core {
 	struct st_counters counters;
 	uint64_t prev_ts_ns;    /* of the event before; 0 none */
 	uint64_t boot_epoch_ns; /* when the host booted, from saker_clock; 0 unknown */
-	bool is_successor; /* of a tracker that died: what it knew is gone */
+	bool is_successor;      /* of a tracker that died: what it knew is gone */
 	uint64_t snap_end_ns; /* boot time: events before this meet state that is newer than they */
 	bool has_forks;    /* the source tells of forks itself: the exits of clone and its like add
 			      nothing */
@@ -71,6 +73,10 @@ struct st_core {
 		uint64_t id;
 		uint32_t cgroups, container; /* texts */
 	} cgroup_cache[ST_CGROUP_CACHE];
+	struct st_loud { /* who made how many of the last events: a majority vote a slot */
+		uint32_t tgid, n;
+	} loud[ST_LOUD_SLOTS];
+	uint32_t n_loud;            /* events counted since all were halved */
 	uint8_t *rec_buf;           /* SPSC_RECORD_MAX: the record under construction */
 	char name_buf[ST_PATH_BUF]; /* fd.name of the event at hand */
 };

@@ -240,6 +240,28 @@ static int build(struct st_ctx *c)
 	return rec_finish(&b.w);
 }
 
+#define LOUD_WINDOW 4096
+#define LOUD_SHARE (LOUD_WINDOW / 8)
+
+/* Did this process make more than its share of the last events? In a full ring its opens and
+ * connects then go with the lowest class, so that those of others find room. */
+static bool is_loud(struct st_core *core, uint32_t tgid)
+{
+	struct st_loud *l = &core->loud[(hash_u64(tgid) >> 48) % ST_LOUD_SLOTS];
+
+	if (++core->n_loud >= LOUD_WINDOW) {
+		for (unsigned i = 0; i < ST_LOUD_SLOTS; i++)
+			core->loud[i].n /= 2;
+		core->n_loud = LOUD_WINDOW / 2;
+	}
+	if (l->tgid != tgid && l->n) {
+		l->n--;
+		return false;
+	}
+	l->tgid = tgid;
+	return ++l->n > LOUD_SHARE;
+}
+
 void st_forward(struct st_ctx *c)
 {
 	struct st_core *core = c->core;
@@ -266,6 +288,8 @@ void st_forward(struct st_ctx *c)
 	}
 	fill_head(c, e);
 	e->h.ring.len = (uint32_t)n;
+	if (is_loud(core, head->tgid) && cls != KEV_CLASS_STATE)
+		cls = KEV_CLASS_OTHER;
 	if (core->cfg.sink.admit(core->cfg.sink.arg, ring, cls, (size_t)n, no_shed))
 		core->cfg.sink.emit(core->cfg.sink.arg, (int)ring, &e->h);
 }

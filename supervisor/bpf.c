@@ -16,11 +16,20 @@
 
 #include <base/atomics.h>
 #include <base/cleanup.h>
+#include <base/clock.h>
 #include <base/log.h>
 #include <base/macros.h>
 #include <rules/image.h>
 
 #include "sup.h"
+
+#ifdef SAKER_SANITIZED
+#define CANARY_FACTOR 5 /* sanitizers are slow */
+#else
+#define CANARY_FACTOR 1
+#endif
+#define CANARY_EVERY_NS NS_PER_S
+#define CANARY_LATE_NS (CANARY_FACTOR * 3 * NS_PER_S)
 
 void sup_bpf_init(struct sup_bpf *b)
 {
@@ -198,6 +207,51 @@ void sup_bpf_exclude(struct sup *s)
 			atomic_store_relaxed(&list[n++], (uint32_t)s->children[i].pid);
 	for (; n < ARRAY_LEN(s->bpf.interest->self_tgids); n++)
 		atomic_store_relaxed(&list[n], 0U);
+}
+
+/* The programs answer the supervisor's next call of a kind that is always wanted. */
+static void poke_canary(struct sup_bpf *b)
+{
+	int fd;
+
+	fd = dup(b->interest_fd);
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+void sup_bpf_canary_tick(struct sup *s, uint64_t now_ns)
+{
+	struct sup_child *c = sup_find_child(s, PLAN_COLLECTOR, 0);
+	struct sup_bpf *b = &s->bpf;
+	bool is_asked = b->canary_ns != 0;
+
+	if (!b->interest || !c || s->phase != SUP_DETECTING)
+		return;
+	if (c->state != LC_RUNNING || now_ns - c->running_since_ns < CANARY_EVERY_NS) {
+		b->canary_ns = 0; /* a fresh one reads the host's state first */
+		return;
+	}
+	if (is_asked && stats_get(&c->stats->canary) == b->canary) {
+		if (now_ns - b->canary_ns < CANARY_EVERY_NS)
+			return;
+		is_asked = false;
+	}
+	if (is_asked && now_ns - b->canary_ns > CANARY_LATE_NS) {
+		log_err("what the kernel's programs send does not arrive (canary %llu of %u s "
+			"ago): the collector is replaced",
+			(unsigned long long)b->canary,
+			(unsigned)((now_ns - b->canary_ns) / NS_PER_S));
+		b->canary_ns = 0;
+		sup_child_kill(c);
+		return;
+	}
+	if (!is_asked) {
+		b->canary++;
+		b->canary_ns = now_ns;
+		atomic_store_release(&b->interest->canary, b->canary);
+	}
+	if (atomic_load_relaxed(&b->interest->canary)) /* not answered: there was no room */
+		poke_canary(b);
 }
 
 int sup_bpf_iter(int link_fd)

@@ -222,6 +222,7 @@ static void detect(struct sup *s)
 		sup_pump(s, RUN_PUMP_MS);
 		now = clock_mono_ns();
 		take_sample(s, now);
+		sup_bpf_canary_tick(s, now);
 		if (s->phase != SUP_STOPPING && s->stop_asked)
 			sup_stop(s, "stop asked for");
 		else if (s->phase != SUP_STOPPING && s->run_deadline_ns &&

@@ -76,6 +76,7 @@ struct sup_bpf {
 	struct kshm_interest *interest;
 	const struct kshm_counters *counters;
 	size_t interest_size, counters_size;
+	uint64_t canary, canary_ns; /* number of the last one asked for, and since when we wait; 0: not */
 };
 
 #define SUP_CLIENTS_MAX 16
@@ -183,6 +184,9 @@ int sup_bpf_take(struct sup *s, const struct ctl_msg *m, int fd);
 int sup_bpf_map(struct sup *s);
 void sup_bpf_enable(struct sup *s, bool enabled);
 void sup_bpf_exclude(struct sup *s); /* saker's own processes */
+/* Proves every few seconds that what the programs send comes through the collector, which is
+ * replaced if not. */
+void sup_bpf_canary_tick(struct sup *s, uint64_t now_ns);
 int sup_bpf_iter(int link_fd);
 uint64_t sup_bpf_recursion(const struct sup *s);
 uint32_t sup_cpus(void);

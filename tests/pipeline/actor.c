@@ -2,6 +2,7 @@
 /* Performs one real, harmless action that a rule looks for; copied under the name that the rule wants to see. Static, so that it runs in any container.
  * Prints nothing; exit status 0: the action was tried. Input: its own arguments, from the test. */
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -221,6 +222,20 @@ static int act_spawn_daemon(char **a)
 	return spawn(a, 1);
 }
 
+/* As an unprivileged user, opens and closes as fast as it can until it is killed. */
+static int act_flood(char **a)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || setgroups(0, NULL) < 0 || setgid(65534) < 0 || setuid(65534) < 0)
+		return 2;
+	for (;;) {
+		int fd = open(a[0], O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+		if (fd < 0)
+			return 2;
+		(void)close(fd);
+	}
+}
+
 static int act_nothing(char **a)
 {
 	(void)a;
@@ -247,6 +262,7 @@ static const struct {
 	{"memfd-exec", 0, act_memfd_exec},
 	{"spawn", 1, act_spawn},
 	{"spawn-daemon", 1, act_spawn_daemon},
+	{"flood", 1, act_flood},
 	{"nothing", 0, act_nothing},
 };
 

@@ -257,36 +257,48 @@ static void test_turn__slow_consumers__nothing_lost_nothing_twice(void **state)
 	assert_int_equal(st_stage_turn(&b->stage), -ENODATA);
 }
 
-static uint32_t pid_of_ring(struct bench *b)
+/* The first process from that one on whose events go into the first ring. */
+static uint32_t pid_of_ring(struct bench *b, uint32_t pid)
 {
 	const struct progress_tracker *p = b->progress;
 
-	for (uint32_t pid = 10;; pid++) {
+	for (;; pid++) {
+		uint64_t before = p->forwarded[0];
+
 		put_event(b, KEV_CODE_SYSCALL_UNLINK_2_X, pid, 3, 0);
 		assert_int_equal(st_stage_turn(&b->stage), 1);
 		drain(b, 0);
 		drain(b, 1);
-		if (p->forwarded[0])
+		if (p->forwarded[0] > before)
 			return pid;
 	}
+}
+
+static uint64_t fill_ring(struct bench *b, const uint32_t *pids, unsigned n_pids, uint8_t cls)
+{
+	for (unsigned i = 0; i < 2000; i++) {
+		put_event(b, KEV_CODE_SYSCALL_UNLINK_2_X, pids[i % n_pids], cls, 0);
+		assert_int_equal(st_stage_turn(&b->stage), 1);
+	}
+	return spsc_producer_used(&b->stage.out.rings[0]);
+}
+
+static void assert_filled(uint64_t used, unsigned sixteenths)
+{
+	assert_in_range(used, RING_BYTES / 16 * sixteenths - 512, RING_BYTES / 16 * sixteenths);
 }
 
 static void test_turn__full_ring__shed_by_class(void **state)
 {
 	struct bench *b = *state;
-	uint32_t pid = pid_of_ring(b);
-	uint64_t used_by_class[4] = {0};
+	uint32_t pids[16] = {pid_of_ring(b, 10)};
 
-	for (uint8_t cls = 3; cls >= 1; cls--) {
-		for (unsigned i = 0; i < 2000; i++) {
-			put_event(b, KEV_CODE_SYSCALL_UNLINK_2_X, pid, cls, 0);
-			assert_int_equal(st_stage_turn(&b->stage), 1);
-		}
-		used_by_class[cls] = spsc_producer_used(&b->stage.out.rings[0]);
-	}
-	assert_in_range(used_by_class[3], RING_BYTES / 4 * 3 - 512, RING_BYTES / 4 * 3);
-	assert_in_range(used_by_class[2], RING_BYTES / 8 * 7 - 512, RING_BYTES / 8 * 7);
-	assert_in_range(used_by_class[1], RING_BYTES / 16 * 15 - 512, RING_BYTES / 16 * 15);
+	for (unsigned i = 1; i < ARRAY_LEN(pids); i++)
+		pids[i] = pid_of_ring(b, pids[i - 1] + 1);
+	assert_filled(fill_ring(b, pids, 1, 3), 12);
+	assert_filled(fill_ring(b, pids, 1, 2), 12); /* it makes everything: others' come first */
+	assert_filled(fill_ring(b, pids, ARRAY_LEN(pids), 2), 14);
+	assert_filled(fill_ring(b, pids, 1, 1), 15);
 	drain(b, 0);
 	drain(b, 1);
 	assert_true(b->stats.loss[LOSS_TRACKER_EVENT_FULL] > 0);
