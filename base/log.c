@@ -2,6 +2,8 @@
 /* Log lines: built in one buffer, written by one write(2), so that lines of several processes on one descriptor stay whole. */
 #include <base/log.h>
 
+#include <sys/socket.h>
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +20,9 @@ static struct {
 	enum log_format format;
 	enum log_level max_level;
 	char who[32];
-} state = {.fd = STDERR_FILENO, .format = LOG_TEXT, .max_level = LOG_LVL_INFO, .who = "saker"};
+	int syslog_fd; /* -1: none now */
+	int (*syslog_reopen)(void); /* NULL: no second place */
+} state = {.syslog_fd = -1, .fd = STDERR_FILENO, .format = LOG_TEXT, .max_level = LOG_LVL_INFO, .who = "saker"};
 
 static const char *level_str(enum log_level level)
 {
@@ -47,6 +51,12 @@ void log_open(int fd, enum log_format format, enum log_level max_level, const ch
 	(void)snprintf(state.who, sizeof(state.who), "%s", who); /* cutting a long name is fine */
 }
 
+void log_open_syslog(int fd, int (*reopen)(void))
+{
+	state.syslog_fd = fd;
+	state.syslog_reopen = reopen;
+}
+
 enum log_level log_max_level(void)
 {
 	return state.max_level;
@@ -65,6 +75,31 @@ static void emit(const char *line, size_t n)
 		k = write(state.fd, line, n);
 	while (k < 0 && errno == EINTR);
 	/* a log line that cannot be written has nowhere to be reported */
+}
+
+/* facility daemon; a system logger that was restarted is found again with the next line */
+static void emit_syslog(enum log_level level, const char *who, const char *text)
+{
+	const int pri = 3 << 3 | (level == LOG_LVL_RAW ? LOG_LVL_ERR : (int)level);
+	char line[LINE_MAX_BYTES + 96];
+	int n;
+
+	if (!state.syslog_reopen)
+		return;
+	n = snprintf(line, sizeof(line), "<%d>saker[%d]: %s%s%s\n", pri, (int)getpid(),
+		strcmp(who, "saker") ? who : "", strcmp(who, "saker") ? ": " : "", text);
+	if (n < 0)
+		return;
+	if ((size_t)n >= sizeof(line))
+		n = sizeof(line) - 1;
+	for (int tries = 0; tries < 2; tries++) {
+		if (state.syslog_fd >= 0 &&
+			(send(state.syslog_fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0 || errno == EAGAIN))
+			return;
+		if (state.syslog_fd >= 0)
+			(void)close(state.syslog_fd);
+		state.syslog_fd = state.syslog_reopen();
+	}
 }
 
 static void emit_json(enum log_level level, const char *who, const char *text)
@@ -94,6 +129,7 @@ void log_relay(enum log_level level, const char *who, const char *text)
 
 	if (level > state.max_level)
 		return;
+	emit_syslog(level, who, text);
 	if (state.format == LOG_JSON) {
 		emit_json(level, who, text);
 		return;

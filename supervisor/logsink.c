@@ -135,18 +135,26 @@ void sup_log_flush(struct sup *s, struct sup_child *c)
 	sup_watch_close(s, &c->log);
 }
 
+static int open_syslog(void)
+{
+	return sup_syslog_open("/dev/log");
+}
+
 /* Errors of the start always reach the terminal; from then on the log goes where the configuration
  * wants it. */
 void sup_log_redirect(const struct sup *s)
 {
-	int fd = -1;
+	int fd;
 
+	if (s->config->log_syslog) {
+		fd = open_syslog();
+		if (fd < 0)
+			log_warning_errno(fd, "log_syslog: '/dev/log' does not answer yet");
+		log_open_syslog(fd, open_syslog);
+	}
 	if (s->config->log_stderr)
 		return;
-	if (s->config->log_syslog)
-		fd = sup_syslog_open("/dev/log");
-	if (fd < 0)
-		fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	if (fd >= 0) /* open until we end */
 		log_open(fd, s->config->log_json ? LOG_JSON : LOG_TEXT, log_max_level(), "saker");
 }

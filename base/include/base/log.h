@@ -25,6 +25,9 @@ enum log_format {
 
 /* Where and how lines go. @fd is borrowed. @who: short name printed before the text ("saker", "tracker"); copied, at most 31 bytes. */
 void log_open(int fd, enum log_format format, enum log_level max_level, const char *who);
+/* A second place for the same lines, as RFC 3164 messages: a connected socket of a system logger, owned by the log; -1: not there yet. @reopen
+ * gives another one when it fails, or negative errno; the line is then lost. */
+void log_open_syslog(int fd, int (*reopen)(void));
 enum log_level log_max_level(void);
 void log_set_level(enum log_level max_level);
 
