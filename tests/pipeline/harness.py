@@ -153,6 +153,29 @@ def left_behind(uids):
     return [" ".join(r) for r in rows if r[0].isdigit() and uids <= int(r[0]) < uids + 100]
 
 
+def _bpftool(kind):
+    r = subprocess.run(["bpftool", "-j", kind, "list"], capture_output=True, text=True)
+    return json.loads(r.stdout) if r.returncode == 0 and r.stdout.strip() else []
+
+
+def bpf_objects(uids):
+    """What the kernel holds of a running saker with that block of uids: {(kind, id)} of its programs, their maps and their links."""
+    progs = [p for p in _bpftool("prog") if uids <= p.get("uid", -1) < uids + 100]
+    ids = {p["id"] for p in progs}
+    return ({("prog", i) for i in ids} | {("map", m) for p in progs for m in p.get("map_ids", [])} |
+            {("link", k["id"]) for k in _bpftool("link") if k.get("prog_id") in ids})
+
+
+def bpf_left(objects, seconds=5):
+    """Which of these are still there; the kernel frees them a moment after the last descriptor."""
+    end = time.monotonic() + seconds
+    while True:
+        left = {(kind, x["id"]) for kind in ("prog", "map", "link") for x in _bpftool(kind)} & objects
+        if not left or time.monotonic() > end:
+            return left
+        time.sleep(0.1)
+
+
 def fail(what):
     print(f"FAIL: {what}")
     sys.exit(1)

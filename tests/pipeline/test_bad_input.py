@@ -12,6 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import SAKER, left_behind, fail # noqa: E402
 
 UIDS = 64700
+ONE_LINE = ("kernel without BTF", "no permission for BPF")
 GOOD_RULE = """- rule: R
   desc: d
   condition: evt.type=openat and fd.name=/x
@@ -50,6 +51,8 @@ def cases(d):
     yield "option without argument", ["-c"], r"-c"
     yield "output kind not there", [*syn, "-r", rules, "-o", 'outputs[]={"name":"a","kind":"nosuch"}'], r"nosuch"
     yield "status without a running saker", ["status", "-o", f"control.socket={d}/none.sock"], r"not running", 4
+    if os.geteuid() == 0 and os.path.isdir("/sys/kernel/btf"):
+        yield "kernel without BTF", ["-r", rules, "-o", f"uids.first={UIDS}"], r"^saker: error: .*/sys/kernel/btf/vmlinux.*CONFIG_DEBUG_INFO_BTF"
     if os.geteuid() == 0:
         yield ("no permission for BPF", None, r"CAP_BPF"), ["-r", rules], None
 
@@ -72,10 +75,15 @@ def main():
             else:
                 label, args, want = c[:3]
                 status = c[3] if len(c) > 3 else 1
+                prefix = []
+                if label == "kernel without BTF": # as it looks to a process
+                    prefix = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /sys/kernel/btf && exec "$0" "$@"']
                 sock = [] if "status" in args else ["-o", f"control.socket={d}/c.sock"]
-                r = run([SAKER, *args, *(sock if args[0] not in ("statsu", "--josn", "--modern-bpf", "-c") or len(args) > 1 else [])])
+                r = run([*prefix, SAKER, *args, *(sock if args[0] not in ("statsu", "--josn", "--modern-bpf", "-c") or len(args) > 1 else [])])
             text = r.stderr
             ok = r.returncode == status and re.search(want, text) and "Sanitizer" not in text
+            if label in ONE_LINE and len(text.strip().splitlines()) != 1:
+                ok = False
             print(f"{'ok  ' if ok else 'BAD '} {label}: exit {r.returncode}: {text.strip().splitlines()[:1]}", flush=True)
             if not ok:
                 print(f"     wanted exit {status} and /{want}/ in:\n{text}")

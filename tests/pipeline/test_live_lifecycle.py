@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A person's first minutes, live: start with the shipped rules, an alert, status, test-alert, a second instance, Ctrl-C; and the death of the supervisor."""
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import SAKER, Saker, left_behind, fail, need_root # noqa: E402
+from harness import SAKER, Saker, bpf_left, bpf_objects, left_behind, fail, need_root # noqa: E402
 
 
 UIDS = 64500
@@ -57,6 +58,9 @@ def main():
     expect(r.returncode == 0 and "stdout" in r.stdout, f"test-alert: {r.returncode} {r.stdout}{r.stderr}")
     print("test-alert:", r.stdout.strip().splitlines()[-1])
     expect(s.wait_alert("saker test alert", seconds=5), "the test alert did not arrive on stdout")
+    objects = bpf_objects(UIDS)
+    kinds = {kind for kind, _ in objects}
+    expect(not shutil.which("bpftool") or kinds == {"prog", "map", "link"}, f"BPF objects of a running saker: {objects}")
     second = subprocess.run([SAKER, "-o", f"control.socket={s.socket}", "-o", "uids.first=64600"], capture_output=True, text=True, timeout=30)
     expect(second.returncode == 1 and s.socket in second.stderr, f"a second saker: {second.returncode} {second.stderr}")
     plan = subprocess.run([SAKER, "--show-plan"], capture_output=True, text=True, timeout=30)
@@ -67,8 +71,10 @@ def main():
     expect(ledger and "not balanced" not in ledger[-1], "ledger at Ctrl-C: " + "\n".join(s.log[-20:]))
     expect(not os.path.exists(s.socket), "the control socket was left behind")
     expect(not left_behind(UIDS), f"processes were left behind: {left_behind(UIDS)}")
+    expect(not bpf_left(objects), f"BPF objects were left behind: {bpf_left(objects)}")
 
     s = Saker("-o", "evaluators=2", uids=UIDS, wait=60)
+    objects = bpf_objects(UIDS)
     os.kill(s.proc.pid, signal.SIGKILL)
     s.proc.wait(10)
     end = time.monotonic() + 5
@@ -76,6 +82,16 @@ def main():
         time.sleep(0.05)
     expect(not left_behind(UIDS), f"stages outlived the supervisor: {left_behind(UIDS)}")
     s.stop()
+    expect(not bpf_left(objects), f"BPF objects outlived the supervisor: {bpf_left(objects)}")
+
+    # a start that fails when the kernel programs are already there: the sink cannot be opened
+    s = Saker("-o", "file_output.enabled=true", "-o", "file_output.filename=/proc/nowhere/x", uids=UIDS, wait=0)
+    status = s.proc.wait(30)
+    s.stop()
+    expect(status == 1 and any("/proc/nowhere/x" in x for x in s.log), f"a start that fails late: {status} {s.log}")
+    left = bpf_objects(UIDS)
+    expect(not bpf_left(left), f"BPF objects of a failed start: {bpf_left(left)}")
+    expect(not left_behind(UIDS), f"processes of a failed start: {left_behind(UIDS)}")
     print("all as promised")
 
 
