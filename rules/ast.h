@@ -32,7 +32,7 @@ struct ast_val {
 	bool quoted;  /* VAL_TEXT */
 	bool number;  /* VAL_TEXT: lexically a number, bare */
 	struct spos pos;
-	uint32_t length;  /* bytes written */
+	uint32_t at, length; /* in the expanded text: offset and bytes written */
 	const char *text; /* field name or literal, NUL-ended after n bytes */
 	size_t n;
 	const char *arg;
@@ -62,8 +62,16 @@ struct ast_problem {
 			 it */
 	struct spos pos;
 	uint32_t length;
+	uint32_t at; /* offset in the expanded text of the value; 0: the test's */
 	const char *message, *hint;
 	struct ast_problem *next;
+};
+
+/* Whose condition it is. */
+struct ast_owner {
+	const char *label; /* "rule 'x'" or "macro 'x'" */
+	struct ptext text; /* lists expanded */
+	const struct where *where;
 };
 
 enum ast_kind { AST_AND, AST_OR, AST_NOT, AST_CHECK, AST_MACRO };
@@ -76,6 +84,7 @@ struct ast {
 	uint32_t gen, cost; /* cost: estimate, same validity as truth */
 	uint32_t height, size;
 	struct spos pos;
+	uint32_t at; /* offset in the owner's text */
 	struct ast **kids; /* AND, OR: n_kids; NOT: one; MACRO: one once resolved */
 	uint32_t n_kids;
 	const char *name; /* AST_MACRO */
@@ -83,7 +92,9 @@ struct ast {
 	struct ast_check *check;
 	struct tcheck *typed;
 	struct ast_problem *problem, *warnings;
-	const char *owner; /* "rule 'x'" or "macro 'x'" */
+	const struct ast_owner *owner;
+	const void *checked_for; /* the root of a macro: the rule that is_right is known for */
+	bool is_right;
 };
 
 struct ast_error {
@@ -92,9 +103,9 @@ struct ast_error {
 	bool is_memory;
 };
 
-/* The whole text is one condition. NULL with *reterr. @owner is borrowed. */
+/* The whole text of the owner is one condition. NULL with *reterr. @owner is borrowed. */
 struct ast *ast_parse(
-	struct cx *cx, const struct ptext *t, const char *owner, struct ast_error *reterr);
+	struct cx *cx, const struct ast_owner *owner, struct ast_error *reterr);
 /* A left-hand value that makes up the whole text. */
 struct ast_val *ast_parse_lhs(struct cx *cx, const struct ptext *t);
 /* A function call at the offset; *ret_end behind it. NULL if there is none. */

@@ -9,6 +9,8 @@
 
 #include "items.h"
 
+#define UNKNOWN_KEYS_MAX 100 /* of one item that are told of */
+
 int item_grow(struct cx *cx, void **arr, uint32_t n, uint32_t *cap, size_t size)
 {
 	uint32_t bigger = *cap ? *cap * 2 : 16;
@@ -69,7 +71,9 @@ int item_append(struct collector *c, const struct ynode *item, bool *ret)
 
 void item_unknown_keys(struct collector *c, const struct ynode *item, const char *const *known)
 {
-	for (size_t i = 0; i < item->n; i++) {
+	unsigned n_unknown = 0;
+
+	for (size_t i = 0; i < item->n && n_unknown < UNKNOWN_KEYS_MAX; i++) {
 		const struct ynode *k = item->kids[2 * i];
 		const char *near;
 		bool found = false;
@@ -80,6 +84,7 @@ void item_unknown_keys(struct collector *c, const struct ynode *item, const char
 			found = strcmp(*w, k->text) == 0;
 		if (found)
 			continue;
+		n_unknown++;
 		near = diag_nearest(k->text, k->n, known);
 		cx_report(c->cx, DIAG_WARNING, "LOAD_UNKNOWN_KEY", k->pos, k->n,
 			cx_did_you_mean(c->cx, near), "Unknown key '%s'", k->text);
@@ -134,6 +139,8 @@ int item_engine_version(struct collector *c, const struct ynode *item)
 			n->kind == YN_SCALAR ? n->text : "");
 		return -EINVAL;
 	}
+	if (!version_ok(c->engine, want) || c->engine[0] != want[0])
+		memcpy(c->engine, want, sizeof(want));
 	if (!version_ok(have, want)) {
 		cx_error(c->cx, VALIDATE, n->pos,
 			"Rules require engine version %lu.%lu.%lu, but engine version is %d.%d.%d",
@@ -209,6 +216,10 @@ static int check_plugin_entry(struct collector *c, const struct ynode *n)
 		if (r < 0)
 			return r;
 	}
+	if (item_grow(c->cx, (void **)&c->plugins, c->n_plugins, &c->cap_plugins,
+		    sizeof(struct ynode *)) < 0)
+		return -ENOMEM;
+	c->plugins[c->n_plugins++] = n;
 	if (!pc.ok) {
 		cx_error(c->cx, VALIDATE, n->pos,
 			"Plugin requirement not satisfied, must load one of: %s", pc.wanted);
@@ -251,16 +262,19 @@ static void mark_broken(struct collector *c, const struct ynode *item, const cha
 static void read_item(struct collector *c, const struct ynode *item)
 {
 	static const struct {
-		const char *key;
+		const char *key, *type;
 		int (*read)(struct collector *c, const struct ynode *item);
 	} readers[] = {
-		{"required_engine_version", item_engine_version},
-		{"required_plugin_versions", item_plugin_versions},
-		{"list", item_list},
-		{"macro", item_macro},
-		{"rule", item_rule},
+		{"required_engine_version", "required_engine_version", item_engine_version},
+		{"required_plugin_versions", "required plugin versions", item_plugin_versions},
+		{"list", "list", item_list},
+		{"macro", "macro", item_macro},
+		{"rule", "rule", item_rule},
 	};
+	struct where here = {
+		.type = "rules content item", .pos = item->pos, .parent = c->cx->where};
 
+	c->cx->where = &here;
 	if (item->kind != YN_MAP) {
 		if (!item->is_null)
 			cx_error(c->cx, YAML_VALIDATE, item->pos,
@@ -269,8 +283,12 @@ static void read_item(struct collector *c, const struct ynode *item)
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(readers); i++) {
-		if (!ynode_get(item, readers[i].key))
+		const struct ynode *name = ynode_get(item, readers[i].key);
+
+		if (!name)
 			continue;
+		here.type = readers[i].type;
+		here.name = i > 1 && name->kind == YN_SCALAR ? name->text : "";
 		if (readers[i].read(c, item) < 0)
 			mark_broken(c, item, readers[i].key);
 		return;
@@ -284,18 +302,27 @@ int collector_read(struct collector *c, uint16_t file)
 	size_t n = 0;
 	int r = yaml_doc_read(c->cx, file, &docs, &n);
 
+	if (r >= 0)
+		r = schema_check(c->cx, docs, n, &c->schema);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < n; i++) {
+		struct where here = {.type = "rules content"};
+
 		if (!docs[i])
 			continue;
+		here.pos = c->content = docs[i]->pos;
+		c->cx->where = &here;
 		if (docs[i]->kind != YN_SEQ) {
 			cx_error(c->cx, YAML_VALIDATE, docs[i]->pos,
 				"Rules content is not yaml array of objects");
 			continue;
 		}
-		for (size_t k = 0; k < docs[i]->n && !c->cx->oom; k++)
+		for (size_t k = 0; k < docs[i]->n && !c->cx->oom; k++) {
 			read_item(c, docs[i]->kids[k]);
+			c->cx->where = &here;
+		}
 	}
+	c->cx->where = NULL;
 	return c->cx->oom ? -ENOMEM : 0;
 }

@@ -5,6 +5,7 @@
 
 #include "ast.h"
 #include "map.h"
+#include "schema.h"
 #include "yaml_doc.h"
 
 #define RULES_ENGINE_MAJOR 0
@@ -13,8 +14,14 @@
 
 struct litem {
 	const char *text;
-	size_t n;
 	struct spos pos;
+	uint32_t n;
+	const struct litem *via; /* the item that named the list it comes from; NULL: its own list's */
+};
+
+/* Where an item stands, for messages. */
+struct item_place {
+	struct spos content, item, condition, output;
 };
 
 struct list_def {
@@ -23,6 +30,7 @@ struct list_def {
 	struct litem *items;
 	uint32_t n_items;
 	uint32_t visibility; /* id of the last define or append */
+	struct item_place place;
 	bool used, odd_name; /* odd: holds a character that ends words */
 	struct litem *flat;  /* this pass */
 	uint32_t n_flat;
@@ -33,6 +41,7 @@ struct macro_def {
 	const char *name;
 	struct spos pos;
 	struct ptext cond;
+	struct item_place place;
 	uint32_t visibility;
 	bool used;
 	uint8_t state; /* this pass: enum macro_state */
@@ -60,6 +69,7 @@ struct rule_def {
 	const char *name;
 	struct spos pos;
 	struct ptext cond, output;
+	struct item_place place;
 	const char *desc, *source;
 	uint8_t priority;
 	bool enabled, warn_evttypes, skip_unknown, capture, known_source;
@@ -79,6 +89,11 @@ struct collector {
 	struct map broken; /* names of items that were refused: nothing more is said about them */
 	uint32_t id;       /* grows by every define and append */
 	unsigned macro_depth; /* of resolving */
+	struct schema_result schema; /* of the file read last */
+	struct spos content;  /* of the document that is being read */
+	unsigned long engine[3];             /* highest required_engine_version */
+	const struct ynode **plugins;        /* entries of required_plugin_versions */
+	uint32_t n_plugins, cap_plugins;
 };
 
 /* Read the items of a file. Errors are reported; what is right is kept. */

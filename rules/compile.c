@@ -8,44 +8,60 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "index.h"
-#include "items.h"
+#include "session.h"
 
 #define MEMORY_MAX (768ull << 20)
 
-static bool has_errors(const struct cx *cx)
+static const struct rules_options default_options = {.min_priority = 7};
+
+bool session_has_errors(const struct session *s)
 {
-	return cx->d->n_errors > cx->errors_before;
+	return s->cx.d->n_errors > s->cx.errors_before;
+}
+
+static void warn_item(struct cx *cx, const char *code, const char *type, const char *name,
+	struct spos pos, const struct item_place *place)
+{
+	bool is_list = !strcmp(type, "list");
+	struct where content = {.type = "rules content", .pos = place->content};
+	struct where item = {.type = type, .name = name, .pos = place->item, .parent = &content};
+
+	cx->where = &item;
+	cx_report(cx, DIAG_WARNING, code, pos, strlen(name), NULL,
+		"%s '%s' not referred to by any other rule/macro%s", is_list ? "List" : "Macro",
+		name, is_list ? "/list" : "");
+	cx->where = NULL;
 }
 
 static void warn_unused(struct collector *c)
 {
-	for (uint32_t i = 0; i < c->n_macros; i++)
-		if (!c->macros[i].used)
-			cx_warning(c->cx, "LOAD_UNUSED_MACRO", c->macros[i].pos,
-				"Macro '%s' not referred to by any other rule/macro",
-				c->macros[i].name);
-	for (uint32_t i = 0; i < c->n_lists; i++)
-		if (!c->lists[i].used)
-			cx_warning(c->cx, "LOAD_UNUSED_LIST", c->lists[i].pos,
-				"List '%s' not referred to by any other rule/macro/list",
-				c->lists[i].name);
+	for (uint32_t i = 0; i < c->n_macros; i++) {
+		const struct macro_def *m = &c->macros[i];
+
+		if (!m->used)
+			warn_item(c->cx, "LOAD_UNUSED_MACRO", "macro", m->name, m->pos, &m->place);
+	}
+	for (uint32_t i = 0; i < c->n_lists; i++) {
+		const struct list_def *l = &c->lists[i];
+
+		if (!l->used)
+			warn_item(c->cx, "LOAD_UNUSED_LIST", "list", l->name, l->pos, &l->place);
+	}
 }
 
-static int make_image(struct collector *c, const struct checked_rule *rules,
-	const struct rules_options *opt, struct rules_result *ret)
+int session_image(struct session *s, struct rules_result *ret)
 {
 	struct rules_result res = {0};
 	struct builder b;
 	int r;
 
-	builder_init(&b, c->cx);
-	r = index_rules(&b, rules, c->n_rules, opt, &res.n_rules, &res.n_enabled);
+	builder_init(&b, &s->cx);
+	r = index_rules(&b, s->rules, s->c.n_rules, &s->opt, &res.n_rules, &res.n_enabled);
 	if (r >= 0 || b.failed)
-		r = builder_finish(&b, opt->match_all ? IMG_F_MATCH_ALL : 0, res.n_enabled,
+		r = builder_finish(&b, s->opt.match_all ? IMG_F_MATCH_ALL : 0, res.n_enabled,
 			&res.image, &res.size);
 	if (r == -E2BIG)
-		cx_error(c->cx, VALIDATE, ((struct spos){.file = UINT16_MAX}),
+		cx_error(&s->cx, VALIDATE, ((struct spos){.file = UINT16_MAX}),
 			"the compiled rules are larger than %u MiB", IMG_SIZE_MAX >> 20);
 	if (r < 0)
 		return r;
@@ -53,77 +69,118 @@ static int make_image(struct collector *c, const struct checked_rule *rules,
 	return 0;
 }
 
-/* Compile what was collected. @ret: NULL to check only. Everything it allocates goes at its end. */
-static int compile_pass(
-	struct collector *c, const struct rules_options *opt, struct rules_result *ret)
+static void close_pass(struct session *s)
 {
-	struct arena outer = c->cx->arena;
-	struct checked_rule *rules;
-	int r;
-
-	arena_init(&c->cx->arena, MEMORY_MAX);
-	rules = cx_alloc(c->cx, (c->n_rules + 1) * sizeof(*rules));
-	r = rules ? expand_flatten(c) : -ENOMEM;
-	if (r >= 0) {
-		expand_parse_macros(c);
-		for (uint32_t i = 0; i < c->n_rules && !c->cx->oom; i++)
-			rule_check(c, i, opt, &rules[i]);
-		if (!has_errors(c->cx))
-			warn_unused(c);
-	}
-	if (r >= 0 && ret && !c->cx->oom && !has_errors(c->cx))
-		r = make_image(c, rules, opt, ret);
-	arena_done(&c->cx->arena);
-	c->cx->arena = outer;
-	return r;
+	if (!s->in_pass)
+		return;
+	arena_done(&s->cx.arena);
+	s->cx.arena = s->outer;
+	s->in_pass = false;
+	s->rules = NULL;
 }
 
-static int compile_files(
-	struct collector *c, const struct rules_options *opt, struct rules_result *ret)
+/* Compile what was collected. Everything that it allocates goes when the pass is closed. */
+static int open_pass(struct session *s)
+{
+	size_t left = MEMORY_MAX - MIN(s->cx.arena.used_bytes, (size_t)MEMORY_MAX - 1);
+	struct collector *c = &s->c;
+	int r;
+
+	s->outer = s->cx.arena;
+	s->in_pass = true;
+	arena_init(&s->cx.arena, left);
+	s->cx.n_scanned = 0;
+	s->rules = cx_alloc(&s->cx, (c->n_rules + 1) * sizeof(*s->rules));
+	r = s->rules ? expand_flatten(c) : -ENOMEM;
+	if (r < 0)
+		return r;
+	expand_parse_macros(c);
+	for (uint32_t i = 0; i < c->n_rules && !s->cx.oom; i++)
+		rule_check(c, i, &s->opt, &s->rules[i]);
+	if (!session_has_errors(s))
+		warn_unused(c);
+	return s->cx.oom ? -ENOMEM : 0;
+}
+
+int session_load(struct session *s, size_t file)
+{
+	int r;
+
+	close_pass(s);
+	s->cx.loading = file;
+	r = collector_read(&s->c, (uint16_t)file);
+	if (r == -ENOMEM || s->cx.oom)
+		return -ENOMEM;
+	return open_pass(s);
+}
+
+static void say_out_of_memory(struct session *s)
+{
+	diag_add(s->cx.d, DIAG_ERROR, "LOAD_ERR_YAML_VALIDATE", (struct diag_pos){0}, NULL, NULL,
+		"out of memory while compiling the rules (limit %llu MiB)", MEMORY_MAX >> 20);
+}
+
+int session_load_all(struct session *s)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < c->cx->n_files; i++) {
-		bool last = i + 1 == c->cx->n_files;
-
-		r = collector_read(c, (uint16_t)i);
-		if (r == -ENOMEM || c->cx->oom)
-			return -ENOMEM;
-		r = compile_pass(c, opt, last ? ret : NULL);
-		if (r < 0)
-			return r;
+	for (size_t i = 0; i < s->cx.n_files && r >= 0; i++)
+		r = session_load(s, i);
+	if (s->cx.oom || (r < 0 && !session_has_errors(s))) {
+		say_out_of_memory(s);
+		return -ENOMEM;
 	}
-	return r;
+	return r < 0 || session_has_errors(s) ? -EINVAL : 0;
+}
+
+int session_init(struct session *s, const struct rules_file *files, size_t n,
+	const struct rules_options *opt, struct diag *d)
+{
+	*s = (struct session){.opt = opt ? *opt : default_options};
+	s->cx = (struct cx){.d = d, .n_files = n, .errors_before = d->n_errors};
+	s->c.cx = &s->cx;
+	arena_init(&s->cx.arena, MEMORY_MAX);
+	arena_init(&s->cx.lasting, MEMORY_MAX);
+	if (n == 0 || n >= UINT16_MAX || s->opt.n_outputs > IMG_OUTPUTS_MAX) {
+		diag_add(d, DIAG_ERROR, NULL, (struct diag_pos){0}, NULL, NULL,
+			n ? "too many rule files or outputs" : "no rule files given");
+		return -EINVAL;
+	}
+	s->cx.files = cx_alloc(&s->cx, n * sizeof(*s->cx.files));
+	if (!s->cx.files) {
+		say_out_of_memory(s);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < n; i++)
+		s->cx.files[i] = (struct source_file){
+			.name = files[i].name, .text = files[i].text, .n = files[i].n};
+	return 0;
+}
+
+void session_done(struct session *s)
+{
+	close_pass(s);
+	arena_done(&s->cx.arena);
+	arena_done(&s->cx.lasting);
 }
 
 int rules_compile(const struct rules_file *files, size_t n_files, const struct rules_options *opt,
 	struct diag *d, struct rules_result *ret_result)
 {
 	struct rules_result res = {0};
-	struct cx cx = {.d = d, .n_files = n_files, .errors_before = d->n_errors};
-	struct collector c = {.cx = &cx};
-	int r = 0;
+	struct session s;
+	int r = session_init(&s, files, n_files, opt, d);
 
-	arena_init(&cx.arena, MEMORY_MAX);
-	cx.files = cx_alloc(&cx, n_files * sizeof(*cx.files));
-	if (n_files == 0 || n_files >= UINT16_MAX || opt->n_outputs > IMG_OUTPUTS_MAX)
-		diag_add(d, DIAG_ERROR, NULL, (struct diag_pos){0}, NULL, NULL,
-			n_files ? "too many rule files or outputs" : "no rule files given");
-	else if (cx.files) {
-		for (size_t i = 0; i < n_files; i++)
-			cx.files[i] = (struct source_file){
-				.name = files[i].name, .text = files[i].text, .n = files[i].n};
-		r = compile_files(&c, opt, &res);
+	if (r >= 0)
+		r = session_load_all(&s);
+	if (r >= 0) {
+		r = session_image(&s, &res);
+		if (r == -ENOMEM)
+			say_out_of_memory(&s);
 	}
-	if (r < 0 || cx.oom || has_errors(&cx)) {
-		if (cx.oom || (r < 0 && !has_errors(&cx)))
-			diag_add(d, DIAG_ERROR, NULL, (struct diag_pos){0}, NULL, NULL,
-				"out of memory while compiling the rules");
-		free(res.image);
-		arena_done(&cx.arena);
+	session_done(&s);
+	if (r < 0)
 		return -EINVAL;
-	}
-	arena_done(&cx.arena);
 	*ret_result = res;
 	return 0;
 }

@@ -29,7 +29,7 @@ static const char *dup_or_null(struct diag *d, const char *s)
 	return s ? arena_strdup(&d->arena, s) : NULL;
 }
 
-void diag_add(struct diag *d, enum diag_severity sev, const char *code, struct diag_pos pos,
+struct diag_item *diag_add(struct diag *d, enum diag_severity sev, const char *code, struct diag_pos pos,
 	const char *source_line, const char *hint, const char *fmt, ...)
 {
 	struct diag_item *it = arena_alloc(&d->arena, sizeof(*it));
@@ -44,7 +44,7 @@ void diag_add(struct diag *d, enum diag_severity sev, const char *code, struct d
 	else if (sev == DIAG_WARNING)
 		d->n_warnings++;
 	if (!it)
-		return;
+		return NULL;
 	it->severity = sev;
 	it->code = dup_or_null(d, code);
 	it->pos = pos;
@@ -56,6 +56,7 @@ void diag_add(struct diag *d, enum diag_severity sev, const char *code, struct d
 		it->message = "out of memory";
 	*d->last = it;
 	d->last = &it->next;
+	return it;
 }
 
 /* Bytes to show of a line around the column: a window when the line is long. */
@@ -102,6 +103,28 @@ static void put_caret(FILE *f, const struct diag_item *it, const char *line, siz
 	fputc('\n', f);
 }
 
+static void put_pos(const struct diag_pos *p, FILE *f)
+{
+	put_safe(f, p->file, strlen(p->file));
+	if (p->line)
+		fprintf(f, ":%u", p->line);
+	if (p->line && p->column)
+		fprintf(f, ":%u", p->column);
+}
+
+static void print_notes(const struct diag_item *it, FILE *f)
+{
+	for (size_t i = 0; i < it->n_notes; i++) {
+		fputs("       = ", f);
+		put_safe(f, it->notes[i].text, strlen(it->notes[i].text));
+		if (it->notes[i].pos.file) {
+			fputs(" at ", f);
+			put_pos(&it->notes[i].pos, f);
+		}
+		fputc('\n', f);
+	}
+}
+
 static void print_item(const struct diag_item *it, FILE *f)
 {
 	static const char *const words[] = {
@@ -109,11 +132,7 @@ static void print_item(const struct diag_item *it, FILE *f)
 	size_t from, n;
 
 	if (it->pos.file) {
-		put_safe(f, it->pos.file, strlen(it->pos.file));
-		if (it->pos.line)
-			fprintf(f, ":%u", it->pos.line);
-		if (it->pos.line && it->pos.column)
-			fprintf(f, ":%u", it->pos.column);
+		put_pos(&it->pos, f);
 		fputs(": ", f);
 	}
 	fprintf(f, "%s: ", words[it->severity]);
@@ -139,7 +158,10 @@ static void print_item(const struct diag_item *it, FILE *f)
 void diag_print(const struct diag *d, FILE *f)
 {
 	for (const struct diag_item *it = d->first; it; it = it->next)
-		print_item(it, f);
+		if (!it->is_repeat) {
+			print_item(it, f);
+			print_notes(it, f);
+		}
 }
 
 static char low(char c)

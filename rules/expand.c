@@ -10,6 +10,7 @@
 #include "expand.h"
 #include "items.h"
 
+#define SCANNED_MAX (2ull << 30) /* bytes gone over for list names in one pass */
 #define VALUES_MAX (1u << 20) /* values of one rule's exceptions: aliases could multiply them */
 
 static bool ends_word(char ch)
@@ -197,6 +198,8 @@ static int flatten(struct collector *c, uint32_t at)
 		if (c->lists[k].n_items)
 			memcpy(&l->flat[l->n_flat], c->lists[k].items,
 				c->lists[k].n_items * sizeof(*l->flat));
+		for (uint32_t m = 0; m < c->lists[k].n_items; m++)
+			l->flat[l->n_flat + m].via = &l->items[i];
 		l->n_flat += c->lists[k].n_items;
 	}
 	return 0;
@@ -215,15 +218,47 @@ int expand_flatten(struct collector *c)
 	return 0;
 }
 
-static int add_items(struct collector *c, const struct list_def *l, struct ptext *t)
+static const struct origin *new_origin(
+	struct cx *cx, const char *list, struct spos at, const struct origin *parent)
 {
+	struct origin *o = cx_alloc(cx, sizeof(*o));
+
+	if (o)
+		*o = (struct origin){.list = list, .at = at, .parent = parent};
+	return o;
+}
+
+static int add_item(
+	struct cx *cx, struct ptext *t, const struct litem *item, const struct origin *origin)
+{
+	bool quote = item->n && memchr(item->text, ' ', item->n) && *item->text != '"' &&
+		     *item->text != '\'';
+	int r = quote ? ptext_add_item(cx, t, "\"", 1, item->pos, origin) : 0;
+
+	if (r >= 0)
+		r = ptext_add_item(cx, t, item->text, item->n, item->pos, origin);
+	return r >= 0 && quote ? ptext_glue(cx, t, "\"") : r;
+}
+
+/* @origin: of the list's name */
+static int add_items(struct collector *c, const struct list_def *l, struct ptext *t,
+	const struct origin *origin)
+{
+	const struct litem *via = NULL;
+	const struct origin *inner = NULL;
 	int r = 0;
 
 	for (uint32_t i = 0; i < l->n_flat && r >= 0; i++) {
+		const struct litem *item = &l->flat[i];
+
+		if (item->via && item->via != via) {
+			via = item->via;
+			inner = new_origin(c->cx, via->text, via->pos, origin);
+		}
 		if (i)
-			r = ptext_add_str(c->cx, t, ", ", l->flat[i].pos);
+			r = ptext_glue(c->cx, t, ", ");
 		if (r >= 0)
-			r = add_quoted(c->cx, t, l->flat[i].text, l->flat[i].n, l->flat[i].pos);
+			r = add_item(c->cx, t, item, item->via ? inner : origin);
 	}
 	return r;
 }
@@ -257,6 +292,8 @@ static int substitute(struct collector *c, struct list_def *l, struct ptext *t)
 		return 0;
 	l->used = true;
 	while (at < t->n && r >= 0) {
+		const struct origin *origin = new_origin(
+			c->cx, l->name, ptext_pos(t, at), ptext_origin(t, at));
 		size_t from = at, end = at + n;
 
 		while (from > done && is_blank(t->p[from - 1]))
@@ -272,11 +309,11 @@ static int substitute(struct collector *c, struct list_def *l, struct ptext *t)
 		}
 		r = ptext_add_text(c->cx, &out, t, done, from - done);
 		if (r >= 0 && from > 0)
-			r = ptext_add_str(c->cx, &out, " ", t->at[at]);
+			r = ptext_add_str(c->cx, &out, " ", ptext_pos(t, at));
 		if (r >= 0)
-			r = add_items(c, l, &out);
+			r = add_items(c, l, &out, origin);
 		if (r >= 0 && end < t->n)
-			r = ptext_add_str(c->cx, &out, " ", t->at[at]);
+			r = ptext_add_str(c->cx, &out, " ", ptext_pos(t, at));
 		done = end;
 		at = find_word(t, done, l->name, n);
 	}
@@ -288,10 +325,11 @@ static int substitute(struct collector *c, struct list_def *l, struct ptext *t)
 }
 
 /* The lowest list above @after (MAP_NONE: any) that a word of the text names; MAP_NONE if none. */
-static uint32_t next_list(const struct collector *c, const struct ptext *t, uint32_t after)
+static uint32_t next_list(struct collector *c, const struct ptext *t, uint32_t after)
 {
 	uint32_t best = MAP_NONE;
 
+	c->cx->n_scanned += t->n;
 	for (size_t i = 0; i < t->n;) {
 		size_t from = i;
 		uint32_t k;
@@ -316,7 +354,7 @@ int expand_lists(struct collector *c, struct ptext *t)
 	uint32_t k = next_list(c, t, MAP_NONE);
 
 	while (k != MAP_NONE) {
-		int r = substitute(c, &c->lists[k], t);
+		int r = c->cx->n_scanned > SCANNED_MAX ? -E2BIG : substitute(c, &c->lists[k], t);
 
 		if (r < 0)
 			return r;

@@ -13,5 +13,10 @@ int expand_lists(struct collector *c, struct ptext *t);
 /* Macro names of a parsed condition to their trees. @visibility: only macros first defined below it
  * are seen (UINT32_MAX: all). */
 bool expand_macros(struct collector *c, struct ast *n, uint32_t visibility);
+/* The place of an item's condition, for messages; NULL when out of memory. */
+const struct where *expand_where(struct cx *cx, const char *kind, const char *name,
+	const struct item_place *place, struct spos part);
+void expand_syntax_error(struct cx *cx, const struct ast_owner *owner, const struct ast_error *err,
+	struct spos otherwise);
 /* Parse and resolve all macros. */
 void expand_parse_macros(struct collector *c);

@@ -44,7 +44,7 @@ static bool add_literal(struct parse *p, size_t from, size_t end)
 /* A field name of exactly that length, with an argument behind it if it has one. */
 static struct tval *try_field(struct parse *p, size_t at, size_t n, bool with_arg, size_t *ret_end)
 {
-	struct ast_val v = {.kind = VAL_FIELD, .pos = p->t->at[at], .n = n};
+	struct ast_val v = {.kind = VAL_FIELD, .pos = ptext_pos(p->t, at), .n = n};
 	struct ast_problem *problem;
 	struct tval *t;
 	size_t end = at + n;
@@ -99,7 +99,7 @@ static struct ast_problem *unknown_token(struct parse *p, size_t at)
 	}
 	near = field_suggest(p->t->p + at, n);
 	text = cx_strndup(p->cx, p->t->p + at, n);
-	return check_problem(p->cx, p->t->at[at - 1], (uint32_t)n + 1, cx_did_you_mean(p->cx, near),
+	return check_problem(p->cx, ptext_pos(p->t, at - 1), (uint32_t)n + 1, cx_did_you_mean(p->cx, near),
 		true, "unknown filter: '%s' in output", text ? text : "");
 }
 
@@ -113,11 +113,11 @@ static struct ast_problem *parse_value(struct parse *p, size_t at, size_t *ret_e
 	while (i < p->t->n && p->t->p[i] >= '0' && p->t->p[i] <= '9') {
 		width = width * 10 + (uint32_t)(p->t->p[i++] - '0');
 		if (width > IMG_WIDTH_MAX)
-			return check_problem(p->cx, p->t->at[at], (uint32_t)(i - at), NULL, false,
+			return check_problem(p->cx, ptext_pos(p->t, at), (uint32_t)(i - at), NULL, false,
 				"width in output larger than %d", IMG_WIDTH_MAX);
 	}
 	if (i == p->t->n)
-		return check_problem(p->cx, p->t->at[at - 1], 1, NULL, false,
+		return check_problem(p->cx, ptext_pos(p->t, at - 1), 1, NULL, false,
 			"invalid formatting syntax: the output ends in '%%'");
 	piece.value = parse_token(p, i, ret_end);
 	piece.width = width;
@@ -125,7 +125,7 @@ static struct ast_problem *parse_value(struct parse *p, size_t at, size_t *ret_e
 		return unknown_token(p, i);
 	return add_piece(p, &piece)
 		       ? NULL
-		       : check_problem(p->cx, p->t->at[at], 1, NULL, false, "out of memory");
+		       : check_problem(p->cx, ptext_pos(p->t, at), 1, NULL, false, "out of memory");
 }
 
 struct ast_problem *format_compile(struct cx *cx, const struct ptext *t, struct ftemplate *ret)
@@ -139,7 +139,7 @@ struct ast_problem *format_compile(struct cx *cx, const struct ptext *t, struct 
 	if (t->p[0] == '*')
 		from = 1; /* lenient mode is the only one */
 	if (t->n == from)
-		return check_problem(cx, t->at[0], 1, NULL, false, "empty output");
+		return check_problem(cx, ptext_pos(t, 0), 1, NULL, false, "empty output");
 	for (i = from; i < t->n;) {
 		struct ast_problem *problem;
 		size_t end = 0;
@@ -149,7 +149,7 @@ struct ast_problem *format_compile(struct cx *cx, const struct ptext *t, struct 
 			continue;
 		}
 		if (!add_literal(&p, from, i))
-			return check_problem(cx, t->at[i], 1, NULL, false, "out of memory");
+			return check_problem(cx, ptext_pos(t, i), 1, NULL, false, "out of memory");
 		problem = parse_value(&p, i + 1, &end);
 		if (problem)
 			return problem;
@@ -157,7 +157,7 @@ struct ast_problem *format_compile(struct cx *cx, const struct ptext *t, struct 
 	}
 	return add_literal(&p, from, i)
 		       ? NULL
-		       : check_problem(cx, t->at[0], 1, NULL, false, "out of memory");
+		       : check_problem(cx, ptext_pos(t, 0), 1, NULL, false, "out of memory");
 }
 
 void format_emit(struct builder *b, const struct ftemplate *f, uint32_t *ret_first, uint32_t *ret_n)

@@ -67,7 +67,7 @@ static int read_list_items(struct collector *c, const struct ynode *seq, struct 
 				"A list item must be a text or number");
 			return -EINVAL;
 		}
-		items[i] = (struct litem){.text = n->text, .n = n->n, .pos = n->pos};
+		items[i] = (struct litem){.text = n->text, .n = (uint32_t)n->n, .pos = n->pos};
 	}
 	*ret = items;
 	return 0;
@@ -162,6 +162,7 @@ int item_list(struct collector *c, const struct ynode *item)
 	l->items = items;
 	l->n_items = (uint32_t)seq->n;
 	l->visibility = c->id++;
+	l->place = (struct item_place){.content = c->content, .item = item->pos};
 	return 0;
 }
 
@@ -192,7 +193,7 @@ static int append_macro(struct collector *c, const struct ynode *name, const str
 	m = &c->macros[i];
 	r = ptext_add_text(c->cx, &all, &m->cond, 0, m->cond.n);
 	if (r >= 0)
-		r = ptext_add_str(c->cx, &all, " ", cond->n ? cond->at[0] : m->pos);
+		r = ptext_add_str(c->cx, &all, " ", cond->n ? ptext_pos(cond, 0) : m->pos);
 	if (r >= 0)
 		r = ptext_add_text(c->cx, &all, cond, 0, cond->n);
 	if (r < 0)
@@ -234,7 +235,10 @@ int item_macro(struct collector *c, const struct ynode *item)
 			return r;
 		c->n_macros++;
 	}
-	c->macros[i] = (struct macro_def){
-		.name = name->text, .pos = name->pos, .cond = text, .visibility = c->id++};
+	c->macros[i] = (struct macro_def){.name = name->text,
+		.pos = name->pos,
+		.cond = text,
+		.place = {.content = c->content, .item = item->pos, .condition = cond->pos},
+		.visibility = c->id++};
 	return 0;
 }

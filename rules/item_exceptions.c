@@ -252,9 +252,42 @@ static int append_exception(
 	return new_exception(c, rule, n, name);
 }
 
+/* The names of exceptions so far, for telling of those that come twice. */
+static int warn_twice(struct collector *c, struct map *seen, const struct ynode *name)
+{
+	if (map_get(seen, name->text, name->n) == MAP_NONE)
+		return map_put(c->cx, seen, name->text, name->n, 1);
+	cx_warning(c->cx, "LOAD_EXCEPTION_NAME_NOT_UNIQUE", name->pos,
+		"Multiple definitions of exception '%s' in the same definition", name->text);
+	return 0;
+}
+
+static int read_exception(struct collector *c, struct rule_def *rule, const struct ynode *n,
+	struct map *seen, bool append)
+{
+	struct where here = {.type = "exception", .pos = n->pos, .parent = c->cx->where};
+	const struct ynode *name;
+	int r = -EINVAL;
+
+	c->cx->where = &here;
+	if (n->kind != YN_MAP) {
+		cx_error(c->cx, YAML_VALIDATE, n->pos, "A rule exception must be a mapping");
+	} else if ((name = item_text(c, n, "name"))) {
+		here.name = name->text;
+		r = warn_twice(c, seen, name);
+		if (r >= 0)
+			r = append ? append_exception(c, rule, n, name)
+				   : new_exception(c, rule, n, name);
+	}
+	c->cx->where = here.parent;
+	return r;
+}
+
 int item_exceptions(
 	struct collector *c, struct rule_def *rule, const struct ynode *seq, bool append)
 {
+	struct where here = {.type = "exceptions", .pos = seq->pos, .parent = c->cx->where};
+	struct map seen = {0};
 	int r = copy_chain(c, rule);
 
 	if (r < 0 || seq->is_null)
@@ -263,29 +296,9 @@ int item_exceptions(
 		cx_error(c->cx, YAML_VALIDATE, seq->pos, "Rule exceptions must be a sequence");
 		return -EINVAL;
 	}
-	for (size_t i = 0; i < seq->n; i++) {
-		const struct ynode *n = seq->kids[i], *name;
-
-		if (n->kind != YN_MAP) {
-			cx_error(
-				c->cx, YAML_VALIDATE, n->pos, "A rule exception must be a mapping");
-			return -EINVAL;
-		}
-		name = item_text(c, n, "name");
-		if (!name)
-			return -EINVAL;
-		for (size_t k = 0; k < i; k++) {
-			const struct ynode *other = ynode_get(seq->kids[k], "name");
-
-			if (other && other->kind == YN_SCALAR && !strcmp(other->text, name->text))
-				cx_warning(c->cx, "LOAD_EXCEPTION_NAME_NOT_UNIQUE", name->pos,
-					"Multiple definitions of exception '%s' in the same "
-					"definition",
-					name->text);
-		}
-		r = append ? append_exception(c, rule, n, name) : new_exception(c, rule, n, name);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	c->cx->where = &here;
+	for (size_t i = 0; i < seq->n && r >= 0; i++)
+		r = read_exception(c, rule, seq->kids[i], &seen, append);
+	c->cx->where = here.parent;
+	return r;
 }

@@ -212,6 +212,10 @@ static int define_rule(struct collector *c, const struct ynode *item, const stru
 	if (check_source(c, item, find_rule(c, name), r.source) < 0 ||
 		read_plain_keys(c, item, &r) < 0 || (tags && read_tags(c, tags, &r) < 0))
 		return -EINVAL;
+	r.place = (struct item_place){.content = c->content,
+		.item = item->pos,
+		.condition = cond->pos,
+		.output = output->pos};
 	if (!r.known_source)
 		cx_warning(c->cx, "LOAD_UNKNOWN_SOURCE", source->pos, "Unknown source %s, skipping",
 			r.source);
@@ -233,7 +237,7 @@ static int append_text(struct collector *c, struct ptext *t, const struct ynode 
 	if (r < 0 || more.n == 0)
 		return r;
 	if ((r = ptext_add_text(c->cx, &all, t, 0, t->n)) < 0 ||
-		(r = ptext_add_str(c->cx, &all, " ", more.at[0])) < 0 ||
+		(r = ptext_add_str(c->cx, &all, " ", ptext_pos(&more, 0))) < 0 ||
 		(r = ptext_add_text(c->cx, &all, &more, 0, more.n)) < 0)
 		return r;
 	*t = all;
@@ -365,7 +369,8 @@ static int apply_append(
 		return append_text(c, &r->cond, n);
 	if (!strcmp(key, "output"))
 		return append_text(c, &r->output, n);
-	return 0; /* desc: nothing is compiled from it */
+	r->desc = cx_join(c->cx, r->desc, n->text);
+	return r->desc ? 0 : -ENOMEM;
 }
 
 static int apply_replace(
@@ -381,15 +386,26 @@ static int apply_replace(
 		r->exceptions = NULL;
 		return item_exceptions(c, r, n, false);
 	}
-	if (!strcmp(key, "condition"))
+	if (!strcmp(key, "condition")) {
+		r->place.content = c->content;
+		r->place.item = item->pos;
+		r->place.condition = n->pos;
 		return item_text(c, item, key) ? ynode_text(c->cx, n, &r->cond) : -EINVAL;
-	if (!strcmp(key, "output"))
+	}
+	if (!strcmp(key, "output")) {
+		r->place.output = n->pos;
 		return item_text(c, item, key) ? ynode_text(c->cx, n, &r->output) : -EINVAL;
+	}
+	if (!strcmp(key, "desc")) {
+		if (!item_text(c, item, key))
+			return -EINVAL;
+		r->desc = n->text;
+	}
 	return 0; /* the plain keys are read together */
 }
 
-static int override_rule(struct collector *c, const struct ynode *item, const struct ynode *name,
-	const struct ynode *o)
+static int apply_override(struct collector *c, const struct ynode *item,
+	const struct ynode *name, const struct ynode *o)
 {
 	struct rule_def *old = find_rule(c, name), r;
 	const struct ynode *source = ynode_get(item, "source");
@@ -426,6 +442,18 @@ static int override_rule(struct collector *c, const struct ynode *item, const st
 	if (read_plain_keys(c, item, &r) < 0)
 		return -EINVAL;
 	return put_rule(c, &r);
+}
+
+static int override_rule(struct collector *c, const struct ynode *item, const struct ynode *name,
+	const struct ynode *o)
+{
+	struct where here = {.type = "overrides", .pos = o->pos, .parent = c->cx->where};
+	int r;
+
+	c->cx->where = &here;
+	r = apply_override(c, item, name, o);
+	c->cx->where = here.parent;
+	return r;
 }
 
 int item_rule(struct collector *c, const struct ynode *item)

@@ -9,7 +9,7 @@ struct lexer {
 	struct cx *cx;
 	const struct ptext *t;
 	size_t i; /* cursor */
-	const char *owner;
+	const struct ast_owner *owner;
 	unsigned depth, func_depth;
 	struct ast_error err; /* first error; message NULL: none */
 };
@@ -32,9 +32,5 @@ static inline bool lex_failed(const struct lexer *lx)
 }
 static inline struct spos lex_pos(const struct lexer *lx, size_t at)
 {
-	const struct ptext *t = lx->t;
-
-	if (t->n == 0)
-		return (struct spos){0};
-	return t->at[at < t->n ? at : t->n - 1];
+	return ptext_pos(lx->t, at);
 }

@@ -240,6 +240,7 @@ static struct ast *new_node(struct lexer *lx, enum ast_kind kind, size_t from)
 		return NULL;
 	n->kind = (uint8_t)kind;
 	n->pos = lex_pos(lx, from);
+	n->at = (uint32_t)from;
 	n->owner = lx->owner;
 	n->height = n->size = 1;
 	return n;
@@ -407,8 +408,9 @@ static struct ast *parse_or(struct lexer *lx)
 }
 
 struct ast *ast_parse(
-	struct cx *cx, const struct ptext *t, const char *owner, struct ast_error *reterr)
+	struct cx *cx, const struct ast_owner *owner, struct ast_error *reterr)
 {
+	const struct ptext *t = &owner->text;
 	struct lexer lx = {.cx = cx, .t = t, .owner = owner};
 	struct ast *n;
 

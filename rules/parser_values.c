@@ -43,6 +43,7 @@ struct ast_val *parse_new_val(
 		return NULL;
 	v->kind = (uint8_t)kind;
 	v->pos = lex_pos(lx, from);
+	v->at = (uint32_t)from;
 	v->length = (uint32_t)(lx->i - from);
 	v->text = cx_strndup(lx->cx, text.p, text.n);
 	v->n = text.n;

@@ -81,7 +81,7 @@ static int output_text(struct rule_run *run, struct ptext *ret)
 		r = ptext_add_text(run->cx, ret, &all, from, at - from);
 		if (!hit)
 			break;
-		cx_warning(run->cx, "LOAD_DEPRECATED_ITEM", all.at[at],
+		cx_warning(run->cx, "LOAD_DEPRECATED_ITEM", ptext_pos(&all, at),
 			"%%container.info is deprecated and no longer useful, and will be dropped");
 		from = at + strlen(info);
 	}
@@ -93,7 +93,12 @@ static void warn_deprecated(struct rule_run *run, unsigned i, struct spos pos, c
 	if (run->deprecated_seen & (1u << i))
 		return;
 	run->deprecated_seen |= 1u << i;
-	cx_warning(run->cx, "LOAD_DEPRECATED_ITEM", pos,
+	cx_report_at(run->cx,
+		&(struct report){.sev = DIAG_WARNING,
+			.code = "LOAD_DEPRECATED_ITEM",
+			.pos = pos,
+			.length = strlen(deprecated[i]),
+			.deprecated_field = deprecated[i]},
 		"Used deprecated item: field '%s' in %s of rule '%s'", deprecated[i], where,
 		run->r->name);
 }
@@ -104,7 +109,7 @@ static void warn_deprecated_output(struct rule_run *run, const struct ptext *t)
 		const char *hit = strstr(t->p, deprecated[i]);
 
 		if (hit)
-			warn_deprecated(run, i, t->at[hit - t->p], "output");
+			warn_deprecated(run, i, ptext_pos(t, (size_t)(hit - t->p)), "output");
 	}
 }
 
@@ -201,19 +206,56 @@ static void warn_deprecated_value(struct rule_run *run, const struct tval *t, st
 
 /* Type every check below the node. Problems are gathered: the unknown ones apart, when the rule may
  * be dropped for them. */
-static bool type_tree(struct rule_run *run, struct ast *n, const struct ast_problem **ret_unknown)
+static void report_problem(struct rule_run *run, const struct ast *n, const struct ast_problem *p,
+	enum diag_severity sev, const struct macro_ref *via)
 {
+	const struct where *outer = run->cx->where;
+	struct report rep = {.sev = sev,
+		.code = sev == DIAG_ERROR ? COMPILE_CONDITION : "LOAD_COMPILE_CONDITION",
+		.hint = p->hint,
+		.pos = p->pos,
+		.length = p->length,
+		.expr = &n->owner->text,
+		.expr_at = p->at ? p->at : n->at,
+		.via = via};
+
+	run->cx->where = n->owner->where;
+	if (sev == DIAG_ERROR)
+		cx_report_at(run->cx, &rep, "%s in condition of %s", p->message, n->owner->label);
+	else
+		cx_report_at(run->cx, &rep, "%s", p->message);
+	run->cx->where = outer;
+}
+
+static bool type_tree(struct rule_run *run, struct ast *n, const struct macro_ref *via,
+	const struct ast_problem **ret_unknown);
+
+static bool type_kids(struct rule_run *run, struct ast *n, const struct macro_ref *via,
+	const struct ast_problem **ret_unknown)
+{
+	struct macro_ref here = {.name = n->name, .pos = n->pos, .parent = via};
 	bool ok = true;
 
-	if (n->kind != AST_CHECK) {
-		for (uint32_t i = 0; i < n->n_kids; i++)
-			ok &= type_tree(run, n->kids[i], ret_unknown);
-		return ok;
+	/* What a macro of this rule was found to be, it is for this rule everywhere. */
+	if (n->kind == AST_MACRO && n->kids[0]->checked_for == run->out)
+		return n->kids[0]->is_right;
+	for (uint32_t i = 0; i < n->n_kids; i++)
+		ok &= type_tree(run, n->kids[i], n->kind == AST_MACRO ? &here : via, ret_unknown);
+	if (n->kind == AST_MACRO) {
+		n->kids[0]->checked_for = run->out;
+		n->kids[0]->is_right = ok;
 	}
+	return ok;
+}
+
+static bool type_tree(struct rule_run *run, struct ast *n, const struct macro_ref *via,
+	const struct ast_problem **ret_unknown)
+{
+	if (n->kind != AST_CHECK)
+		return type_kids(run, n, via, ret_unknown);
 	check_node(run->cx, n);
 	for (const struct ast_problem *w = n->warnings; w; w = w->next)
-		cx_report(run->cx, DIAG_WARNING, "LOAD_COMPILE_CONDITION", w->pos, w->length, NULL,
-			"%s", w->message);
+		report_problem(run, n, w, DIAG_WARNING, via);
 	if (!n->problem) {
 		warn_deprecated_value(run, n->typed->lhs, n->pos);
 		if (n->typed->rhs)
@@ -223,33 +265,35 @@ static bool type_tree(struct rule_run *run, struct ast *n, const struct ast_prob
 	if (n->problem->unknown && run->r->skip_unknown)
 		*ret_unknown = n->problem;
 	else
-		cx_report(run->cx, DIAG_ERROR, COMPILE_CONDITION, n->problem->pos,
-			n->problem->length, n->problem->hint, "%s in condition of %s",
-			n->problem->message, n->owner);
+		report_problem(run, n, n->problem, DIAG_ERROR, via);
 	return false;
 }
 
 static struct ast *parse_condition(struct rule_run *run)
 {
-	const char *owner = cx_printf(run->cx, "rule '%s'", run->r->name);
+	struct ast_owner *owner = cx_alloc(run->cx, sizeof(*owner));
 	struct ast_error err = {0};
-	struct ptext t = {0};
 	struct ast *n;
-	int r = expand_exceptions(run->c, run->r, &t);
+	int r;
 
+	if (!owner)
+		return NULL;
+	owner->label = cx_printf(run->cx, "rule '%s'", run->r->name);
+	owner->where = run->cx->where;
+	run->out->owner = owner;
+	r = expand_exceptions(run->c, run->r, &owner->text);
 	if (r >= 0)
-		r = expand_lists(run->c, &t);
+		r = expand_lists(run->c, &owner->text);
 	if (r == -E2BIG)
 		cx_error(run->cx, COMPILE_CONDITION, run->r->pos,
 			"condition of rule '%s' is too large with its lists and exceptions "
 			"expanded",
 			run->r->name);
-	if (r < 0)
+	if (r < 0 || !owner->label)
 		return NULL;
-	n = ast_parse(run->cx, &t, owner, &err);
+	n = ast_parse(run->cx, owner, &err);
 	if (!n && !err.is_memory)
-		cx_error(run->cx, COMPILE_CONDITION, t.n ? t.at[MIN(err.at, t.n - 1)] : run->r->pos,
-			"%s, in condition of %s", err.message, owner);
+		expand_syntax_error(run->cx, owner, &err, run->r->pos);
 	return n && expand_macros(run->c, n, UINT32_MAX) ? n : NULL;
 }
 
@@ -260,7 +304,7 @@ static bool check_condition(struct rule_run *run)
 
 	if (!n)
 		return false;
-	if (!type_tree(run, n, &unknown)) {
+	if (!type_tree(run, n, NULL, &unknown)) {
 		if (unknown)
 			cx_report(run->cx, DIAG_WARNING, "LOAD_UNKNOWN_FILTER", unknown->pos,
 				unknown->length, unknown->hint, "%s in condition of rule '%s'",
@@ -281,14 +325,24 @@ void rule_check(
 	struct collector *c, uint32_t at, const struct rules_options *opt, struct checked_rule *ret)
 {
 	struct rule_run run = {.c = c, .cx = c->cx, .r = &c->rules[at], .opt = opt, .out = ret};
+	const struct item_place *place = &run.r->place;
+	struct where content = {.type = "rules content", .pos = place->content};
+	struct where rule = {.type = "rule",
+		.name = run.r->name,
+		.pos = place->item,
+		.parent = &content};
+	struct where output = {.type = "rule output", .pos = place->output, .parent = &rule};
 	bool ok;
 
 	*ret = (struct checked_rule){.def = run.r};
 	if (!run.r->known_source)
 		return;
 	/* Both are looked at, so that one run shows all errors. */
+	c->cx->where = &output;
 	ok = check_output(&run) && check_extras(&run);
+	c->cx->where = expand_where(c->cx, "rule", run.r->name, place, place->condition);
 	ok &= check_condition(&run);
+	c->cx->where = NULL;
 	ret->ok = ok && !c->cx->oom;
 	ret->enabled = ret->ok && select_is_enabled(run.r, opt);
 	ret->outputs = select_outputs(run.r, opt);

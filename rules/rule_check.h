@@ -15,6 +15,7 @@ struct extra_field {
 struct checked_rule {
 	const struct rule_def *def;
 	struct ast *ast;
+	const struct ast_owner *owner; /* the condition as it was parsed */
 	struct evset events;
 	struct ftemplate fmt;
 	struct extra_field *extra;

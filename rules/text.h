@@ -18,10 +18,26 @@ struct spos {
 	uint16_t col;  /* 1-based, in bytes; sticks at 65535 */
 };
 
+/* How a piece of text came to be where it is: it stands for a list's name. In the context's arena. */
+struct origin {
+	const char *list;
+	struct spos at; /* where the name stood */
+	const struct origin *parent;
+};
+
+/* Bytes from off up to the next run's. */
+struct prun {
+	uint32_t off;
+	bool is_fixed; /* all of the place; else a byte a column */
+	struct spos pos;
+	const struct origin *origin;
+};
+
 struct ptext {
-	char *p;         /* NUL-ended */
-	struct spos *at; /* one for every byte */
+	char *p; /* NUL-ended */
 	size_t n, cap;
+	struct prun *runs; /* n_runs, by off; the first at 0 if n > 0 */
+	uint32_t n_runs, cap_runs;
 };
 
 struct source_file {
@@ -31,12 +47,35 @@ struct source_file {
 	uint32_t n_lines;
 };
 
+/* Where in the structure of the file what is being read or compiled stands; Falco's terms. */
+struct where {
+	const char *type, *name;
+	struct spos pos;
+	const struct where *parent;
+};
+
+/* A macro's name in a condition, innermost last: how a macro's tree was come to. */
+struct macro_ref {
+	const char *name;
+	struct spos pos;
+	const struct macro_ref *parent;
+};
+
+struct map;
+
 struct cx {
 	struct diag *d;
 	struct arena arena; /* lives as long as the compilation */
+	struct arena lasting; /* likewise, and not replaced during a pass */
 	struct source_file *files;
 	size_t n_files;
+	size_t loading;		   /* index of the file that is being loaded */
+	const struct where *where; /* where reports belong */
+	struct map *reported;      /* messages that were made */
+	size_t n_reports;
+	uint64_t n_scanned;   /* bytes that the search for list names has gone over, this pass */
 	size_t errors_before; /* in the diagnostics before this compilation */
+	bool repeats; /* a message comes again with every file that it is found with */
 	bool oom;
 };
 
@@ -47,7 +86,23 @@ void *cx_alloc(struct cx *cx, size_t n);
 char *cx_strndup(struct cx *cx, const char *s, size_t n);
 char *cx_printf(struct cx *cx, const char *fmt, ...) _printf_(2, 3);
 
+#define CX_REPORTS_MAX 2000 /* messages kept; further ones are only counted */
+
+struct report {
+	enum diag_severity sev;
+	const char *code, *hint, *deprecated_field;
+	struct spos pos;
+	size_t length;
+	const struct ptext *expr; /* the condition or template that it is about, or NULL */
+	size_t expr_at;           /* byte of it */
+	const struct macro_ref *via;
+};
+
+/* "a b" */
+char *cx_join(struct cx *cx, const char *a, const char *b);
+
 /* Report once: the same message at the same place is not repeated. */
+void cx_report_at(struct cx *cx, const struct report *r, const char *fmt, ...) _printf_(3, 4);
 void cx_report(struct cx *cx, enum diag_severity sev, const char *code, struct spos pos,
 	size_t length, const char *hint, const char *fmt, ...) _printf_(7, 8);
 #define cx_error(cx, code, pos, ...)                                                               \
@@ -57,7 +112,15 @@ void cx_report(struct cx *cx, enum diag_severity sev, const char *code, struct s
 /* "did you mean 'x'?" or NULL */
 const char *cx_did_you_mean(struct cx *cx, const char *name);
 
-/* 0, -ENOMEM, -E2BIG above CX_TEXT_MAX */
+/* The place of the byte, or of the last one for offsets behind the end. */
+struct spos ptext_pos(const struct ptext *t, size_t at);
+const struct origin *ptext_origin(const struct ptext *t, size_t at);
+/* 0, -ENOMEM, -E2BIG above CX_TEXT_MAX. ptext_add: every byte has the place @at; ptext_add_item: the
+ * bytes stand one after the other from @at on and belong to @origin. */
+int ptext_add_item(struct cx *cx, struct ptext *t, const char *p, size_t n, struct spos at,
+	const struct origin *origin);
 int ptext_add(struct cx *cx, struct ptext *t, const char *p, size_t n, struct spos at);
+/* More of the run before: separators that nobody wrote. The text must not be empty. */
+int ptext_glue(struct cx *cx, struct ptext *t, const char *s);
 int ptext_add_text(struct cx *cx, struct ptext *t, const struct ptext *from, size_t off, size_t n);
 int ptext_add_str(struct cx *cx, struct ptext *t, const char *s, struct spos at);

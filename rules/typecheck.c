@@ -164,8 +164,10 @@ static struct ast_problem *check_consts(struct cx *cx, struct ast *n, struct tch
 	for (uint32_t i = 0; i < c->n_rhs; i++) {
 		struct ast_problem *p = check_one_const(cx, n, tc->lhs, c->rhs[i], &tc->consts[i]);
 
-		if (p)
+		if (p) {
+			p->at = c->rhs[i]->at;
 			return p;
+		}
 	}
 	tc->n_consts = c->n_rhs;
 	tc->rhs_kind = c->rhs_kind == AST_RHS_LIST ? IMG_RHS_SET : IMG_RHS_CONST;

@@ -8,15 +8,10 @@
 
 #include <yaml.h>
 
+#include "map.h"
 #include "yaml_doc.h"
 
 #define NODES_MAX (4u << 20)
-
-struct anchor {
-	const char *name;
-	struct ynode *node;
-	struct anchor *next;
-};
 
 struct frame {
 	struct ynode *node;
@@ -30,7 +25,10 @@ struct reader {
 	uint16_t file;
 	struct frame stack[YAML_DEPTH_MAX];
 	unsigned depth;
-	struct anchor *anchors;
+	struct map anchors; /* to their indices in nodes */
+	struct ynode **anchored;
+	size_t n_anchored, cap_anchored;
+	size_t mark_line, mark_col, mark_off; /* the last place that was looked for */
 	struct ynode **docs;
 	size_t n_docs, cap_docs, n_nodes;
 };
@@ -70,22 +68,30 @@ static int find_lines(struct cx *cx, struct source_file *f)
 	return 0;
 }
 
-/* libyaml counts columns in characters. */
-static size_t offset_of(const struct source_file *f, yaml_mark_t m)
+/* libyaml counts columns in characters. Marks mostly grow, so the search goes on from the last one:
+ * a file may be one long line. */
+static size_t offset_of(struct reader *rd, yaml_mark_t m)
 {
-	size_t i, col = m.column;
+	const struct source_file *f = rd->f;
+	size_t i, col = 0;
 
 	if (m.line >= f->n_lines)
 		return f->n;
 	i = f->line_at[m.line];
 	if (m.line == 0 && f->n >= 3 && memcmp(f->text, "\xef\xbb\xbf", 3) == 0)
 		i = 3;
-	while (col > 0 && i < f->n) {
+	if (rd->mark_off && rd->mark_line == m.line && rd->mark_col <= m.column) {
+		i = rd->mark_off;
+		col = rd->mark_col;
+	}
+	for (; col < m.column && i < f->n; col++) {
 		i++;
 		while (i < f->n && ((unsigned char)f->text[i] & 0xc0) == 0x80)
 			i++;
-		col--;
 	}
+	rd->mark_line = m.line;
+	rd->mark_col = col;
+	rd->mark_off = i;
 	return i;
 }
 
@@ -97,11 +103,11 @@ static struct spos pos_at(const struct reader *rd, uint32_t line, size_t off)
 		.line = line + 1, .file = rd->file, .col = (uint16_t)MIN(col, (size_t)UINT16_MAX)};
 }
 
-static struct spos pos_of(const struct reader *rd, yaml_mark_t m)
+static struct spos pos_of(struct reader *rd, yaml_mark_t m)
 {
 	uint32_t line = (uint32_t)MIN(m.line, (size_t)rd->f->n_lines - 1);
 
-	return pos_at(rd, line, MAX(offset_of(rd->f, m), (size_t)rd->f->line_at[line]));
+	return pos_at(rd, line, MAX(offset_of(rd, m), (size_t)rd->f->line_at[line]));
 }
 
 static bool text_is_null(const char *s, size_t n)
@@ -124,28 +130,14 @@ static struct ynode *new_node(struct reader *rd, enum ynode_kind kind, const yam
 	n->pos = pos_of(rd, e->start_mark);
 	if (kind != YN_SCALAR)
 		return n;
-	n->from = offset_of(rd->f, e->start_mark);
-	n->end = offset_of(rd->f, e->end_mark);
+	n->from = offset_of(rd, e->start_mark);
+	n->end = offset_of(rd, e->end_mark);
 	n->style = (uint8_t)e->data.scalar.style;
 	n->n = e->data.scalar.length;
 	n->text = cx_strndup(rd->cx, (const char *)e->data.scalar.value, n->n);
 	n->is_null = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
 		     text_is_null(n->text ? n->text : "", n->n);
 	return n->text ? n : NULL;
-}
-
-static int add_anchor(struct reader *rd, const char *name, struct ynode *node)
-{
-	struct anchor *a;
-
-	if (!name)
-		return 0;
-	a = cx_alloc(rd->cx, sizeof(*a));
-	if (!a)
-		return -ENOMEM;
-	*a = (struct anchor){.name = name, .node = node, .next = rd->anchors};
-	rd->anchors = a;
-	return 0;
 }
 
 /* Grow an array in the arena by doubling. */
@@ -164,6 +156,24 @@ static int push_ptr(struct cx *cx, struct ynode ***arr, size_t *n, size_t *cap, 
 	}
 	(*arr)[(*n)++] = node;
 	return 0;
+}
+
+/* A later anchor of the same name takes the name over. */
+static int add_anchor(struct reader *rd, const char *name, struct ynode *node)
+{
+	uint32_t at;
+	int r;
+
+	if (!name)
+		return 0;
+	at = map_get(&rd->anchors, name, strlen(name));
+	if (at != MAP_NONE) {
+		rd->anchored[at] = node;
+		return 0;
+	}
+	at = (uint32_t)rd->n_anchored;
+	r = push_ptr(rd->cx, &rd->anchored, &rd->n_anchored, &rd->cap_anchored, node);
+	return r < 0 ? r : map_put(rd->cx, &rd->anchors, name, strlen(name), at);
 }
 
 /* Put a finished or alias node where it belongs. */
@@ -212,9 +222,10 @@ static int on_alias(struct reader *rd, const yaml_event_t *e)
 {
 	const char *name = (const char *)e->data.alias.anchor;
 
-	for (struct anchor *a = rd->anchors; a; a = a->next)
-		if (strcmp(a->name, name) == 0)
-			return put_node(rd, a->node);
+	uint32_t at = map_get(&rd->anchors, name, strlen(name));
+
+	if (at != MAP_NONE)
+		return put_node(rd, rd->anchored[at]);
 	cx_error(rd->cx, "LOAD_ERR_YAML_PARSE", pos_of(rd, e->start_mark), "unknown alias '%.100s'",
 		name);
 	return -EINVAL;
@@ -236,7 +247,8 @@ static int on_event(struct reader *rd, const yaml_event_t *e)
 {
 	switch (e->type) {
 	case YAML_DOCUMENT_START_EVENT:
-		rd->anchors = NULL;
+		rd->anchors = (struct map){0};
+		rd->n_anchored = 0;
 		return 0;
 	case YAML_SCALAR_EVENT:
 		return on_scalar(rd, e);
@@ -345,16 +357,15 @@ int ynode_text(struct cx *cx, const struct ynode *n, struct ptext *ret)
 	uint32_t line = n->pos.line ? n->pos.line - 1 : 0;
 	size_t j = MIN(n->from, f->n), end = MIN(n->end, f->n);
 	struct ptext t = {0};
-	int r = ptext_add(cx, &t, n->text, n->n, n->pos);
+	int r = 0;
 
-	if (r < 0)
-		return r;
 	if (n->style == YAML_LITERAL_SCALAR_STYLE || n->style == YAML_FOLDED_SCALAR_STYLE)
 		while (j < end && f->text[j] != '\n')
 			j++;
 	else if (j < end && n->style != YAML_PLAIN_SCALAR_STYLE)
 		j++;
-	for (size_t i = 0; i < n->n; i++) {
+	for (size_t i = 0; i < n->n && r >= 0; i++) {
+		struct spos at = n->pos;
 		size_t k = j;
 
 		if (!is_blank(n->text[i])) {
@@ -365,13 +376,18 @@ int ynode_text(struct cx *cx, const struct ynode *n, struct ptext *ret)
 		}
 		while (line + 1 < f->n_lines && f->line_at[line + 1] <= j)
 			line++;
-		if (n->pos.line)
-			t.at[i] = (struct spos){.line = line + 1,
-				.file = n->pos.file,
-				.col = (uint16_t)MIN(j - f->line_at[line] + 1, (size_t)UINT16_MAX)};
+		if (n->pos.line) {
+			at.line = line + 1;
+			at.col = (uint16_t)MIN(j - f->line_at[line] + 1, (size_t)UINT16_MAX);
+		}
+		r = ptext_add_item(cx, &t, n->text + i, 1, at, NULL);
 		if (j < end && (f->text[j] == n->text[i] || is_blank(n->text[i])))
 			j++;
 	}
+	if (r >= 0 && n->n == 0)
+		r = ptext_add_str(cx, &t, "", n->pos);
+	if (r < 0)
+		return r;
 	*ret = t;
 	return 0;
 }

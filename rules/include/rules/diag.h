@@ -17,6 +17,19 @@ struct diag_pos {
 	unsigned length;       /* bytes to underline, 0 = 1 */
 };
 
+/* A level of the structure that a message is about, as Falco's JSON has it. All 0-based. */
+struct diag_location {
+	const char *item_type, *item_name; /* "rule", "R" */
+	const char *name;                  /* of the file, or the quoted start of the condition */
+	size_t line, column, offset;
+};
+
+/* How one comes to the place: "in list 'shells', used here". */
+struct diag_note {
+	const char *text;
+	struct diag_pos pos;
+};
+
 struct diag_item {
 	enum diag_severity severity;
 	const char *code; /* "LOAD_ERR_COMPILE_CONDITION"; NULL for config */
@@ -24,6 +37,14 @@ struct diag_item {
 	const char *message;
 	const char *source_line; /* NULL if unknown */
 	const char *hint;        /* "did you mean 'proc.name'?" or NULL */
+	const struct diag_note *notes; /* n_notes, innermost first */
+	size_t n_notes;
+	const struct diag_location *locations; /* n_locations, outermost first; rule files only */
+	size_t n_locations;
+	const char *snippet;          /* Falco's: a line and a caret below it, or NULL */
+	const char *deprecated_field; /* or NULL */
+	size_t load;                  /* index of the file that was being loaded */
+	bool is_repeat;               /* said before, with an earlier file: not printed */
 	struct diag_item *next;
 };
 
@@ -35,7 +56,8 @@ struct diag {
 
 void diag_init(struct diag *d);
 void diag_done(struct diag *d);
-void diag_add(struct diag *d, enum diag_severity sev, const char *code, struct diag_pos pos,
+/* The item, owned by @d, or NULL when out of memory. */
+struct diag_item *diag_add(struct diag *d, enum diag_severity sev, const char *code, struct diag_pos pos,
 	const char *source_line, const char *hint, const char *fmt, ...)
 	__attribute__((format(printf, 7, 8)));
 /* "file:line:col: error: message" + source line with caret and hint. */

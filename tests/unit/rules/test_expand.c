@@ -84,7 +84,7 @@ static void test_expand_lists__text_after_a_list__keeps_its_place(void **state)
 	assert_int_equal(expand_lists(&c, &p), 0);
 	at = strchr(p.p, 'y');
 	assert_non_null(at);
-	assert_int_equal(p.at[at - p.p].col, 14);
+	assert_int_equal(ptext_pos(&p, (size_t)(at - p.p)).col, 14);
 	tcx_done(&t);
 }
 

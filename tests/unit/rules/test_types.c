@@ -114,7 +114,6 @@ static void test_constants__table__as_specified(void **state)
 		{"concat(proc.name, '-', proc.pname) = x", true},
 		{"join(',', fd.types) = x", true},
 		{"getopt(proc.args, ab) exists", false},
-		{"proc.name regex a", false},
 		{"evt.outputtime = x", false},
 		{"evt.rawarg.res = 1", true},
 		{"evt.rawarg.res = x", false},

@@ -55,9 +55,10 @@ static inline struct ptext tcx_text(struct tcx *t, const char *s)
 
 static inline struct ast *tcx_parse(struct tcx *t, const char *s, struct ast_error *err)
 {
-	struct ptext p = tcx_text(t, s);
+	struct ast_owner *o = cx_alloc(&t->cx, sizeof(*o));
 
-	return ast_parse(&t->cx, &p, "rule 'T'", err);
+	*o = (struct ast_owner){.label = "rule 'T'", .text = tcx_text(t, s)};
+	return ast_parse(&t->cx, o, err);
 }
 
 struct compiled {
