@@ -135,7 +135,9 @@ int work_open(struct work *w, struct stage *s)
 	w->done_taken = w->in.n_taken;
 	w->skip_ord = s->value;
 #ifdef SAKER_TEST_HOOKS
-	w->poison = getenv("SAKER_TEST_POISON");
+	const char *poison = getenv("SAKER_TEST_POISON");
+
+	w->poison_seq = poison ? strtoull(poison, NULL, 10) : 0;
 #endif
 	find_mark(w);
 	atomic_store_relaxed(&w->progress->hand, (uint64_t)0);

@@ -40,7 +40,7 @@ struct work {
 	bool is_incomplete; /* the state before this record is not known: until SNAP_BEGIN alerts
 			       are doubtful */
 #ifdef SAKER_TEST_HOOKS
-	const char *poison; /* events of processes of this name end us */
+	uint64_t poison_seq; /* this event ends us; 0: none */
 #endif
 };
 

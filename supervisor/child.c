@@ -132,8 +132,11 @@ static void spawn_again(struct sup *s, struct sup_child *c)
 
 static void schedule(struct sup *s, struct sup_child *c)
 {
-	uint64_t wait_ns;
+	uint64_t wait_ns, now = clock_mono_ns();
 
+	if (c->running_since_ns && now - c->running_since_ns > LC_HEALTHY_NS)
+		c->fails = 0;
+	c->running_since_ns = 0;
 	c->fails++;
 	if (s->phase == SUP_STARTING && !c->was_ready) {
 		c->state = LC_FAILED; /* a start error ends everything; its line was logged by the
@@ -147,7 +150,7 @@ static void schedule(struct sup *s, struct sup_child *c)
 		return;
 	}
 	wait_ns = lc_backoff_ns(c->fails);
-	c->deadline_ns = clock_mono_ns() + wait_ns;
+	c->deadline_ns = now + wait_ns;
 	log_warning("%s is started again in %u ms", c->proc->name, (unsigned)(wait_ns / NS_PER_MS));
 	sup_recover_begin(s, c);
 }
@@ -349,8 +352,6 @@ static void watch_over(struct sup *s, struct sup_child *c, uint64_t now_ns)
 	uint64_t limit = stats_get(&c->stats->waiting) ? WATCHDOG_WAITING_NS : WATCHDOG_BUSY_NS;
 
 	/* a heartbeat in the future is a lie and counts as none */
-	if (c->state == LC_RUNNING && now_ns - c->running_since_ns > LC_HEALTHY_NS)
-		c->fails = 0;
 	if (now_ns - c->running_since_ns <= limit)
 		return;
 	if (beat > now_ns ? beat - now_ns > limit : now_ns - beat > limit)

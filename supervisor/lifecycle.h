@@ -49,7 +49,7 @@ const char *lc_state_str(enum lc_state state);
 #define LC_BACKOFF_MAX_NS 5000000000ULL
 /* Failures in a row, without having worked for LC_HEALTHY_NS, after which a child is given up. */
 #define LC_FAILS_MAX 12
-#define LC_HEALTHY_NS 1000000000ULL
+#define LC_HEALTHY_NS 500000000ULL
 #define LC_START_NS 30000000000ULL /* longest start */
 /* @fails: in a row, 1.. */
 uint64_t lc_backoff_ns(unsigned fails);

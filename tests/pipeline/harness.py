@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starting saker as a user does, and watching what it says. Used by the tests beside it."""
+import atexit
 import json
 import os
 import shutil
@@ -62,6 +63,7 @@ class Saker:
         self.started = time.monotonic()
         self.first_alert = None
         self.proc = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=e)
+        atexit.register(self.end) # also of a test that fails
         self.threads = [threading.Thread(target=self._read, args=(self.proc.stdout, True), daemon=True),
                         threading.Thread(target=self._read, args=(self.proc.stderr, False), daemon=True)]
         for t in self.threads:
@@ -137,6 +139,11 @@ class Saker:
             shutil.rmtree(self.dir, ignore_errors=True)
         self.check_log()
         return self.proc.returncode
+
+    def end(self):
+        if self.proc.poll() is None:
+            self.proc.kill()
+            self.proc.wait()
 
     def check_log(self):
         """What no run may say, whatever else happened in it."""
