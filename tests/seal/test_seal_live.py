@@ -6,15 +6,18 @@ import collections
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "pipeline"))
 from harness import SAKER, TOP, Saker, fail, left_behind, need_root  # noqa: E402
 
 UIDS = 65800
 NOBODY = 65534
+LOADER_CAPS = 1 << 38 | 1 << 39 # CAP_PERFMON, CAP_BPF
 DOC = os.path.join(TOP, "docs/seal.md")
 SPACES = ["mnt", "ipc", "uts", "cgroup", "net"]
 bad = []
@@ -201,6 +204,68 @@ def look_user():
                                    prefix=prefix, program=f"{d}/stage/bin/saker", socket=f"{d}/run/control.sock", wait=30), check_nobody)
 
 
+# --- the programs that end by themselves ---
+
+def children(pid):
+    try:
+        return [int(x) for x in read(pid, f"task/{pid}/children").split()]
+    except OSError:
+        return []
+
+
+def check_short(pid):
+    """One that is stopped for the moment. What it is called, None if it is not sealed yet."""
+    status = read(pid, "status")
+    name = re.match(r"Name:\t(.*)", status).group(1)
+    if name not in ("saker-policy", "saker-loader") or "\nSeccomp:\t2\n" not in status:
+        return None
+    uid = int(re.search(r"^Uid:\t(\d+)", status, re.M).group(1))
+    is_loader = name == "saker-loader"
+    check(uid == 60999 or UIDS <= uid < UIDS + 100, f"{name}: uid {uid}")
+    for ids in ("Uid", "Gid"):
+        check(f"\n{ids}:\t{uid}\t{uid}\t{uid}\t{uid}\n" in status, f"{name}: {ids}")
+    check("\nGroups:\t \n" in status and "\nNoNewPrivs:\t1\n" in status, f"{name}: groups or no_new_privs")
+    for caps in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        want = LOADER_CAPS if is_loader and caps not in ("CapInh", "CapAmb") else 0
+        check(f"\n{caps}:\t{want:016x}\n" in status, f"{name}: {caps}")
+    check_world(name, {"pid": pid}, not is_loader)
+    for (what, how), n in held(pid).items():
+        # no files by name, but rules and configuration, and the type information
+        ok = what == "/dev/null" or not what.startswith("/") or (how == "ro" and what.startswith("/sys/kernel/btf/") == is_loader)
+        check(ok, f"{name} holds {n} of {what}, {how}")
+    return name
+
+
+def look_stopped(pid):
+    try:
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            return check_short(pid)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+    except (OSError, AttributeError): # it was gone, or not yet itself
+        return None
+
+
+def look_short():
+    """They live for a moment: stopped as soon as they are seen, looked at, and let go on."""
+    seen = collections.Counter()
+    for _ in range(5):
+        s = Saker(uids=UIDS, wait=0)
+        done, end = set(), time.monotonic() + 20
+        while time.monotonic() < end and s.proc.poll() is None and not any("detecting" in x for x in s.log):
+            for pid in set(children(s.proc.pid)) - done:
+                name = look_stopped(pid)
+                if name:
+                    done.add(pid)
+                    seen[name] += 1
+        check(s.stop() == 0, "the end of a run whose short-lived programs were looked at")
+        if seen["saker-policy"] and seen["saker-loader"]:
+            break
+    check(seen["saker-policy"] and seen["saker-loader"], f"policy and loader were not caught: {seen}")
+    print("short-lived programs looked at:", ", ".join(f"{k} {v}" for k, v in seen.items()))
+
+
 # --- docs/seal.md ---
 
 def table(head, rows):
@@ -265,7 +330,7 @@ Read from `/proc` while they work, live capture, start mode full ({names}):
 {table(["what", "found"], outside)}
 
 The probes of all seven programs are looked at in the same way in all three start modes. The loader keeps CAP_BPF and CAP_PERFMON, the host's root and namespaces, and threads; it lives for less than a second at
-start, and reads nothing hostile. In start mode container the namespaces and the root are the host's; in start mode user the uid is that of who started saker, and the bounding set stays, which no_new_privs makes
+start, and reads nothing hostile. Policy and loader are stopped and looked at while they live, too. In start mode container the namespaces and the root are the host's; in start mode user the uid is that of who started saker, and the bounding set stays, which no_new_privs makes
 meaningless.
 """
 
@@ -283,6 +348,7 @@ def main():
         check(r.returncode == 0, "from inside:\n" + r.stdout + r.stderr)
         lines = f.readlines()
     stages = look_live()
+    look_short()
     look_container()
     look_user()
     check(not left_behind(UIDS), f"left behind: {left_behind(UIDS)}")
