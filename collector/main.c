@@ -289,6 +289,8 @@ static int col_turn(struct stage *s)
 
 	if (c->phase > PHASE_CLOCK && c->batch.skip_to == 0)
 		n = col_meta_fill(&c->meta, &c->out, META_BATCH);
+	if (c->phase == PHASE_EVENTS && c->source->ops->fill)
+		s->fill_percent = MAX(s->fill_percent, c->source->ops->fill(c->source));
 	if (n == -EPROTO)
 		stage_peer_fault(s, FD_RING_IN_DATA, 0, "meta ring or a record in it");
 	int r = n < 0 ? n : phases[c->phase](s, c);

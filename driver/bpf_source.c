@@ -61,6 +61,7 @@ struct drv_bpf {
 	int64_t offset_ns; /* wall clock - boot clock */
 	uint64_t offset_checked_ns;
 	bool has_handed; /* records were handed over since the last commit */
+	size_t most;     /* bytes in the fullest ring at the beginning of the round */
 };
 
 static struct drv_bpf *bpf_of(struct drv_source *s)
@@ -86,10 +87,12 @@ static void new_round(struct drv_bpf *b)
 {
 	uint64_t now = clock_boot_ns();
 
+	b->most = 0;
 	for (unsigned i = 0; i < b->n_cpus; i++) {
 		/* acquire: pairs with the release of the producer position in the kernel's reserve
 		 */
 		b->rings[i].limit = atomic_load_acquire(b->rings[i].producer);
+		b->most = MAX(b->most, (size_t)(b->rings[i].limit - b->rings[i].given));
 		if (b->rings[i].state != HEAD_READY)
 			b->rings[i].state = HEAD_UNSEEN;
 	}
@@ -216,6 +219,13 @@ static unsigned bpf_positions(struct drv_source *s, uint64_t *ret_pos, unsigned 
 	return MIN(b->n_cpus, cap);
 }
 
+static unsigned bpf_fill(struct drv_source *s)
+{
+	struct drv_bpf *b = bpf_of(s);
+
+	return (unsigned)(b->most * 100 / b->size);
+}
+
 static int bpf_wait_fd(struct drv_source *s)
 {
 	return bpf_of(s)->epoll_fd;
@@ -306,6 +316,7 @@ static const struct drv_source_ops bpf_ops = {
 	.next = bpf_next,
 	.commit = bpf_commit,
 	.positions = bpf_positions,
+	.fill = bpf_fill,
 	.wait_fd = bpf_wait_fd,
 	.arm = bpf_arm,
 	.disarm = bpf_disarm,

@@ -40,7 +40,8 @@ static int compile_regexes(struct evl *e, const char **reterr_why)
 
 	for (uint32_t i = 0; i < img->n[IMG_SEC_PRED]; i++)
 		if (img->preds[i].op == IMG_OP_REGEX)
-			n += img->preds[i].rhs_kind == IMG_RHS_SET ? img->sets[img->preds[i].rhs].n : 1;
+			n += img->preds[i].rhs_kind == IMG_RHS_SET ? img->sets[img->preds[i].rhs].n
+								   : 1;
 	e->regexes = calloc(n ? n : 1, sizeof(*e->regexes));
 	if (!e->regexes)
 		return -ENOMEM;
@@ -130,8 +131,8 @@ void evl_event_begin(struct evl *e, const struct ev_view *view)
 
 	e->view = view;
 	real = evl_att(e, EV_ATT_REALPATH);
-	e->row = replica_memo_row(&e->replica, view->ev->slot);
 	e->thread = replica_find(&e->replica, view->ev->slot);
+	e->row = e->thread ? replica_memo_row(&e->replica, view->ev->slot) : NULL;
 	e->leader = e->thread ? evl_leader_of(e, e->thread) : NULL;
 	if (!e->leader)
 		e->leader = e->thread;

@@ -24,6 +24,7 @@
 #include <time.h>
 
 #include <base/log.h>
+#include <base/macros.h>
 #include <stage/stage.h>
 
 #include "work.h"
@@ -46,7 +47,10 @@ static int post_seal(struct stage *s)
 
 static int turn(struct stage *s)
 {
-	return work_turn(s->priv);
+	struct work *w = s->priv;
+
+	s->fill_percent = MAX(s->fill_percent, spsc_consumer_fill(&w->in));
+	return work_turn(w);
 }
 
 static bool arm(struct stage *s)

@@ -183,7 +183,8 @@ void ev_begin(struct rec_writer *w, void *buf, size_t cap)
 	*ev = (struct ev){.h.ring.type = REC_EVENT, .params_off = sizeof(*ev)};
 }
 
-/* Zeroed room of n bytes at the next multiple of 8; NULL (and failed) if there is none. */
+/* Room for n bytes at the next multiple of 8, all of which the caller writes; NULL (and failed) if
+ * there is none. */
 static void *reserve_aligned(struct rec_writer *w, size_t n)
 {
 	size_t at = ALIGN_UP(w->n, 8);
@@ -192,7 +193,8 @@ static void *reserve_aligned(struct rec_writer *w, size_t n)
 		w->failed = 1;
 		return NULL;
 	}
-	memset(w->buf + w->n, 0, at - w->n + n);
+	while (w->n < at)
+		w->buf[w->n++] = 0;
 	w->n = at + n;
 	return w->buf + at;
 }
@@ -216,6 +218,7 @@ void ev_add_params(struct rec_writer *w, const struct span *params, unsigned n)
 	lengths = reserve_aligned(w, ALIGN_UP(n * sizeof(*lengths), 8));
 	if (!lengths)
 		return;
+	memset(lengths, 0, ALIGN_UP(n * sizeof(*lengths), 8));
 	ev->params_off = (uint32_t)((uint8_t *)lengths - w->buf);
 	ev->n_params = (uint16_t)n;
 	for (unsigned i = 0; i < n; i++) {
@@ -265,10 +268,13 @@ void ev_add_att(
 
 void ev_add_att_text(struct rec_writer *w, enum ev_att_kind kind, uint16_t index, struct span s)
 {
-	char *p = att_reserve(w, kind, index, s.n + 1); /* zeroed: the NUL is there */
+	char *p = att_reserve(w, kind, index, s.n + 1);
 
-	if (p && s.n > 0)
+	if (!p)
+		return;
+	if (s.n > 0)
 		memcpy(p, s.p, s.n);
+	p[s.n] = '\0';
 }
 
 static struct rec_str put_text(struct rec_writer *w, char **at, struct span s)
@@ -278,6 +284,7 @@ static struct rec_str put_text(struct rec_writer *w, char **at, struct span s)
 	if (!s.p)
 		return (struct rec_str){0};
 	memcpy(*at, s.p, s.n);
+	(*at)[s.n] = '\0';
 	*at += s.n + 1;
 	return text;
 }

@@ -80,8 +80,8 @@ int rec_finish(struct rec_writer *w)
 
 	if (w->failed || n > w->cap || n > SPSC_RECORD_MAX)
 		return -EMSGSIZE;
-	memset(w->buf + w->n, 0, n - w->n);
-	w->n = n;
+	while (w->n < n)
+		w->buf[w->n++] = 0;
 	((struct spsc_rec *)w->buf)->len = (uint32_t)n;
 	return (int)n;
 }

@@ -150,6 +150,15 @@ bool spsc_consumer_has_data(struct spsc_consumer *c)
 	return atomic_load_acquire(&c->page->head) != c->pos;
 }
 
+unsigned spsc_consumer_fill(const struct spsc_consumer *c)
+{
+	/* relaxed: a figure. A head that cannot be counts as full: the next spsc_next() reports it
+	 */
+	uint64_t used = atomic_load_relaxed(&c->page->head) - c->pos;
+
+	return used < c->size ? (unsigned)(used * 100 / c->size) : 100;
+}
+
 bool spsc_consumer_arm(struct spsc_consumer *c)
 {
 	atomic_store_relaxed(&c->cursor->sleeping, 1);

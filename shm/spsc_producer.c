@@ -153,7 +153,8 @@ void spsc_commit(struct spsc_producer *p, size_t len)
 	size_t n = ALIGN_UP(len, 8);
 
 	assert(len >= sizeof(*rec) && len <= p->reserved);
-	memset((uint8_t *)rec + len, 0, n - len);
+	if (n != len)
+		memset((uint8_t *)rec + len, 0, n - len);
 	rec->len = (uint32_t)n;
 	rec->type = p->reserved_type;
 	p->head += n;

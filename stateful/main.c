@@ -180,7 +180,10 @@ static int tracker_timeout_ms(struct stage *s)
 static int tracker_turn(struct stage *s)
 {
 	struct st_stage *t = s->priv;
-	int r = st_stage_turn(t);
+	int r;
+
+	s->fill_percent = MAX(s->fill_percent, spsc_consumer_fill(&t->in));
+	r = st_stage_turn(t);
 
 	if (r == -EBADMSG)
 		stage_peer_fault(

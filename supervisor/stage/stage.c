@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The five acts and the loop that every long-lived stage shares.
  *
- * The loop: turn() while there is data; a few naps when there is none; then arm everything and wait
+ * The loop: turn() while there is data; a nap when there is none; then arm everything and wait
  * in one epoll for the stage's eventfd, the control socket and what the stage added. It reads
  * nothing but control messages; what turn() reads is the stage's own business.
  *
- * A nap costs some microseconds of CPU, whatever it finds. So a stream that leaves the stage idle
- * most of the time is taken in longer naps, and one that came after a wait in short ones. */
+ * A nap or a wait costs ten to twenty microseconds of CPU, whatever it finds. So a stream that
+ * leaves the stage idle most of the time is taken in longer and longer naps, and a single event,
+ * which the stage was woken for, is followed by one nap before the next wait. */
 #include <sys/epoll.h>
 
 #include <errno.h>
@@ -24,11 +25,12 @@
 
 #include "stage_priv.h"
 
-#define STAGE_NAPS 4
-#define STAGE_NAP_NS (200 * NS_PER_US)
-#define STAGE_NAP_MAX_NS (800 * NS_PER_US)
-#define STAGE_WAIT_MAX_MS 1000         /* the heartbeat goes on while waiting */
-#define STAGE_LOOK_NS (10 * NS_PER_MS) /* how often a busy stage looks at its control socket */
+#define STAGE_NAP_NS (800 * NS_PER_US)      /* the first one after a wait */
+#define STAGE_NAP_MIN_NS (200 * NS_PER_US)  /* for a stage that has much to do, or no room */
+#define STAGE_NAP_MAX_NS (3200 * NS_PER_US) /* also what it adds to an alert's way, at most */
+#define STAGE_FILL_HIGH 25                  /* percent: of what may overflow while the stage naps */
+#define STAGE_WAIT_MAX_MS 1000              /* the heartbeat goes on while waiting */
+#define STAGE_LOOK_NS (10 * NS_PER_MS)      /* how often a busy stage looks at its control socket */
 #define STAGE_VITALS_NS NS_PER_S
 #define STAGE_PSS_SHARE 1000 /* reading it walks all mapped pages: at most that part of a core */
 #define STAGE_EVENTS 16
@@ -39,8 +41,9 @@ struct stage_loop {
 	int smaps_fd; /* opened before the seal: afterwards the kernel refuses it */
 	uint64_t looked_ns, vitals_ns;
 	uint64_t pss_after_ns; /* not read again before */
-	uint64_t nap_ns, woke_ns;
-	unsigned naps_left;
+	uint64_t nap_ns;       /* the last nap; 0: there was a wait after it */
+	uint64_t woke_ns;
+	bool may_nap; /* something was done since the last nap */
 	bool lost_supervisor;
 };
 
@@ -91,8 +94,7 @@ static void stage_vitals(struct stage_loop *l, uint64_t now_ns)
 	pss = stage_read_pss(l->smaps_fd);
 	if (pss)
 		stats_set(&st->pss_bytes, pss);
-	l->pss_after_ns =
-		now_ns + (clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns) * STAGE_PSS_SHARE;
+	l->pss_after_ns = now_ns + (clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns) * STAGE_PSS_SHARE;
 }
 
 /* One control message. Negative: the stage ends. */
@@ -167,8 +169,7 @@ static int stage_wait(struct stage_loop *l)
 	if (timeout < 0 || timeout > STAGE_WAIT_MAX_MS)
 		timeout = STAGE_WAIT_MAX_MS;
 	if (s->ops->arm && !s->ops->arm(s)) {
-		l->naps_left =
-			STAGE_NAPS; /* there is data after all, or no room for what it makes */
+		l->may_nap = true; /* there is data after all, or no room for what it makes */
 		return 0;
 	}
 	stage_vitals(l, clock_mono_ns());
@@ -178,7 +179,7 @@ static int stage_wait(struct stage_loop *l)
 	if (s->ops->disarm)
 		s->ops->disarm(s);
 	l->looked_ns = clock_mono_ns();
-	l->nap_ns = STAGE_NAP_NS;
+	l->nap_ns = 0;
 	l->woke_ns = l->looked_ns;
 	return r;
 }
@@ -186,13 +187,17 @@ static int stage_wait(struct stage_loop *l)
 /* @now_ns: when the last turn began, which found nothing. */
 static void stage_nap(struct stage_loop *l, uint64_t now_ns)
 {
+	uint64_t busy_ns = now_ns - l->woke_ns;
 	struct timespec nap;
 
-	if (l->naps_left == STAGE_NAPS && now_ns - l->woke_ns < l->nap_ns / 2)
+	if (l->nap_ns == 0)
+		l->nap_ns = STAGE_NAP_NS;
+	else if (busy_ns > l->nap_ns / 2 || l->s->fill_percent > STAGE_FILL_HIGH)
+		l->nap_ns = MAX(l->nap_ns / 2, (uint64_t)STAGE_NAP_MIN_NS);
+	else if (busy_ns < l->nap_ns / 4)
 		l->nap_ns = MIN(l->nap_ns * 2, (uint64_t)STAGE_NAP_MAX_NS);
-	else if (l->naps_left == STAGE_NAPS)
-		l->nap_ns = STAGE_NAP_NS; /* the stage has much to do: soon again */
-	l->naps_left--;
+	l->s->fill_percent = 0;
+	l->may_nap = false;
 	nap = (struct timespec){.tv_nsec = (long)l->nap_ns};
 	(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL); /* a short sleep is as good */
 	l->woke_ns = clock_mono_ns();
@@ -211,8 +216,7 @@ static int stage_work(struct stage_loop *l)
 		r = s->ops->turn(s);
 		if (r < 0)
 			return r;
-		if (r > 0)
-			l->naps_left = STAGE_NAPS;
+		l->may_nap |= r > 0;
 		if (now - l->looked_ns >= STAGE_LOOK_NS) {
 			l->looked_ns = now;
 			if (stage_poll(l, 0) < 0)
@@ -220,7 +224,7 @@ static int stage_work(struct stage_loop *l)
 		}
 		if (r > 0)
 			continue;
-		if (l->naps_left > 0) {
+		if (l->may_nap) {
 			stage_nap(l, now);
 			continue;
 		}
@@ -278,7 +282,7 @@ static void _noreturn_ stage_end(struct stage_loop *l, int r)
 int stage_main(const struct stage_ops *ops, int argc, char **argv)
 {
 	struct stage s = {.ops = ops, .ctl_fd = -1, .epoll_fd = -1};
-	struct stage_loop l = {.s = &s, .wake_fd = -1, .smaps_fd = -1, .nap_ns = STAGE_NAP_NS};
+	struct stage_loop l = {.s = &s, .wake_fd = -1, .smaps_fd = -1};
 	struct stage_hello hello;
 
 	(void)argc;

@@ -30,6 +30,9 @@ struct drv_source_ops {
 	/* Per-CPU consumer positions after what was handed over, for the raw ring's restart slots.
 	 * n <= cap positions. */
 	unsigned (*positions)(struct drv_source *s, uint64_t *ret_pos, unsigned cap);
+	/* How full the fullest buffer was at the last look, in percent: what is full is lost in the
+	 * kernel. NULL: nothing is ever lost. */
+	unsigned (*fill)(struct drv_source *s);
 	/* Descriptor to wait on when next() returned 0, -1: poll by time. arm() says "about to
 	 * sleep"; returns false if there is data after all. */
 	int (*wait_fd)(struct drv_source *s);

@@ -143,6 +143,8 @@ static inline uint64_t spsc_consumer_pos(const struct spsc_consumer *c)
 	return c->pos;
 }
 bool spsc_consumer_has_data(struct spsc_consumer *c);
+/* How full the ring is, in percent: by what was published and not taken yet. */
+unsigned spsc_consumer_fill(const struct spsc_consumer *c);
 /* Before waiting: arm, then wait only if it returned true (still empty after the flag was visible). disarm after. */
 bool spsc_consumer_arm(struct spsc_consumer *c);
 void spsc_consumer_disarm(struct spsc_consumer *c);

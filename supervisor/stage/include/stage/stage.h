@@ -64,7 +64,10 @@ struct stage {
 	int ctl_fd, epoll_fd;
 	uint64_t value; /* said at the start. Evaluator: order of the record to skip; 0 nothing */
 	bool stopping;  /* CTL_STOP came */
-	void *priv;    /* the stage's own */
+	/* the most that turn() found in what may overflow while the stage naps; the skeleton resets
+	 * it */
+	unsigned fill_percent;
+	void *priv; /* the stage's own */
 };
 
 /* Runs the five acts. Exit status: 0 drained, 1 error, 3 peer fault. */
