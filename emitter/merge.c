@@ -27,7 +27,8 @@ void merge_look(struct merge *m)
 		/* acquire: pairs with the evaluator's release of at; what it published below is
 		 * visible in its ring from here */
 		uint64_t at = atomic_load_acquire(&r->progress->at);
-		uint64_t bound = at > last[i] ? upto : at;
+		/* nothing was ever sent to it: there is nothing that it could still judge */
+		uint64_t bound = at > last[i] || last[i] == 0 ? upto : at;
 
 		if (bound != r->bound)
 			r->is_bounding = false;

@@ -196,12 +196,15 @@ static void cut_off(struct st_out *o, unsigned ring)
 /* Rings from @from on. Returns the first ring without room, or n_rings. */
 static unsigned write_all(struct st_out *o, struct rec_head *rec, unsigned from)
 {
+	/* END has to reach all: who was cut off takes what is left and it, and needs no state */
+	bool is_end = rec->ring.type == REC_END;
+
 	rec->ord = o->next_ord;
 	remember(o, rec);
 	for (; from < o->n_rings; from++) {
-		if (o->cut & bit(from) || write_one(o, from, rec) == 0)
+		if ((o->cut & bit(from) && !is_end) || write_one(o, from, rec) == 0)
 			continue;
-		if (!o->can_cut || o->fault_ring >= 0)
+		if (!o->can_cut || is_end || o->fault_ring >= 0)
 			return from;
 		cut_off(o, from);
 	}
@@ -316,11 +319,8 @@ static void lose(void *arg, unsigned ring)
 
 struct st_sink st_out_sink(struct st_out *o)
 {
-	return (struct st_sink){.arg = o,
-		.admit = admit,
-		.emit = emit,
-		.is_settled = is_settled,
-		.lose = lose};
+	return (struct st_sink){
+		.arg = o, .admit = admit, .emit = emit, .is_settled = is_settled, .lose = lose};
 }
 
 static struct rec_snap next_epoch(struct st_out *o)

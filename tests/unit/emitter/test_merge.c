@@ -249,6 +249,27 @@ static void test_merge__silent_evaluator__alert_waits_for_it(void **state)
 	model_stop(&m);
 }
 
+static void test_merge__evaluator_without_a_record__not_waited_for(void **state)
+{
+	static struct model m;
+	const struct alert *a;
+
+	(void)state;
+	model_start(&m, 2, 1);
+	put_alert(&m, 0, 5, 0);
+	spsc_publish(&m.out[0]);
+	m.tracker.last[0] = 5;
+	m.progress[0].at = 6;
+	m.progress[1].at = 0;
+	m.tracker.upto = 5; /* what it will be sent may still come before */
+	merge_look(&m.merge);
+	assert_int_equal(merge_next(&m.merge, 0, &a), 0);
+	m.tracker.upto = 6;
+	merge_look(&m.merge);
+	assert_int_equal(merge_next(&m.merge, 0, &a), 1);
+	model_stop(&m);
+}
+
 static void test_merge__hung_evaluator_live__waits_one_deadline(void **state)
 {
 	static struct model m;
@@ -346,6 +367,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_merge__random_schedules__sequential_order),
 		cmocka_unit_test(test_merge__silent_evaluator__alert_waits_for_it),
+		cmocka_unit_test(test_merge__evaluator_without_a_record__not_waited_for),
 		cmocka_unit_test(test_merge__hung_evaluator_live__waits_one_deadline),
 		cmocka_unit_test(test_merge__malformed_alert__counted_and_passed_over),
 		cmocka_unit_test(test_merge__not_committed__found_again_by_the_next),

@@ -305,6 +305,32 @@ static void test_turn__full_ring__shed_by_class(void **state)
 	check_ledger(b, b->seq);
 }
 
+static void test_turn__end__reaches_a_ring_that_was_cut_off(void **state)
+{
+	struct rec_mark mark = {.h = {.ring = {.len = sizeof(mark), .type = REC_MARK}}};
+	struct rec_loss loss = {.h = {.ring = {.len = sizeof(loss), .type = REC_LOSS}}};
+	struct bench *b = *state;
+
+	b->stage.out.can_cut = true;
+	put_raw(b, &loss.h); /* so that what is left in the end is too little for END */
+	assert_int_equal(st_stage_turn(&b->stage), 1);
+	while (!b->stage.out.cut) {
+		put_raw(b, &mark.h);
+		assert_int_equal(st_stage_turn(&b->stage), 1);
+		drain(b, 1);
+	}
+	assert_int_equal(b->stage.out.cut, 1);
+	put_end(b);
+	assert_int_equal(st_stage_turn(&b->stage), 0); /* it waits for room now */
+	assert_false(b->stage.ended);
+	drain(b, 0);
+	assert_false(b->saw_end[0]);
+	assert_int_equal(st_stage_turn(&b->stage), -ENODATA);
+	drain(b, 0);
+	drain(b, 1);
+	assert_true(b->saw_end[0] && b->saw_end[1]);
+}
+
 static void test_turn__malformed__named_and_passed_over(void **state)
 {
 	struct bench *b = *state;
@@ -345,6 +371,130 @@ static void test_turn__successor__goes_on(void **state)
 	check_ledger(b, 20);
 }
 
+/* It dies after it has published and before it has committed: the next one reads the same events
+ * again. */
+static void test_turn__died_before_the_commit__nothing_twice(void **state)
+{
+	struct bench *b = *state;
+	struct progress_tracker *p = b->progress;
+	struct spsc_cursor_page *cursor;
+	uint64_t tail, upto, n_records;
+	void *before = malloc(b->progress_size);
+
+	assert_non_null(before);
+	for (unsigned i = 0; i < 10; i++)
+		put_event(b, i % 3 ? KEV_CODE_SYSCALL_UNLINK_2_X : KEV_CODE_SYSCALL_CLOSE_X, 10 + i,
+			3, 0);
+	assert_int_equal(st_stage_turn(&b->stage), 10);
+	memcpy(before, p, b->progress_size);
+	cursor = b->stage.in.cursor;
+	tail = cursor->tail;
+	n_records = cursor->n_records;
+	for (unsigned i = 0; i < 20; i++)
+		put_event(b, i % 3 ? KEV_CODE_SYSCALL_UNLINK_2_X : KEV_CODE_SYSCALL_CLOSE_X, 10 + i,
+			3, 0);
+	assert_int_equal(st_stage_turn(&b->stage), 20);
+	upto = p->upto;
+	cursor->tail = tail;
+	cursor->n_records = n_records;
+	memcpy(p, before, b->progress_size);
+	free(before);
+	st_stage_done(&b->stage);
+	stage_start(b);
+	assert_true(b->stage.out.next_ord > upto); /* orders that were used are not used again */
+	assert_int_equal(st_stage_turn(&b->stage), 20);
+	put_event(b, KEV_CODE_SYSCALL_UNLINK_2_X, 10, 3, 0);
+	assert_int_equal(st_stage_turn(&b->stage), 1);
+	drain(b, 0);
+	drain(b, 1);
+	check_ledger(b, 31);
+}
+
+static uint64_t epoch_of_next(struct bench *b, unsigned ring)
+{
+	const struct spsc_rec *rec;
+
+	assert_int_equal(spsc_next(&b->ev[ring], &rec), 1);
+	assert_int_equal(rec->type, REC_SNAP_BEGIN);
+	b->last_ord[ring] = ((const struct rec_head *)rec)->ord;
+	return ((const struct rec_snap *)rec)->epoch;
+}
+
+static void test_turn__no_room_for_state__cut_off_and_back(void **state)
+{
+	struct bench *b = *state;
+	const struct progress_tracker *p = b->progress;
+	const struct spsc_rec *rec;
+	unsigned n = 0;
+
+	b->stage.out.can_cut = true;
+	while (!b->stage.out.cut) { /* births and deaths: state for both, read by one alone */
+		put_event(b, KEV_CODE_SYSCALL_UNLINK_2_X, 10 + n % 40, 3, 0);
+		put_event(b, KEV_CODE_PROCEXIT_1_E, 10 + n++ % 40, 1, 0);
+		assert_int_equal(st_stage_turn(&b->stage), 2);
+		assert_false(st_out_is_blocked(&b->stage.out));
+		drain(b, 1);
+		assert_true(n < 10000);
+	}
+	assert_int_equal(b->stage.out.cut, 1);
+	for (unsigned i = 0; i < 200; i++) {
+		put_event(b, KEV_CODE_SYSCALL_UNLINK_2_X, 10 + i % 40, 1, 0);
+		assert_int_equal(st_stage_turn(&b->stage), 1);
+		drain(b, 1);
+	}
+	assert_true(b->stats.loss[LOSS_TRACKER_CUT_OFF] > 20);
+	drain(b, 0);
+	put_event(b, KEV_CODE_SYSCALL_UNLINK_2_X, 10, 1, 0);
+	assert_int_equal(st_stage_turn(&b->stage), 1);
+	assert_int_equal(b->stage.out.cut, 0);
+	assert_int_equal(epoch_of_next(b, 0), p->epoch);
+	b->n_state[0]++;
+	assert_int_equal(spsc_peek(&b->ev[0], &rec), 1);
+	assert_int_equal(rec->type, REC_PROC); /* told again, to the one that was away */
+	drain(b, 0);
+	drain(b, 1);
+	assert_int_equal(b->stats.events,
+		p->judged_here + p->forwarded[0] + p->forwarded[1] +
+			b->stats.loss[LOSS_TRACKER_EVENT_FULL] +
+			b->stats.loss[LOSS_TRACKER_CUT_OFF]);
+	assert_int_equal(p->forwarded[0], b->n_events[0]);
+	assert_int_equal(p->forwarded[1], b->n_events[1]);
+}
+
+static void test_snapshot__slow_evaluator__state_at_its_commit(void **state)
+{
+	static _Alignas(8) uint8_t room[1u << 18], buf[SPSC_RECORD_MAX];
+	const struct rec_head *rec = (const struct rec_head *)buf;
+	struct bench *b = *state;
+	struct snap_head head;
+	struct snap_reader r;
+	unsigned n[2] = {0};
+
+	put_event(b, KEV_CODE_SYSCALL_UNLINK_2_X, 10, 3, 0);
+	assert_int_equal(st_stage_turn(&b->stage), 1);
+	drain(b, 0);
+	put_event(b, KEV_CODE_PROCEXIT_1_E, 10, 1, 0);
+	put_event(b, KEV_CODE_SYSCALL_UNLINK_2_X, 11, 3, 0);
+	assert_int_equal(st_stage_turn(&b->stage), 2);
+	drain(b, 1);
+	assert_int_equal(st_stage_turn(&b->stage), 0);
+	for (unsigned ring = 0; ring < 2; ring++) {
+		assert_int_equal(st_stage_snapshot(&b->stage, ring, room, sizeof(room)), 0);
+		assert_int_equal(snap_read_begin(&r, room, sizeof(room), &head), 0);
+		assert_int_equal(head.flags, 0);
+		while (snap_read(&r, buf) == 1) {
+			const struct prec *proc = (const struct prec *)rec;
+
+			n[ring] += rec->ring.type == REC_PROC;
+			if (ring == 0)
+				assert_int_equal(proc->tid, 10);
+		}
+	}
+	assert_int_equal(n[0], 1); /* it has not heard of the death, nor of the other */
+	assert_true(n[1] >= 1);
+	assert_int_equal(st_stage_snapshot(&b->stage, RINGS, room, sizeof(room)), -EINVAL);
+}
+
 static void test_turn__blocked_at_first__committed_later(void **state)
 {
 	struct bench *b = *state;
@@ -378,8 +528,12 @@ int main(void)
 		T(test_turn__fresh_page__order_begins_at_one),
 		T(test_turn__slow_consumers__nothing_lost_nothing_twice),
 		T(test_turn__full_ring__shed_by_class),
+		T(test_turn__end__reaches_a_ring_that_was_cut_off),
 		T(test_turn__malformed__named_and_passed_over),
 		T(test_turn__successor__goes_on),
+		T(test_turn__died_before_the_commit__nothing_twice),
+		T(test_turn__no_room_for_state__cut_off_and_back),
+		T(test_snapshot__slow_evaluator__state_at_its_commit),
 		T(test_turn__blocked_at_first__committed_later),
 	};
 
