@@ -29,6 +29,7 @@
 #include <base/log.h>
 
 #include "sup.h"
+#include "tool.h"
 
 /* What test-alert starts: the harmless detection is that this name is executed. */
 #define TEST_NAME "saker-test-alert"
@@ -54,16 +55,34 @@ static int show_plan(struct sup *s)
 
 static int do_verb(struct sup *s)
 {
+	int r;
+
 	switch (s->args->verb) {
 	case VERB_STATUS:
 		return client_status(s->args, s->config->control_socket);
 	case VERB_TEST_ALERT:
 		return client_test_alert(s->args, s->config->control_socket);
 	default:
-		if (s->args->show_plan)
-			return show_plan(s) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-		return sup_run(s) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+		break;
 	}
+	if (s->args->show_plan)
+		return show_plan(s) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	if (s->args->tool != TOOL_NONE)
+		return tool_main(s);
+	if (s->args->pidfile && pidfile_write(s->args->pidfile) < 0)
+		return EXIT_FAILURE;
+	r = sup_run(s);
+	if (s->args->pidfile)
+		pidfile_remove(s->args->pidfile);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* A tool that needs no configuration is not stopped by a broken one. */
+static int read_config(struct sup *s)
+{
+	if (s->args->tool != TOOL_NONE && !tool_needs_config(s->args->tool))
+		return 0;
+	return sup_run_config(s);
 }
 
 int main(int argc, char **argv)
@@ -87,12 +106,13 @@ int main(int argc, char **argv)
 		return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 	}
 	log_open(STDERR_FILENO, LOG_TEXT, args.verbose ? LOG_LVL_DEBUG : LOG_LVL_INFO, "saker");
-	if (sup_init(&s, &args) < 0 || sup_run_config(&s) < 0) {
+	if (sup_init(&s, &args) < 0 || read_config(&s) < 0) {
 		sup_log_show_held(&s);
 		sup_done(&s);
 		return EXIT_FAILURE;
 	}
-	apply_log_config(&s);
+	if (tool_needs_config(args.tool))
+		apply_log_config(&s);
 	status = do_verb(&s);
 	sup_done(&s);
 	return fflush(stdout) == 0 ? status : EXIT_FAILURE;

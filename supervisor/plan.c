@@ -18,6 +18,8 @@ static const struct plan_proc_row proc_rows[] = {
 	[PLAN_SUPERVISOR] = {"supervisor", NULL, PLAN_ONE, 0, 0, "starts, wires, seals, watches"},
 	[PLAN_POLICY] = {"policy", "saker-policy", PLAN_ONE, 0, PLAN_SHORT,
 		"configuration and rules -> image"},
+	[PLAN_TOOLS] = {"tools", "saker-tools", PLAN_ONE, 0, PLAN_SHORT | PLAN_ASIDE,
+		"validates, describes, tests"},
 	[PLAN_COLLECTOR] = {"collector", "saker-collector", PLAN_ONE, 1, 0,
 		"kernel -> raw ring, numbers events"},
 	[PLAN_TRACKER] = {"tracker", "saker-tracker", PLAN_ONE, 2, 0,
@@ -63,6 +65,9 @@ static const struct plan_fd_row fd_rows[] = {
 	{PLAN_SUPERVISOR, FD_ITER_LINK, PLAN_LIVE_ONLY, "iterator links"},
 	{PLAN_POLICY, FD_FILE, 0, "rule files (rules run)"},
 	{PLAN_POLICY, FD_RULES_OPTIONS, 0, "options of the rules (rules run)"},
+	{PLAN_TOOLS, FD_SINK, 0, "what it prints to"},
+	{PLAN_TOOLS, FD_FILE, 0, "rule files"},
+	{PLAN_TOOLS, FD_RULES_OPTIONS, 0, "options of the rules"},
 	{PLAN_LOADER, FD_SETTINGS, 0, "settings"},
 	{PLAN_METADATA, FD_SETTINGS, 0, "settings"},
 	{PLAN_METADATA, FD_STATS, 0, "own statistics"},
@@ -161,7 +166,7 @@ const struct plan_seal_row *plan_seal_rows(size_t *ret_n)
 
 static bool row_runs(uint32_t flags, const struct plan_config *c)
 {
-	return !(flags & PLAN_LATER) && (!(flags & PLAN_LIVE_ONLY) || c->engine == ENGINE_BPF);
+	return !(flags & (PLAN_LATER | PLAN_ASIDE)) && (!(flags & PLAN_LIVE_ONLY) || c->engine == ENGINE_BPF);
 }
 
 static unsigned row_count(enum plan_count count, const struct plan_config *c)

@@ -23,6 +23,7 @@
 #include <shm/segment.h>
 
 #include "sup.h"
+#include "tool.h"
 
 #define SHORT_FILE_MAX (16 << 20)
 #define SHORT_OPENS_MAX 4096
@@ -230,7 +231,7 @@ int sup_run_config(struct sup *s)
 		return log_err_errno(-ENOMEM, "start");
 	argv[n++] = "saker-policy";
 	argv[n++] = "config";
-	if (s->args->verb != VERB_RUN)
+	if (s->args->verb != VERB_RUN && s->args->tool == TOOL_NONE)
 		argv[n++] = "--verb";
 	argv[n++] = "--share";
 	argv[n++] = s->share;
@@ -319,6 +320,30 @@ int sup_run_rules(struct sup *s)
 	s->loaded_epoch_ns = clock_epoch_ns();
 	free(run);
 	return r < 0 ? r : map_image(s);
+}
+
+/* The tools' program: gets our standard output, and where the tool is about rules the files and
+ * options of the configuration. Like the config run it may ask for files by name. */
+int sup_run_tools(struct sup *s)
+{
+	const char *argv[TOOL_ARGV_MAX];
+	struct short_run *run = calloc(1, sizeof(*run));
+	int r;
+
+	if (!run)
+		return log_err_errno(-ENOMEM, "start");
+	(void)tool_argv(s->args, argv);
+	r = short_start(s, run, PLAN_TOOLS, PLAN_UID_CONFIG, (char *const *)argv);
+	if (r == 0) {
+		r = sup_send(&run->child, CTL_FD, FD_SINK, 0, "output", STDOUT_FILENO);
+		if (r < 0)
+			log_err_errno(r, "hand over to the tools");
+	}
+	if (r == 0 && tool_needs_config(s->args->tool))
+		r = give_rules(s, &run->child); /* it was logged */
+	r = short_finish(s, run, r);
+	free(run);
+	return r;
 }
 
 int sup_run_loader(struct sup *s)

@@ -25,8 +25,10 @@ struct config_source {
 
 struct config_request {
 	const char *config;       /* -c, or NULL: the standard places, which may be missing */
-	const char *const *rules; /* -r */
+	const char *const *rules; /* -r, or -V */
 	size_t n_rules;
+	const char *rules_flag;     /* which of them, for messages; NULL: -r */
+	const char *extra_output;   /* -p: appended to every rule's output */
 	const char *const *options; /* -o */
 	size_t n_options;
 	bool verbose;                    /* -v */

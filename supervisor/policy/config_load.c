@@ -72,6 +72,8 @@ static int add_file(struct config_run *c, const char *path, const struct cfg_pla
 		return -EINVAL;
 	}
 	c->has_file = true;
+	if (c->n_files < CONFIG_FILES_MAX)
+		c->files[c->n_files++] = path;
 	if (n > CONFIG_FILE_MAX) {
 		cfg_error(c->diag, at, NULL, "configuration file '%s' is larger than %u bytes",
 			path, CONFIG_FILE_MAX);

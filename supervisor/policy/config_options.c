@@ -11,6 +11,7 @@
 #include <base/macros.h>
 
 #include "config_priv.h"
+#include "config_value.h"
 
 /* A list of texts; a single text counts as a list of one. Owned by the caller. */
 static json_t *texts(const struct cfg_node *n)
@@ -100,6 +101,21 @@ static json_t *append(struct config_run *c)
 				      config_bool(n, "suggested_output", false), "extra_fields",
 				      extra_fields(c, cfg_find(n, "extra_fields"))));
 	}
+	/* Falco's -pc, -pk and -pcg chose formats that are automatic now */
+	if (c->q->extra_output && cfg_choice(c->q->extra_output, "c|k|cg|container|kubernetes") < 0)
+		(void)json_array_append_new(list,
+			json_pack("{s:n, s:n, s:[], s:s, s:b, s:[]}", "source", "rule", "tags",
+				"extra_output", c->q->extra_output, "suggested_output", false,
+				"extra_fields"));
+	return list;
+}
+
+static json_t *config_files(const struct config_run *c)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < c->n_files; i++)
+		(void)json_array_append_new(list, json_string(c->files[i]));
 	return list;
 }
 
@@ -126,10 +142,12 @@ static json_t *select_rules(struct config_run *c)
 
 int config_options(struct config_run *c)
 {
-	json_auto_t *j = json_pack("{s:i, s:b, s:b, s:o, s:o, s:o, s:o}", "min_priority",
+	json_auto_t *j = json_pack("{s:i, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o}", "min_priority",
 		config_priority(c->root, "priority", 7), "match_all",
 		!strcmp(config_text(c->root, "rule_matching", "first"), "all"), "iso_time",
-		config_bool(c->root, "time_format_iso_8601", false), "outputs", outputs(c),
+		config_bool(c->root, "time_format_iso_8601", false), "json_output",
+		config_bool(c->root, "json_output", false), "config_files", config_files(c),
+		"outputs", outputs(c),
 		"append", append(c), "select", select_rules(c), "files", files(c));
 	char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
 

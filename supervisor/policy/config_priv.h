@@ -7,6 +7,8 @@
 #include "config.h"
 #include "config_tree.h"
 
+#define CONFIG_FILES_MAX 256
+
 struct config_run {
 	const struct config_request *q;
 	const struct config_source *src;
@@ -14,6 +16,8 @@ struct config_run {
 	struct diag *diag;
 	struct cfg_node *root;        /* merged, expanded, overridden */
 	bool has_file;                /* some configuration file was read */
+	const char *files[CONFIG_FILES_MAX]; /* those read, in order; more are not told */
+	size_t n_files;
 	struct config_result *result; /* under construction */
 	struct config_filters {       /* of output i */
 		uint8_t min_priority;

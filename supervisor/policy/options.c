@@ -174,6 +174,8 @@ int policy_options_parse(
 	read_append(&r, objects(&r, o, "append"), &out.rules);
 	read_select(&r, objects(&r, o, "select"), &out.rules);
 	out.files = texts(&r, o, "files", &out.n_files);
+	out.json_output = flag(&r, o, "json_output");
+	out.config_files = texts(&r, o, "config_files", NULL);
 	if (r.failed)
 		return r.failed;
 	*ret_options = out;

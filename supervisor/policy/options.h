@@ -11,6 +11,9 @@ struct policy_options {
 	struct rules_options rules;
 	const char *const *files; /* names of the rules files, NULL-ended */
 	size_t n_files;
+	/* for the tools */
+	bool json_output;
+	const char *const *config_files; /* that were read, NULL-ended */
 };
 
 /* Read JSON text of n bytes; everything lives in @a. 0, -EBADMSG, -ENOMEM. */

@@ -30,12 +30,16 @@ static int add_to(const char **list, size_t *n, const char *value)
 /* One option with its value. */
 static int take_value(struct command_line *l, const char *option, const char *value)
 {
-	if (!strcmp(option, "-r"))
+	if (!strcmp(option, "-r") || !strcmp(option, "-V")) {
+		l->q.rules_flag = option;
 		return add_to(l->rules, &l->q.n_rules, value);
+	}
 	if (!strcmp(option, "-o"))
 		return add_to(l->options, &l->q.n_options, value);
 	if (!strcmp(option, "-c"))
 		l->q.config = value;
+	else if (!strcmp(option, "-p"))
+		l->q.extra_output = value;
 	else if (!strcmp(option, "--share"))
 		l->q.share_dir = value;
 	else if (!strcmp(option, "--etc"))

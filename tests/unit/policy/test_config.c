@@ -603,7 +603,8 @@ static void test_options__after_files__win(void **state)
 	assert_string_equal(f.res.plan.rules[1], "z.yaml");
 	assert_string_equal(f.res.plan.rules[2], "a.yaml");
 	assert_string_equal(f.res.rules_options,
-		"{\"min_priority\":7,\"match_all\":false,\"iso_time\":false,\"outputs\":[{\"name\":"
+		"{\"min_priority\":7,\"match_all\":false,\"iso_time\":false,\"json_output\":"
+		"false,\"config_files\":[\"c.yaml\"],\"outputs\":[{\"name\":"
 		"\"stdout\",\"min_priority\":7,\"rules_include\":[],"
 		"\"rules_exclude\":[],\"tags_include\":[],\"tags_exclude\":[]}],\"append\":[{"
 		"\"source\":null,\"rule\":\"R\",\"tags\":[\"t\"],"
