@@ -203,6 +203,82 @@ static void test_turn__match__alert_with_typed_fields(void **state)
 	free_fixture(f);
 }
 
+static void test_turn__named_record__skipped_counted_alerted(void **state)
+{
+	struct fixture *f = two_rules(false);
+	const struct alert *a;
+
+	(void)state;
+	send_open(f, "/etc/a", NULL, 0);
+	send_open(f, "/etc/b", NULL, 0);
+	send_open(f, "/etc/c", NULL, 0);
+	f->w.skip_ord = 3;
+	assert_int_equal(work_turn(&f->w), 1);
+	/* committed at once: the next one does not meet it */
+	assert_int_equal(f->progress.at, 4);
+	assert_int_equal(f->stats.loss[LOSS_EVALUATOR_POISON], 1);
+	assert_int_equal(f->progress.judged, 1);
+	assert_int_equal(work_turn(&f->w), 1);
+	assert_int_equal(f->progress.judged, 2);
+	assert_int_equal(f->progress.hand, 0);
+	a = take_alert(f);
+	assert_string_equal(rec_text(a, find_field(a, "fd.name")->str).p, "/etc/a");
+	a = take_alert(f);
+	assert_string_equal(rec_text(a, a->rule_name).p, "saker internal: event skipped");
+	assert_string_equal(rec_text(a, a->source).p, "internal");
+	assert_true(a->flags & ALERT_INTERNAL);
+	assert_int_equal(a->h.ord, 3);
+	assert_int_equal(find_field(a, "evt.num")->num, 7);
+	a = take_alert(f);
+	assert_string_equal(rec_text(a, find_field(a, "fd.name")->str).p, "/etc/c");
+	no_alert(f);
+	free_fixture(f);
+}
+
+static void test_turn__state_is_incomplete__alerts_say_so_until_the_epoch(void **state)
+{
+	struct fixture *f = two_rules(false);
+	struct rec_snap begin = {
+		.h = {.ring = {.len = sizeof(begin), .type = REC_SNAP_BEGIN}}, .epoch = 9};
+
+	(void)state;
+	f->w.is_incomplete = true;
+	send_open(f, "/etc/a", NULL, 0);
+	send(f, &begin, sizeof(begin), REC_SNAP_BEGIN, 0);
+	send_open(f, "/etc/b", NULL, 0);
+	assert_int_equal(work_turn(&f->w), 1);
+	assert_true(take_alert(f)->flags & ALERT_DOUBTFUL);
+	assert_false(take_alert(f)->flags & ALERT_DOUBTFUL);
+	assert_int_equal(f->w.evl.replica.n_threads, 0);
+	free_fixture(f);
+}
+
+static void test_turn__ended_before__ends_again(void **state)
+{
+	struct fixture *f = two_rules(false);
+
+	(void)state;
+	f->progress.ended = 1;
+	assert_int_equal(work_turn(&f->w), -ENODATA);
+	free_fixture(f);
+}
+
+static void test_turn__ended_but_not_committed__judged_again(void **state)
+{
+	struct fixture *f = two_rules(false);
+	struct rec_head end = {.ring = {.len = sizeof(end)}};
+
+	(void)state;
+	send_open(f, "/etc/shadow", NULL, 0);
+	send(f, &end, sizeof(end), REC_END, 0);
+	f->progress.ended = 1;
+	assert_int_equal(work_turn(&f->w), -ENODATA);
+	assert_int_equal(f->progress.judged, 1);
+	assert_false(spsc_consumer_has_data(&f->w.in));
+	assert_int_equal(work_turn(&f->w), -ENODATA);
+	free_fixture(f);
+}
+
 static void test_turn__matching_all__every_rule(void **state)
 {
 	struct fixture *f = two_rules(true);
@@ -439,6 +515,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_turn__match__alert_with_typed_fields),
+		cmocka_unit_test(test_turn__named_record__skipped_counted_alerted),
+		cmocka_unit_test(
+			test_turn__state_is_incomplete__alerts_say_so_until_the_epoch),
+		cmocka_unit_test(test_turn__ended_before__ends_again),
+		cmocka_unit_test(test_turn__ended_but_not_committed__judged_again),
 		cmocka_unit_test(test_turn__matching_all__every_rule),
 		cmocka_unit_test(test_turn__other_real_path__judged_under_both),
 		cmocka_unit_test(test_turn__rule_for_no_output__nothing_sent),
