@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Compiler and interpreter against recorded verdicts: 569 rules (every operator over most fields),
  * each on every event of a recording. The values of the fields come from the reference's own dump
- * of the same events (the linker puts __wrap_evl_field() in the place of field access), so what is
+ * of the same events (the linker puts __wrap_evl_field() and the row in the place of field access), so what is
  * compared is the language alone. Skips (77) without the recordings, which are found by
  * SAKER_SHARED or beside the source tree. Arguments: name of the recording, how many verdicts may
  * differ. */
@@ -27,6 +27,7 @@ static json_t *event; /* the fields of the event at hand */
 static json_t *known; /* any event: its keys are the fields that were dumped */
 
 void __wrap_evl_field(struct evl *e, const struct img_expr *x, struct evl_value *ret_v);
+const struct evl_field_row *__wrap_evl_field_row(uint16_t field);
 
 static void set_ip(struct evl_value *v, const char *text, bool is_net)
 {
@@ -83,6 +84,20 @@ void __wrap_evl_field(struct evl *e, const struct img_expr *x, struct evl_value 
 		evl_set_i64(ret_v, (int64_t)number(j, f->print == FP_HEX));
 	else
 		evl_set_u64(ret_v, number(j, f->type == FT_DYNAMIC));
+}
+
+static void get_recorded(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
+{
+	__wrap_evl_field(e, a->x, ret_v);
+}
+
+/* Every field has the one getter: the dump. */
+const struct evl_field_row *__wrap_evl_field_row(uint16_t field)
+{
+	static struct evl_field_row rows[_FIELD_ID_MAX];
+
+	rows[field] = (struct evl_field_row){.field = field, .get = get_recorded};
+	return &rows[field];
 }
 
 /* Is the field's value in the dump, and as the rule sees it? */
