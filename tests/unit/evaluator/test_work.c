@@ -258,6 +258,7 @@ static void test_turn__ended_before__ends_again(void **state)
 	struct fixture *f = two_rules(false);
 
 	(void)state;
+	assert_int_equal(work_turn(&f->w), 1);
 	f->progress.ended = 1;
 	assert_int_equal(work_turn(&f->w), -ENODATA);
 	free_fixture(f);
@@ -271,6 +272,7 @@ static void test_turn__ended_but_not_committed__judged_again(void **state)
 	(void)state;
 	send_open(f, "/etc/shadow", NULL, 0);
 	send(f, &end, sizeof(end), REC_END, 0);
+	assert_int_equal(work_turn(&f->w), 1);
 	f->progress.ended = 1;
 	assert_int_equal(work_turn(&f->w), -ENODATA);
 	assert_int_equal(f->progress.judged, 1);
@@ -516,8 +518,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_turn__match__alert_with_typed_fields),
 		cmocka_unit_test(test_turn__named_record__skipped_counted_alerted),
-		cmocka_unit_test(
-			test_turn__state_is_incomplete__alerts_say_so_until_the_epoch),
+		cmocka_unit_test(test_turn__state_is_incomplete__alerts_say_so_until_the_epoch),
 		cmocka_unit_test(test_turn__ended_before__ends_again),
 		cmocka_unit_test(test_turn__ended_but_not_committed__judged_again),
 		cmocka_unit_test(test_turn__matching_all__every_rule),
