@@ -6,8 +6,9 @@
  * nothing but control messages; what turn() reads is the stage's own business.
  *
  * A nap or a wait costs ten to twenty microseconds of CPU, whatever it finds. So a stream that
- * leaves the stage idle most of the time is taken in longer and longer naps, and a single event,
- * which the stage was woken for, is followed by one nap before the next wait. */
+ * leaves the stage idle most of the time is taken in longer and longer naps, with a second one
+ * where the producer naps as well, and a single event, which the stage was woken for, is followed
+ * by one nap before the next wait. */
 #include <sys/epoll.h>
 
 #include <errno.h>
@@ -25,12 +26,13 @@
 
 #include "stage_priv.h"
 
-#define STAGE_NAP_NS (800 * NS_PER_US)      /* the first one after a wait */
-#define STAGE_NAP_MIN_NS (200 * NS_PER_US)  /* for a stage that has much to do, or no room */
-#define STAGE_NAP_MAX_NS (3200 * NS_PER_US) /* also what it adds to an alert's way, at most */
-#define STAGE_FILL_HIGH 25                  /* percent: of what may overflow while the stage naps */
-#define STAGE_WAIT_MAX_MS 1000              /* the heartbeat goes on while waiting */
-#define STAGE_LOOK_NS (10 * NS_PER_MS)      /* how often a busy stage looks at its control socket */
+#define STAGE_NAP_NS (800 * NS_PER_US)       /* the first one after a wait */
+#define STAGE_NAP_MIN_NS (200 * NS_PER_US)   /* for a stage that has much to do, or no room */
+#define STAGE_NAP_MAX_NS (3200 * NS_PER_US)  /* also what it adds to an alert's way, at most */
+#define STAGE_SOON_NS (2 * STAGE_NAP_MAX_NS) /* a wait that ends sooner was part of a stream */
+#define STAGE_FILL_HIGH 25             /* percent: of what may overflow while the stage naps */
+#define STAGE_WAIT_MAX_MS 1000         /* the heartbeat goes on while waiting */
+#define STAGE_LOOK_NS (10 * NS_PER_MS) /* how often a busy stage looks at its control socket */
 #define STAGE_VITALS_NS NS_PER_S
 #define STAGE_PSS_SHARE 1000 /* reading it walks all mapped pages: at most that part of a core */
 #define STAGE_EVENTS 16
@@ -41,9 +43,10 @@ struct stage_loop {
 	int smaps_fd; /* opened before the seal: afterwards the kernel refuses it */
 	uint64_t looked_ns, vitals_ns;
 	uint64_t pss_after_ns; /* not read again before */
-	uint64_t nap_ns;       /* the last nap; 0: there was a wait after it */
-	uint64_t woke_ns;
-	bool may_nap; /* something was done since the last nap */
+	uint64_t nap_ns;       /* the last nap; 0: a long wait came after it */
+	uint64_t woke_ns;      /* of the last nap or wait */
+	unsigned naps_left;    /* before the next wait */
+	bool has_worked;       /* something was done since the last nap */
 	bool lost_supervisor;
 };
 
@@ -163,24 +166,27 @@ static int stage_wait(struct stage_loop *l)
 {
 	struct stage *s = l->s;
 	int timeout = STAGE_WAIT_MAX_MS, r;
+	uint64_t from_ns;
 
 	if (s->ops->timeout_ms)
 		timeout = s->ops->timeout_ms(s);
 	if (timeout < 0 || timeout > STAGE_WAIT_MAX_MS)
 		timeout = STAGE_WAIT_MAX_MS;
 	if (s->ops->arm && !s->ops->arm(s)) {
-		l->may_nap = true; /* there is data after all, or no room for what it makes */
+		l->naps_left = 1; /* there is data after all, or no room for what it makes */
 		return 0;
 	}
-	stage_vitals(l, clock_mono_ns());
+	from_ns = clock_mono_ns();
+	stage_vitals(l, from_ns);
 	stats_set(&s->stats->waiting, 1);
 	r = stage_poll(l, timeout);
 	stats_set(&s->stats->waiting, 0);
 	if (s->ops->disarm)
 		s->ops->disarm(s);
 	l->looked_ns = clock_mono_ns();
-	l->nap_ns = 0;
 	l->woke_ns = l->looked_ns;
+	if (l->woke_ns - from_ns > STAGE_SOON_NS)
+		l->nap_ns = 0;
 	return r;
 }
 
@@ -192,12 +198,15 @@ static void stage_nap(struct stage_loop *l, uint64_t now_ns)
 
 	if (l->nap_ns == 0)
 		l->nap_ns = STAGE_NAP_NS;
+	else if (!l->has_worked)
+		; /* the same once more */
 	else if (busy_ns > l->nap_ns / 2 || l->s->fill_percent > STAGE_FILL_HIGH)
 		l->nap_ns = MAX(l->nap_ns / 2, (uint64_t)STAGE_NAP_MIN_NS);
 	else if (busy_ns < l->nap_ns / 4)
 		l->nap_ns = MIN(l->nap_ns * 2, (uint64_t)STAGE_NAP_MAX_NS);
 	l->s->fill_percent = 0;
-	l->may_nap = false;
+	l->has_worked = false;
+	l->naps_left--;
 	nap = (struct timespec){.tv_nsec = (long)l->nap_ns};
 	(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL); /* a short sleep is as good */
 	l->woke_ns = clock_mono_ns();
@@ -216,7 +225,10 @@ static int stage_work(struct stage_loop *l)
 		r = s->ops->turn(s);
 		if (r < 0)
 			return r;
-		l->may_nap |= r > 0;
+		if (r > 0) {
+			l->has_worked = true;
+			l->naps_left = l->nap_ns ? 2 : 1;
+		}
 		if (now - l->looked_ns >= STAGE_LOOK_NS) {
 			l->looked_ns = now;
 			if (stage_poll(l, 0) < 0)
@@ -224,7 +236,7 @@ static int stage_work(struct stage_loop *l)
 		}
 		if (r > 0)
 			continue;
-		if (l->may_nap) {
+		if (l->naps_left) {
 			stage_nap(l, now);
 			continue;
 		}
