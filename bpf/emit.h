@@ -68,17 +68,16 @@ struct {
 	__type(value, struct flood);
 } saker_flood SEC(".maps");
 
-/* Is the thread group above its share, the smaller the fuller the buffer is? State of others needs
- * the last quarter alone. A group whose slot another one holds is not looked at. */
+/* Is the thread group above its share? Asked when half of what the class may fill is in use, of
+ * state three quarters. A group whose slot another one holds is not looked at. */
 static __always_inline bool is_flood(
 	void *rb, __u32 cpu, const struct kev_head *h, __u64 used, __u32 len)
 {
 	__u32 i = cpu * FLOOD_SLOTS + (h->tgid & (FLOOD_SLOTS - 1));
-	__u64 share = saker_ring_bytes / 16, at;
+	__u64 room = class_room(h->cls), at;
 	struct flood *f;
 
-	if (used < saker_ring_bytes / 4 ||
-		(h->cls == KEV_CLASS_STATE && used < saker_ring_bytes / 4 * 3))
+	if (used < (h->cls == KEV_CLASS_STATE ? room / 4 * 3 : room / 2))
 		return false;
 	f = bpf_map_lookup_elem(&saker_flood, &i);
 	if (!f)
@@ -91,11 +90,7 @@ static __always_inline bool is_flood(
 	}
 	if (f->tgid != h->tgid)
 		return false;
-	if (used < saker_ring_bytes / 2)
-		share = saker_ring_bytes / 4;
-	else if (used < saker_ring_bytes / 4 * 3)
-		share = saker_ring_bytes / 8;
-	if (f->bytes + len > share)
+	if (f->bytes + len > (used < room / 4 * 3 ? room / 4 : room / 8))
 		return true;
 	f->bytes += len;
 	return false;
