@@ -278,34 +278,6 @@ void work_take_state(struct work *w, const struct rec_head *rec)
 		refuse(w, rec);
 }
 
-/* 0 done, -EAGAIN it stays at hand, -ENODATA the end. */
-static int take(struct work *w, const struct rec_head *rec)
-{
-	w->rec = rec;
-	stats_add(&w->stage->stats->records_in, 1);
-	if (rec->ring.len < sizeof(*rec)) { /* not even an order */
-		refuse(w, rec);
-		w->done_pos = spsc_consumer_pos(&w->in);
-		w->done_taken = w->in.n_taken;
-		return 0;
-	}
-	atomic_store_relaxed(&w->progress->at_seq, rec->seq);
-	set_at(w, rec->ord);
-	if (rec->ord == w->skip_ord && w->skip_ord && rec->ring.type != REC_END)
-		return skip(w, rec);
-	set_hand(w, rec->ord);
-	if (rec->ring.type == REC_EVENT)
-		return take_event(w, rec);
-	if (rec->ring.type == REC_END) {
-		w->busy = WORK_END;
-		w->todo = w->outputs.given;
-		return go_on_end(w);
-	}
-	take_other(w, rec);
-	finish_record(w);
-	return 0;
-}
-
 /* Before the tail moves, so that there always is a mark that fits it. */
 static void write_mark(struct work *w)
 {
@@ -338,6 +310,36 @@ static void commit(struct work *w)
 	stats_set(&w->stage->stats->evicted_threads, w->evl.replica.n_cut);
 }
 
+/* 0 done, -EAGAIN it stays at hand, -ENODATA the end. */
+static int take(struct work *w, const struct rec_head *rec)
+{
+	w->rec = rec;
+	stats_add(&w->stage->stats->records_in, 1);
+	if (rec->ring.len < sizeof(*rec)) { /* not even an order */
+		refuse(w, rec);
+		w->done_pos = spsc_consumer_pos(&w->in);
+		w->done_taken = w->in.n_taken;
+		return 0;
+	}
+	atomic_store_relaxed(&w->progress->at_seq, rec->seq);
+	set_at(w, rec->ord);
+	if (rec->ord == w->skip_ord && w->skip_ord && rec->ring.type != REC_END)
+		return skip(w, rec);
+	set_hand(w, rec->ord);
+	if (rec->ring.type == REC_EVENT)
+		return take_event(w, rec);
+	if (rec->ring.type == REC_END) {
+		/* emitters that have seen END take no repeats any more: there must not be any */
+		commit(w);
+		w->busy = WORK_END;
+		w->todo = w->outputs.given;
+		return go_on_end(w);
+	}
+	take_other(w, rec);
+	finish_record(w);
+	return 0;
+}
+
 static int go_on(struct work *w)
 {
 	switch (w->busy) {
@@ -355,7 +357,7 @@ int work_turn(struct work *w)
 	unsigned n = 0;
 	int r = 0;
 
-	if (w->progress->ended)
+	if (w->progress->ended && w->busy == WORK_IDLE && !spsc_consumer_has_data(&w->in))
 		return -ENODATA; /* a predecessor had done everything but to end */
 	if (w->busy != WORK_IDLE) {
 		r = go_on(w);

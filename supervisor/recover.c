@@ -70,8 +70,7 @@ static int ask(struct sup *s, struct sup_child *c, struct sup_child *maker)
 	int r;
 
 	(void)snprintf(name, sizeof(name), "snapshot.%.36s", c->proc->name);
-	r = seg_create_open(
-		name, SEG_SNAPSHOT, snapshot_bytes(s, c), s->run_id, &c->snap_rw);
+	r = seg_create_open(name, SEG_SNAPSHOT, snapshot_bytes(s, c), s->run_id, &c->snap_rw);
 	if (r == 0 && c->proc->type == PLAN_TRACKER)
 		r = send_iterators(s, maker);
 	if (r == 0)
@@ -91,8 +90,8 @@ static void try_to_ask(struct sup *s, struct sup_child *c)
 		return;
 	r = ask(s, c, maker);
 	if (r < 0)
-		log_err_errno(r, "ask %s for the state that %s needs", maker->proc->name,
-			c->proc->name);
+		log_err_errno(
+			r, "ask %s for the state that %s needs", maker->proc->name, c->proc->name);
 	c->snap = r < 0 ? SNAP_GIVEN_UP : SNAP_ASKED;
 }
 
@@ -112,8 +111,15 @@ void sup_recover_begin(struct sup *s, struct sup_child *c)
 
 bool sup_recover_may_start(struct sup *s, struct sup_child *c, uint64_t now_ns)
 {
+	const struct sup_child *maker = maker_of(s, c);
+
 	if (!needs_snapshot(s, c) || c->snap == SNAP_READY || c->snap == SNAP_GIVEN_UP)
 		return true;
+	/* A tracker ends when all rings are empty: nothing is left to judge. */
+	if (c->proc->type == PLAN_EVALUATOR && (!maker || maker->state == LC_STOPPED)) {
+		sup_recover_done(c);
+		return true;
+	}
 	if (now_ns >= c->snap_until_ns) {
 		log_warning("%s is started without the state of its predecessor", c->proc->name);
 		sup_recover_done(c);
@@ -158,8 +164,7 @@ static void name_record(struct sup_child *c)
 
 void sup_recover_end(struct sup *s, struct sup_child *c)
 {
-	if (c->proc->type == PLAN_EVALUATOR &&
-		(c->state == LC_RUNNING || c->state == LC_DRAINING))
+	if (c->proc->type == PLAN_EVALUATOR && (c->state == LC_RUNNING || c->state == LC_DRAINING))
 		name_record(c);
 	for (size_t i = 1; i < s->n_children; i++) {
 		struct sup_child *other = &s->children[i];
