@@ -137,6 +137,7 @@ static bool check_output(struct rule_run *run)
 			run->r->name);
 	if (r < 0)
 		return false;
+	run->out->output = t;
 	p = format_compile(run->cx, &t, &run->out->fmt);
 	if (p)
 		return refuse_output(run, p);

@@ -17,6 +17,7 @@ struct checked_rule {
 	struct ast *ast;
 	const struct ast_owner *owner; /* the condition as it was parsed */
 	struct evset events;
+	struct ptext output; /* with what the configuration appends */
 	struct ftemplate fmt;
 	struct extra_field *extra;
 	uint32_t n_extra;

@@ -2,6 +2,7 @@
 #pragma once
 /* A compilation: files read one after the other, everything so far compiled after each. */
 
+#include <base/strbuf.h>
 #include <rules/describe.h>
 
 #include "index.h"
@@ -26,5 +27,12 @@ int session_load(struct session *s, size_t file);
 /* All of them. 0; -EINVAL when there was any error, -ENOMEM: all with a message. */
 int session_load_all(struct session *s);
 bool session_has_errors(const struct session *s);
+/* A rule that was compiled. 0; -ENOENT with a message; -ENOMEM. */
+int session_find_rule(struct session *s, const char *name, uint32_t *ret);
+/* Load everything and let @write make a text of it. As the functions of describe.h. */
+typedef int (*session_writer)(
+	struct session *s, const char *only, struct strbuf *b, unsigned what);
+int session_write(const struct rules_source *src, const char *only, unsigned what, struct diag *d,
+	char **ret, session_writer write);
 /* The image of what is loaded without errors. 0, -ENOMEM, -E2BIG (with a message). */
 int session_image(struct session *s, struct rules_result *ret);
