@@ -251,9 +251,16 @@ static __always_inline __s64 mmsg_len(struct scratch *s)
 	return len;
 }
 
-static __always_inline void fetch_one(struct scratch *s, __u32 slot, __u32 op, __u32 arg)
+/* A function that is verified on its own, because the loop over a row would have it verified for
+ * every turn. */
+__noinline int fetch_one(__u32 slot, __u32 op, __u32 arg)
 {
-	__u64 v = arg_get(s, arg);
+	struct scratch *s = scratch_get(slot);
+	__u64 v;
+
+	if (!s)
+		return 0;
+	v = arg_get(s, arg);
 
 	switch (op) {
 	case OP_ABSENT:
@@ -362,6 +369,7 @@ static __always_inline void fetch_one(struct scratch *s, __u32 slot, __u32 op, _
 		fetch_other(slot, op, arg);
 		break;
 	}
+	return 0;
 }
 
 /* All declared parameters of a row. */
@@ -376,7 +384,7 @@ __noinline int fetch_row(__u32 slot, __u32 row_nr)
 	for (__u32 i = 0; i < ROW_FETCH_MAX; i++) {
 		if (i >= row->n_fetch)
 			break;
-		fetch_one(s, slot, row->fetch[i].op, row->fetch[i].arg);
+		fetch_one(slot, row->fetch[i].op, row->fetch[i].arg);
 	}
 	return 0;
 }

@@ -36,44 +36,59 @@ static __always_inline __u32 top_byte(__u64 w)
 	return n + !!(w >> 8);
 }
 
-static __always_inline __u64 tmp_word(struct scratch *s, __u32 at, __u32 left)
+/* Eight bytes of tmp; of the last, partial word of n bytes those that belong to it. */
+static __always_inline __u64 tmp_word(struct scratch *s, __u32 at)
 {
-	__u64 w = *(__u64 *)(s->tmp + (at & (TMP_SIZE - 1)));
-
-	return left < 8 ? w & ((1ULL << (left * 8)) - 1) : w;
+	return *(__u64 *)(s->tmp + (at & (TMP_SIZE - 1)));
 }
 
-/* Hash, peculiarities and last slash of the name tmp[from, from + n). */
+static __always_inline __u64 tmp_rest(struct scratch *s, __u32 at, __u32 n)
+{
+	return tmp_word(s, at + (n & ~7u)) & ((1ULL << ((n & 7) * 8)) - 1);
+}
+
+/* What is known of a name up to some word. */
+struct name_scan {
+	__u64 hash, last, odd, two, dots, slashes;
+	__u32 last_at;
+};
+
+static __always_inline void scan_word(struct name_scan *c, __u64 w, __u32 at)
+{
+	__u64 d = bytes_equal(w, '.'), sl = bytes_equal(w, '/');
+
+	c->hash = kshm_hash_word(c->hash, w);
+	c->two |= d & (d << 8 | c->dots >> 56);
+	c->odd |= (d | sl) & (sl << 8 | c->slashes >> 56);
+	c->dots = d;
+	c->slashes = sl;
+	if (sl) {
+		c->last = sl;
+		c->last_at = at;
+	}
+}
+
+/* Hash, peculiarities and last slash of the name tmp[from, from + n). Loops here go over whole words,
+ * with one way through them, and the rest comes behind: what is in a loop the verifier goes through
+ * as often as the loop turns. */
 __noinline int scan_name(__u32 slot, __u32 from, __u32 n)
 {
 	struct scratch *s = scratch_get(slot);
-	__u64 h = kshm_hash_start(n, KSHM_PATH_EXACT), last = 0, odd = 0, two = 0, dots = 0,
-	      slashes = 0;
-	__u32 last_at = 0;
+	struct name_scan c = {.hash = kshm_hash_start(n, KSHM_PATH_EXACT)};
+	__u32 words = n >> 3;
 
 	if (!s)
 		return 0;
-	for (__u32 i = 0; i < KSHM_PATH_MAX; i += 8) {
-		__u64 w, d, sl;
-
-		if (i >= n)
+	for (__u32 i = 0; i < KSHM_PATH_MAX / 8; i++) {
+		if (i >= words)
 			break;
-		w = tmp_word(s, from + i, n - i);
-		h = kshm_hash_word(h, w);
-		d = bytes_equal(w, '.');
-		sl = bytes_equal(w, '/');
-		two |= d & (d << 8 | dots >> 56);
-		odd |= (d | sl) & (sl << 8 | slashes >> 56);
-		dots = d;
-		slashes = sl;
-		if (sl) {
-			last = sl;
-			last_at = i;
-		}
+		scan_word(&c, tmp_word(s, from + i * 8), i * 8);
 	}
-	s->name_hash = h;
-	s->name_flags = (two ? NAME_DOTDOT : 0) | (odd ? NAME_ODD : 0);
-	s->name_slash = last_at + top_byte(last);
+	if (n & 7)
+		scan_word(&c, tmp_rest(s, from, n), n & ~7u);
+	s->name_hash = c.hash;
+	s->name_flags = (c.two ? NAME_DOTDOT : 0) | (c.odd ? NAME_ODD : 0);
+	s->name_slash = c.last_at + top_byte(c.last);
 	return 0;
 }
 
@@ -81,15 +96,16 @@ __noinline __u64 hash_part(__u32 slot, __u32 from, __u32 n, __u32 kind)
 {
 	struct scratch *s = scratch_get(slot);
 	__u64 h = kshm_hash_start(n, kind);
+	__u32 words = n >> 3;
 
 	if (!s)
 		return 0;
-	for (__u32 i = 0; i < KSHM_PATH_MAX; i += 8) {
-		if (i >= n)
+	for (__u32 i = 0; i < KSHM_PATH_MAX / 8; i++) {
+		if (i >= words)
 			break;
-		h = kshm_hash_word(h, tmp_word(s, from + i, n - i));
+		h = kshm_hash_word(h, tmp_word(s, from + i * 8));
 	}
-	return h;
+	return n & 7 ? kshm_hash_word(h, tmp_rest(s, from, n)) : h;
 }
 
 static __always_inline bool in_table(const struct kshm_paths *p, __u64 h, __u32 cls)
@@ -155,16 +171,17 @@ static __always_inline __u32 open_class(struct scratch *s, __u32 flags)
 __noinline int is_argument(__u32 slot, __u32 from, __u32 n)
 {
 	struct scratch *s = scratch_get(slot);
+	__u32 words = n >> 3;
 
 	if (!s)
 		return 0;
-	for (__u32 i = 0; i < KSHM_PATH_MAX; i += 8) {
-		if (i >= n)
+	for (__u32 i = 0; i < KSHM_PATH_MAX / 8; i++) {
+		if (i >= words)
 			break;
-		if (tmp_word(s, i, n - i) != tmp_word(s, from + i, n - i))
+		if (tmp_word(s, i * 8) != tmp_word(s, from + i * 8))
 			return 0;
 	}
-	return 1;
+	return tmp_rest(s, 0, n) == tmp_rest(s, from, n);
 }
 
 #define S_IFMT__ 0170000
