@@ -41,12 +41,15 @@ static const struct tool {
 	int (*run)(struct tools *t);
 	bool has_rules; /* the supervisor handed them over */
 } tool_rows[] = {
+	{"validate", tools_validate, true},
+	{"describe", tools_describe, true},
 	{"test", tools_test, true},
 	{"support", tools_support, true},
 	{"list", tools_list, false},
 	{"events", tools_events, false},
 	{"plugins", tools_plugins, false},
 	{"ignored", tools_ignored, false},
+	{"rule-schema", tools_rule_schema, false},
 	{"config-schema", tools_config_schema, false},
 };
 

@@ -53,11 +53,18 @@ int tools_support(struct tools *t);
 /* tools_rules.c */
 int tools_validate(struct tools *t);
 int tools_describe(struct tools *t);
+int tools_rule_schema(struct tools *t);
+/* tools_explain.c */
 int tools_explain(struct tools *t);
 int tools_dump(struct tools *t);
-int tools_rule_schema(struct tools *t);
 /* tools_test.c */
 int tools_test(struct tools *t);
+
+/* tools_rules.c, shared: the configured rules for the library; the end of a tool that asks it:
+ * prints what was found and takes the result. Returns @r. */
+struct rules_source;
+struct rules_source tools_source(const struct tools *t);
+int tools_finish(struct tools *t, struct diag *d, int r, const char *text, const char *what);
 
 /* Add JSON to the output, keys sorted, and a newline. Takes @j. 0 or -ENOMEM.
  * @pretty: over several lines */

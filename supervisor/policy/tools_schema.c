@@ -123,6 +123,8 @@ static void add_key(json_t *root, const struct key *k)
 	}
 	if (strcmp(k->type, "object") != 0 && *k->type)
 		allow(at, "null");
+	if (strcmp(k->path, "append_output[].extra_fields[]") == 0)
+		allow(at, "object"); /* {name: template} */
 	if (k->pattern)
 		(void)json_object_set_new(at, "pattern", json_string(k->pattern));
 	if (k->choices)

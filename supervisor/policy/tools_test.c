@@ -30,6 +30,7 @@
 struct run {
 	struct tools *t;
 	struct test_file file;
+	struct test_event *events; /* of the cases */
 	struct judge *judge;
 	void *image;
 	uint32_t own; /* number of our own rule */
@@ -291,15 +292,28 @@ static void report(struct run *r, const struct test_case *c, json_t *got, const 
 			c->at.pos.line, c->name, why->p ? why->p : "out of memory");
 }
 
-static int run_case(struct run *r, struct diag *d, const struct test_case *c)
+/* All events before any rule is compiled: what is wrong with tests is said at once. */
+static int build_events(struct run *r, struct diag *d)
+{
+	int worst = 0;
+
+	r->events = arena_alloc(&r->t->arena, r->file.n_cases * sizeof(*r->events));
+	if (!r->events)
+		return -ENOMEM;
+	for (size_t i = 0; i < r->file.n_cases; i++) {
+		int k = event_build(&r->t->arena, d, &r->file.cases[i], &r->events[i]);
+
+		worst = k < 0 ? k : worst;
+	}
+	return worst;
+}
+
+static int run_case(struct run *r, const struct test_case *c, const struct test_event *e)
 {
 	_cleanup_strbuf_ struct strbuf why = {0};
-	_cleanup_free_ struct test_event *e = calloc(1, sizeof(*e));
 	json_t *got = json_array();
-	int k = e ? event_build(&r->t->arena, d, c, e) : -ENOMEM;
+	int k = take_up(r, e);
 
-	if (k == 0)
-		k = take_up(r, e);
 	if (k == 0) {
 		check_fields(r, c, &why);
 		compare_alerts(r, c, got, &why);
@@ -317,7 +331,7 @@ static int run_file(struct run *r, struct diag *d, const char *name)
 	struct cfg_place at = {.pos = {.file = name}};
 	const char *text;
 	size_t n;
-	int k = src.read_file(src.ctx, &r->t->arena, name, &text, &n), worst = 0;
+	int k = src.read_file(src.ctx, &r->t->arena, name, &text, &n);
 
 	if (k < 0) {
 		cfg_error(d, &at, NULL, "cannot read the tests: %s", strerror(-k));
@@ -325,13 +339,12 @@ static int run_file(struct run *r, struct diag *d, const char *name)
 	}
 	k = test_file_parse(&r->t->arena, d, name, text, n, &r->file);
 	if (k == 0)
+		k = build_events(r, d);
+	if (k == 0)
 		k = make_judge(r, d);
-	for (size_t i = 0; k == 0 && i < r->file.n_cases; i++) {
-		int one = run_case(r, d, &r->file.cases[i]);
-
-		worst = one < 0 ? one : worst;
-	}
-	return k < 0 ? k : worst;
+	for (size_t i = 0; k == 0 && i < r->file.n_cases; i++)
+		k = run_case(r, &r->file.cases[i], &r->events[i]);
+	return k;
 }
 
 static void add_file_json(struct run *r, json_t *files, const char *name, bool is_valid)

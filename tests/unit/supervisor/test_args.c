@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -78,6 +79,81 @@ static void test_args_parse__wrong_usage__refused(void **state)
 	assert_int_equal(PARSE(&a, ""), -EINVAL);
 }
 
+static void test_args_parse__tools__chosen_with_what_they_take(void **state)
+{
+	struct args a;
+
+	(void)state;
+	assert_int_equal(PARSE(&a, "-V", "a.yaml", "b.yaml", "-V", "c.yaml", "-L"), 0);
+	assert_true(a.tool == TOOL_VALIDATE && a.describe && a.n_pass == 6);
+	assert_string_equal(a.pass[2], "-V");
+	assert_string_equal(a.pass[3], "b.yaml");
+	assert_int_equal(PARSE(&a, "-l", "My rule"), 0);
+	assert_true(a.tool == TOOL_DESCRIBE && strcmp(a.rule, "My rule") == 0);
+	assert_int_equal(PARSE(&a, "--list", "syscall", "-N"), 0);
+	assert_true(a.tool == TOOL_LIST && a.names_only && strcmp(a.source, "syscall") == 0);
+	assert_int_equal(PARSE(&a, "--list=syscall", "--format=json"), 0);
+	assert_string_equal(a.format, "json");
+	assert_int_equal(PARSE(&a, "--list-events", "--markdown"), 0);
+	assert_true(a.tool == TOOL_EVENTS && strcmp(a.format, "markdown") == 0);
+	assert_int_equal(PARSE(&a, "explain", "R", "--json", "-r", "x.yaml"), 0);
+	assert_true(a.tool == TOOL_EXPLAIN && strcmp(a.rule, "R") == 0 && a.json && a.has_rules);
+	assert_int_equal(PARSE(&a, "test", "a.yaml", "-v", "b.yaml"), 0);
+	assert_true(a.tool == TOOL_TEST && a.n_words == 2);
+	assert_int_equal(PARSE(&a, "dump", "--ast", "--code"), 0);
+	assert_true(a.tool == TOOL_DUMP && !a.rule && a.dump_parts == (DUMP_AST | DUMP_CODE));
+	assert_int_equal(PARSE(&a, "-P", "/run/x.pid", "-p", "%proc.pid", "--enable-source", "syscall"), 0);
+	assert_true(a.tool == TOOL_NONE && strcmp(a.pidfile, "/run/x.pid") == 0 && a.n_pass == 2);
+}
+
+static void test_args_parse__tools_that_do_not_go_together__refused(void **state)
+{
+	static const char *const bad[][6] = {
+		{"--list", "--list-events"},
+		{"--list", "-L"},
+		{"-V", "a.yaml", "--dry-run"},
+		{"-V", "a.yaml", "-r", "b.yaml"},
+		{"-V"},
+		{"-L", "-l", "R"},
+		{"-l"},
+		{"-N"},
+		{"--format", "json"},
+		{"--list", "--format", "xml"},
+		{"--list", "--format", "json", "--markdown"},
+		{"--list", "-N", "--markdown"},
+		{"--list=k8s_audit"},
+		{"--list-events", "-N"},
+		{"--list", "-M", "3"},
+		{"-L", "-P", "x"},
+		{"-V", "a.yaml", "-p", "x"},
+		{"--enable-source", "k8s"},
+		{"--disable-source", "syscall"},
+		{"--enable-source", "syscall", "--disable-source", "syscall"},
+		{"--version", "--support"},
+		{"explain"},
+		{"explain", "a", "b"},
+		{"test"},
+		{"test", "--ast", "x"},
+		{"dump", "--json"},
+		{"status", "-L"},
+		{"--plugin-info", "x"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		char *argv[8] = {"saker"};
+		struct args a;
+		int n = 1;
+
+		while (n <= 6 && bad[i][n - 1]) {
+			argv[n] = (char *)bad[i][n - 1];
+			n++;
+		}
+		if (args_parse(n, argv, &a) != -EINVAL)
+			fail_msg("'%s %s …' was taken", bad[i][0], bad[i][1] ? bad[i][1] : "");
+	}
+}
+
 static void test_args_parse__more_than_fits__refused(void **state)
 {
 	char *argv[ARGS_PASS_MAX + 3];
@@ -99,6 +175,8 @@ int main(void)
 		cmocka_unit_test(test_args_parse__attached_values__same_meaning),
 		cmocka_unit_test(test_args_parse__verbs__have_their_own_options),
 		cmocka_unit_test(test_args_parse__wrong_usage__refused),
+		cmocka_unit_test(test_args_parse__tools__chosen_with_what_they_take),
+		cmocka_unit_test(test_args_parse__tools_that_do_not_go_together__refused),
 		cmocka_unit_test(test_args_parse__more_than_fits__refused),
 	};
 
