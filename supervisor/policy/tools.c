@@ -43,6 +43,8 @@ static const struct tool {
 } tool_rows[] = {
 	{"validate", tools_validate, true},
 	{"describe", tools_describe, true},
+	{"explain", tools_explain, true},
+	{"dump", tools_dump, true},
 	{"test", tools_test, true},
 	{"support", tools_support, true},
 	{"list", tools_list, false},

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The tools of the command line: validation, descriptions, lists, schemas, rule tests. None needs root."""
+"""The tools of the command line: validation, descriptions, explanations, lists, schemas, rule tests. None needs root."""
 import json
 import os
 import re
@@ -99,6 +99,20 @@ def descriptions():
            and rule["details"]["lists"] == ["names"] and "openat" in rule["details"]["events"], r)
     r = run("-l", "Goood", "-r", good)
     expect("-l of no rule", r.returncode == 1 and "did you mean 'Good'?" in r.stderr, r)
+
+
+def explanations():
+    good = write("good.yaml", GOOD)
+    r = run("explain", "Good", "-r", good)
+    expect("explain", r.returncode == 0 and "openat" in r.stdout and "proc.name in (cat, tac)" in r.stdout and "cost" in r.stdout, r)
+    r = run("explain", "Good", "-r", good, "--json")
+    res, ok = keys_sorted(r.stdout)
+    expect("explain as JSON", r.returncode == 0 and ok and res["events"] == ["open", "openat"] and res["fields"] == ["evt.is_open_read", "evt.type", "proc.name"], r)
+    r = run("explain", "Goood", "-r", good)
+    expect("explain of no rule", r.returncode == 1 and "did you mean 'Good'?" in r.stderr, r)
+    whole, tree = run("dump", "-r", good), run("dump", "--ast", "Good", "-r", good)
+    expect("dump", whole.returncode == 0 and tree.returncode == 0 and "proc.name" in tree.stdout and len(whole.stdout) > len(tree.stdout) > 0, tree)
+    expect("dump is stable", whole.stdout == run("dump", "-r", good).stdout)
 
 
 def table():
