@@ -76,10 +76,21 @@ static int seal_limit(int resource, rlim_t max)
 	return setrlimit(resource, &l) < 0 ? -errno : 0;
 }
 
+/* Before 5.11 maps and programs are locked memory of who makes them, beyond any usual limit. Needs
+ * CAP_SYS_RESOURCE; without it a newer kernel does not mind, and an older one says so at the load. */
+static void seal_free_locked_memory(void)
+{
+	const struct rlimit l = {.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
+
+	(void)setrlimit(RLIMIT_MEMLOCK, &l);
+}
+
 int seal_rlimits(const struct seal_request *q)
 {
 	int r;
 
+	if (q->keep_caps)
+		seal_free_locked_memory();
 	r = seal_limit(RLIMIT_CORE, 0);
 	if (r == 0 && !q->spec->files && !q->makes_segments)
 		r = seal_limit(RLIMIT_FSIZE, 0);
