@@ -30,8 +30,20 @@
 #define CAP_PERFMON_NR 38
 #define CAP_BPF_NR 39
 
+/* The verifier's log comes as one text of many lines; what it ends with says why. */
 static int libbpf_to_debug(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
+	_cleanup_free_ char *text = NULL;
+	va_list again;
+	int n;
+
+	va_copy(again, ap);
+	n = vasprintf(&text, fmt, again);
+	va_end(again);
+	if (n > 1800) {
+		log_debug("libbpf: … %s", text + n - 1800);
+		return 0;
+	}
 	if (level != LIBBPF_DEBUG)
 		log_writev(LOG_LVL_DEBUG, fmt, ap);
 	return 0;
