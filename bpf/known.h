@@ -47,6 +47,14 @@ static __always_inline struct known *known_get(struct task_struct *t)
 	return k->start_ns == RD(struct task_struct, leader, start_boottime) ? k : NULL;
 }
 
+/* The mark of that descriptor. The mask stands right before its use: where clang leaves it out because
+ * of an earlier comparison, the verifiers of 5.10 and 6.1 do not follow. */
+static __always_inline __u8 *known_fd(struct known *k, __u32 fd)
+{
+	barrier_var(fd);
+	return &k->fds[fd & (KNOWN_FDS - 1)];
+}
+
 /* Eight bits as eight bytes, each zero or not. */
 static __always_inline __u64 spread(__u64 bits)
 {
@@ -85,7 +93,7 @@ __noinline int known_make(__u32 but)
 	read_open_fds(files, open);
 	for (__u32 i = 0; i < KNOWN_FDS / 8; i++)
 		*(__u64 *)(k->fds + i * 8) = spread(open[i >> 3 & 1] >> ((i & 7) * 8));
-	k->fds[but & (KNOWN_FDS - 1)] = 0;
+	*known_fd(k, but) = 0;
 	k->start_ns = RD(struct task_struct, leader, start_boottime);
 	k->files = (__u64)files;
 	k->tgid = RD(struct task_struct, t, tgid);
@@ -109,7 +117,7 @@ static __always_inline void known_learn(struct task_struct *t, __s64 fd)
 		return;
 	k = known_get(t);
 	if (k)
-		k->fds[fd & (KNOWN_FDS - 1)] = 1;
+		*known_fd(k, fd) = 1;
 }
 
 /* Certainly not known? */
@@ -120,7 +128,7 @@ static __always_inline bool known_not(__s64 fd)
 	if (fd < 0 || fd >= KNOWN_FDS)
 		return false;
 	k = known_get(task_current());
-	return k && !k->fds[fd & (KNOWN_FDS - 1)];
+	return k && !*known_fd(k, fd);
 }
 
 /* An open of that descriptor is to leave no record; false: user space may have an old name for it,
@@ -134,7 +142,7 @@ static __always_inline bool known_skip(__s64 fd)
 	k = known_get(task_current());
 	if (!k)
 		return known_make(fd);
-	return !k->fds[fd & (KNOWN_FDS - 1)];
+	return !*known_fd(k, fd);
 }
 
 /* Its close was sent. */
@@ -146,7 +154,7 @@ static __always_inline void known_forget(__s64 fd)
 		return;
 	k = known_get(task_current());
 	if (k)
-		k->fds[fd & (KNOWN_FDS - 1)] = 0;
+		*known_fd(k, fd) = 0;
 }
 
 /* Two processes share one table from now on: nothing is kept for the parent, nor made again (see
