@@ -75,6 +75,7 @@ class Evaluator:
         self.rd = self.ring.tail
         figures = self.page.plain if "counter-beside-commit" in w.wrong else self.page.slots.get(self.rd)
         self.judged, self.skipped = figures or (0, 0)
+        self.page.judging = 0  # whoever dies before the first record died of something else
 
     def set_at(self, at):
         self.page.at = max(self.page.at, at)
