@@ -54,7 +54,7 @@ struct args {
 	const char *only_run;     /* the first option that means something to a run alone */
 	const char *enable_source, *disable_source;
 	bool has_rules; /* -r */
-	int argc; /* the command line as it was */
+	int argc;       /* the command line as it was */
 	char **argv;
 	char *words[ARGS_WORDS_MAX];
 	unsigned n_words; /* of test: files */

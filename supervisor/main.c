@@ -3,14 +3,16 @@
  *   saker - runtime security from the kernel's system calls
  *
  * SYNOPSIS
- *   saker [-c CONFIG] [-r RULES]... [-o KEY=VALUE]... [-M SECONDS] [-U] [-v] [--show-plan]
- * [--version] [--help] saker status [--json] [--watch] [-c CONFIG] [-o KEY=VALUE]... saker
- * test-alert [--json] [-c CONFIG] [-o KEY=VALUE]...
+ *   saker [-c CONFIG] [-r RULES]... [-o KEY=VALUE]... [-M SECONDS] [-P PIDFILE] [-U] [-v]
+ *   saker -V FILE... | -L | -l RULE | --list | --list-events | --support | ... (see --help)
+ *   saker status [--json] [--watch] | test-alert [--json]
+ *   saker explain RULE [--json] | test FILE... [--json] | dump [RULE]
  *
  * DESCRIPTION
  *   Starts, wires, seals and watches the stages that capture, follow, judge and deliver
  * (ARCHITECTURE.md). Alerts go to standard output and to the configured outputs, everything else to
- * standard error. The verbs ask a running saker over its control socket.
+ * standard error. status and test-alert ask a running saker over its control socket; what looks into
+ * rules is done by saker-tools.
  *
  * SECURITY
  *   The trusted base: it stays root-equivalent, and therefore parses nothing but fixed-size

@@ -72,8 +72,7 @@ int tool_args_check(const struct args *a)
 {
 	if (check_listing(a) < 0 || check_sources(a) < 0)
 		return -EINVAL;
-	if (a->tool != TOOL_NONE && a->only_run && a->tool != TOOL_DRY_RUN &&
-		a->tool != TOOL_PLAN)
+	if (a->tool != TOOL_NONE && a->only_run && a->tool != TOOL_DRY_RUN && a->tool != TOOL_PLAN)
 		return refuse(a->only_run, a->tool_flag ? a->tool_flag : "a command",
 			"is for a run, it does not go with");
 	if (a->tool == TOOL_VALIDATE && a->has_rules)

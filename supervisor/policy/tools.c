@@ -83,7 +83,8 @@ static bool take_flag(struct tools *t, const char *flag)
 	static const struct {
 		const char *name;
 		unsigned part;
-	} parts[] = {{"--ast", RULES_DUMP_AST}, {"--ir", RULES_DUMP_IR}, {"--code", RULES_DUMP_CODE}};
+	} parts[] = {
+		{"--ast", RULES_DUMP_AST}, {"--ir", RULES_DUMP_IR}, {"--code", RULES_DUMP_CODE}};
 
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
 		if (strcmp(flag, flags[i].name) == 0)
@@ -101,7 +102,7 @@ static int take_value(struct tools *t, const char *flag, const char *value)
 	if (strcmp(flag, "--rule") == 0)
 		t->rule = value;
 	else if (strcmp(flag, "--format") == 0)
-		t->format = strcmp(value, "json") == 0	     ? TOOLS_JSON
+		t->format = strcmp(value, "json") == 0       ? TOOLS_JSON
 			    : strcmp(value, "markdown") == 0 ? TOOLS_MARKDOWN
 							     : TOOLS_TEXT;
 	else if (strcmp(flag, "--file") == 0 && t->n_files < TOOLS_FILES_MAX)
@@ -158,8 +159,8 @@ static int load_rules(struct tools *t)
 		return log_err_errno(-ENOMEM, "read the rules");
 	for (size_t i = 0; i < t->opt.n_files; i++) {
 		struct rules_file *f = &t->rules[t->n_rules];
-		int r = policy_read_fd(&t->arena, stage_fd_get(t->stage, FD_FILE, (unsigned)i),
-			&f->text, &f->n);
+		int r = policy_read_fd(
+			&t->arena, stage_fd_get(t->stage, FD_FILE, (unsigned)i), &f->text, &f->n);
 
 		f->name = t->opt.files[i];
 		if (r < 0)

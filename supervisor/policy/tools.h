@@ -24,7 +24,7 @@ struct tools {
 	struct stage *stage;
 	struct arena arena;
 	struct strbuf out;
-	struct utsname system;  /* asked before the seal */
+	struct utsname system; /* asked before the seal */
 	struct strbuf cmdline; /* saker's, of support */
 
 	/* the command line */

@@ -13,25 +13,9 @@
 #include <shm/spsc.h>
 
 #define DEFAULT_TS 1700000000000000000LL
-#define DEFAULT_AGE 60000000000LL
-#define DEFAULT_PID 1000
 #define DEFAULT_FD 4
-#define DEFAULT_UID 1000
 #define NATIVE_MAX 512
 #define CALLS_FD (KEV_CREATES_FD | KEV_DESTROYS_FD | KEV_USES_FD)
-
-static int64_t or(int64_t value, int64_t otherwise)
-{
-	return value == EVENT_UNSET ? otherwise : value;
-}
-
-static void init_thread(struct event_thread *t)
-{
-	t->pid = t->tid = t->vpid = t->vtid = t->sid = t->pgid = t->vpgid = EVENT_UNSET;
-	t->uid = t->gid = t->loginuid = t->tty = t->fd_limit = t->exe_ino = EVENT_UNSET;
-	t->clone_ts = t->duration = t->exe_ctime = t->exe_mtime = EVENT_UNSET;
-	t->vm_size = t->vm_rss = t->vm_swap = EVENT_UNSET;
-}
 
 /* --- the event's type --- */
 
@@ -66,8 +50,8 @@ static int set_type(struct test_event *e, const struct test_field *f)
 	}
 	if (e->info)
 		return 0;
-	cfg_error(e->diag, &f->value->at, "see 'saker --list-events'", "unknown event type '%.100s'",
-		name);
+	cfg_error(e->diag, &f->value->at, "see 'saker --list-events'",
+		"unknown event type '%.100s'", name);
 	return -EINVAL;
 }
 
@@ -107,243 +91,11 @@ static int set_fields(struct test_event *e)
 		if (f.f->value->kind == CFG_NULL) /* without value: compared later */
 			continue;
 		f.text = f.f->value->kind == CFG_SCALAR ? f.f->value->text
-							 : event_strings(e, f.f, &n).p;
+							: event_strings(e, f.f, &n).p;
 		r = f.text ? event_set_field(e, &f) : -ENOMEM;
 		worst = r < 0 ? r : worst;
 	}
 	return worst;
-}
-
-/* --- threads --- */
-
-/* "name argument argument" */
-static int split_cmdline(struct test_event *e, struct event_thread *t)
-{
-	size_t n = t->cmdline ? strcspn(t->cmdline, " ") : 0;
-	char *args;
-
-	if (!t->cmdline)
-		return 0;
-	if (!t->comm)
-		t->comm = arena_strndup(e->arena, t->cmdline, MIN(n, (size_t)15));
-	if (t->args.p || !t->cmdline[n])
-		return t->comm ? 0 : -ENOMEM;
-	args = arena_strdup(e->arena, t->cmdline + n + 1);
-	if (!args || !t->comm)
-		return -ENOMEM;
-	t->args = (struct span){.p = args, .n = strlen(args) + 1};
-	t->n_args = 1;
-	for (char *p = args; *p; p++) {
-		if (*p == ' ') {
-			*p = 0;
-			t->n_args++;
-		}
-	}
-	return 0;
-}
-
-static int64_t default_uid(const char *name)
-{
-	return !name || strcmp(name, "root") == 0 ? 0 : DEFAULT_UID;
-}
-
-static void default_numbers(struct test_event *e, unsigned no)
-{
-	struct event_thread *t = &e->threads[no], *self = &e->threads[THREAD_SELF];
-	bool is_other = no != THREAD_SELF;
-
-	t->pid = or (t->pid, or (t->tid, DEFAULT_PID - 10 * (int64_t)no));
-	t->tid = or (t->tid, t->pid);
-	t->vpid = or (t->vpid, t->pid);
-	t->vtid = or (t->vtid, t->tid == t->pid ? t->vpid : t->tid);
-	t->uid = or (t->uid, is_other ? self->uid : default_uid(e->user_name));
-	t->gid = or (t->gid, is_other ? self->gid : default_uid(e->group_name));
-	t->loginuid = or (t->loginuid, is_other                    ? self->loginuid
-				       : !e->login_name            ? -1
-				       : e->user_name && strcmp(e->login_name, e->user_name) == 0
-					       ? t->uid
-				       : strcmp(e->login_name, "root") == 0 ? 0
-									    : DEFAULT_UID + 1);
-	t->clone_ts = or (t->clone_ts, e->ts - or (t->duration, DEFAULT_AGE));
-}
-
-/* Leaders of session and groups: those that the test names, else the oldest ancestor for the
- * session and the process itself for its groups. */
-static void default_groups(struct test_event *e)
-{
-	struct event_thread *self = &e->threads[THREAD_SELF];
-	const struct {
-		int64_t *id;
-		unsigned leader;
-		int64_t otherwise, own;
-	} groups[] = {
-		{&self->sid, THREAD_SESSION, e->threads[e->n_ancestors].pid, self->vpid},
-		{&self->vpgid, THREAD_VGROUP, self->vpid, self->vpid},
-		{&self->pgid, THREAD_GROUP, self->pid, self->pid},
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
-		struct event_thread *leader = &e->threads[groups[i].leader];
-
-		if (*groups[i].id == 0)
-			*groups[i].id = groups[i].own;
-		if (leader->is_used && *groups[i].id != EVENT_UNSET)
-			leader->pid = leader->tid = leader->vpid = leader->vtid = *groups[i].id;
-		*groups[i].id = or (*groups[i].id,
-			leader->is_used ? leader->pid : groups[i].otherwise);
-	}
-	for (unsigned i = 1; i < _THREAD_MAX; i++) {
-		e->threads[i].sid = self->sid;
-		e->threads[i].vpgid = e->threads[i].vpid;
-		e->threads[i].pgid = e->threads[i].pid;
-	}
-}
-
-static struct rec_str add_text(struct rec_writer *w, const char *text)
-{
-	return rec_add_text(w, span_str(text));
-}
-
-static void fill_thread(struct prec *p, const struct event_thread *t)
-{
-	p->tid = t->tid;
-	p->pid = t->pid;
-	p->vtid = t->vtid;
-	p->vpid = t->vpid;
-	p->sid = t->sid;
-	p->vpgid = t->vpgid;
-	p->pgid = t->pgid;
-	p->uid = (uint32_t)t->uid;
-	p->gid = (uint32_t)t->gid;
-	p->loginuid = t->loginuid;
-	p->tty = (uint32_t)or (t->tty, 0);
-	p->exe_flags = t->exe_flags;
-	p->exe_ino = (uint64_t)or (t->exe_ino, 0);
-	p->exe_ctime_ns = (uint64_t)or (t->exe_ctime, 0);
-	p->exe_mtime_ns = (uint64_t)or (t->exe_mtime, 0);
-	p->clone_ts_ns = (uint64_t)t->clone_ts;
-	p->vm_size_kb = (uint64_t)or (t->vm_size, 0);
-	p->vm_rss_kb = (uint64_t)or (t->vm_rss, 0);
-	p->vm_swap_kb = (uint64_t)or (t->vm_swap, 0);
-	p->fd_limit = or (t->fd_limit, 1024);
-	p->n_args = t->n_args;
-	p->n_threads = 1;
-}
-
-/* A finished record in the arena. */
-static const struct rec_head *keep(struct test_event *e, struct rec_writer *w)
-{
-	struct rec_head *head = (struct rec_head *)w->buf;
-	int n = rec_finish(w);
-	void *copy;
-
-	if (n < 0)
-		return NULL;
-	head->ring.len = (uint32_t)n;
-	copy = arena_alloc(e->arena, (size_t)n);
-	if (copy)
-		memcpy(copy, w->buf, (size_t)n);
-	return copy;
-}
-
-static const struct rec_head *thread_record(struct test_event *e, unsigned no)
-{
-	static _Alignas(8) uint8_t buf[SPSC_RECORD_MAX];
-	struct prec *p = (struct prec *)buf;
-	struct rec_writer w = {.buf = buf, .cap = sizeof(buf), .n = sizeof(*p)};
-	const struct event_thread *t = &e->threads[no];
-	const char *container = e->threads[THREAD_SELF].container;
-
-	memset(p, 0, sizeof(*p));
-	p->h = (struct rec_head){.ring = {.type = REC_PROC}, .ts_ns = (uint64_t)e->ts};
-	p->slot = p->leader_slot = no;
-	p->parent_slot = no < e->n_ancestors ? no + 1 : PREC_NO_SLOT;
-	p->ptid = no < e->n_ancestors ? e->threads[no + 1].tid : -1;
-	p->flags = t->tid == t->pid ? PREC_MAIN : 0;
-	fill_thread(p, t);
-	p->comm = add_text(&w, t->comm);
-	p->exe = add_text(&w, t->exe);
-	p->exepath = add_text(&w, t->exepath);
-	p->args = rec_add_text(&w, t->args);
-	p->env = rec_add_text(&w, t->env);
-	p->cwd = add_text(&w, t->cwd);
-	p->root = add_text(&w, "/");
-	if (container && strcmp(container, "host") != 0)
-		p->container_id = add_text(&w, container);
-	return keep(e, &w);
-}
-
-static int build_threads(struct test_event *e)
-{
-	e->n_ancestors = MAX(e->n_ancestors, 1u);
-	for (unsigned i = 0; i < _THREAD_MAX; i++) {
-		struct event_thread *t = &e->threads[i];
-
-		if (split_cmdline(e, t) < 0)
-			return -ENOMEM;
-		t->comm = t->comm ? t->comm : i == THREAD_SELF ? "test" : "init";
-		t->exe = t->exe ? t->exe : t->comm;
-		t->exepath = t->exepath ? t->exepath
-					: arena_printf(e->arena, "/usr/bin/%s", t->comm);
-		t->cwd = t->cwd ? t->cwd : "/";
-		default_numbers(e, i);
-	}
-	default_groups(e);
-	for (unsigned i = 0; i < _THREAD_MAX; i++) {
-		if (i > e->n_ancestors && !e->threads[i].is_used)
-			continue;
-		e->thread[i] = thread_record(e, i);
-		if (!e->thread[i])
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-/* --- users and groups --- */
-
-static int add_id(struct test_event *e, unsigned n, uint16_t code, int64_t id, const char *name)
-{
-	static _Alignas(8) uint8_t buf[KEV_SIZE_MAX];
-	const char *container = e->threads[THREAD_SELF].container;
-	bool is_host = !container || strcmp(container, "host") == 0;
-	struct kev_builder b;
-	void *copy;
-	int len;
-
-	kev_build_start(&b, buf, sizeof(buf), code, 0);
-	if (code == KEV_CODE_USER_ADDED_E)
-		kev_build_int(&b, id);
-	kev_build_int(&b, code == KEV_CODE_USER_ADDED_E ? e->threads[THREAD_SELF].gid : id);
-	kev_build_text(&b, span_str(name));
-	if (code == KEV_CODE_USER_ADDED_E) {
-		kev_build_text(&b, span_str(e->user_home ? e->user_home : "/home"));
-		kev_build_text(&b, span_str(e->user_shell ? e->user_shell : "/bin/sh"));
-	}
-	kev_build_text(&b, span_str(is_host ? "" : container));
-	len = kev_build_finish(&b);
-	copy = len > 0 ? arena_alloc(e->arena, (size_t)len) : NULL;
-	if (!copy)
-		return -ENOMEM;
-	memcpy(copy, buf, (size_t)len);
-	e->id[n] = copy;
-	e->id_n[n] = (size_t)len;
-	return 0;
-}
-
-static int build_ids(struct test_event *e)
-{
-	const struct event_thread *t = &e->threads[THREAD_SELF];
-	unsigned n = 0;
-	int r = 0;
-
-	if (e->group_name)
-		r = add_id(e, n++, KEV_CODE_GROUP_ADDED_E, t->gid, e->group_name);
-	if (r == 0 && e->login_name && t->loginuid != t->uid)
-		r = add_id(e, n++, KEV_CODE_USER_ADDED_E, t->loginuid, e->login_name);
-	if (r == 0 && (e->user_name || e->user_home || e->user_shell))
-		r = add_id(e, n++, KEV_CODE_USER_ADDED_E, t->uid,
-			e->user_name ? e->user_name : t->uid ? "user" : "root");
-	return r;
 }
 
 /* --- the descriptor --- */
@@ -411,8 +163,8 @@ static void fill_addresses(struct test_event *e, struct ev_fd *fd)
 	/* what is no address is found by the comparison with what the evaluator sees */
 	(void)inet_pton(family, f->sip ? f->sip : none, fd->sip);
 	(void)inet_pton(family, f->dip ? f->dip : none, fd->dip);
-	fd->sport = (uint16_t)or (f->sport, 40000);
-	fd->dport = (uint16_t)or (f->dport, 80);
+	fd->sport = (uint16_t)event_or(f->sport, 40000);
+	fd->dport = (uint16_t)event_or(f->dport, 80);
 	fd->l4 = l4_of(f->l4);
 	fd->role = fd->flags & EV_FD_SERVER_LOCAL ? EV_ROLE_SERVER : EV_ROLE_CLIENT;
 	if (fd->role == EV_ROLE_CLIENT)
@@ -445,9 +197,9 @@ static bool build_fd(struct test_event *e, struct ev_fd *fd)
 	if (!(e->info->flags & CALLS_FD) || (creates && e->res < 0) || (!creates && !e->fd.is_used))
 		return false;
 	*fd = (struct ev_fd){
-		.num = creates ? e->res : or (e->fd.num, DEFAULT_FD),
-		.ino = (uint64_t)or (e->fd.ino, 0),
-		.dev = (uint32_t)or (e->fd.dev, 0),
+		.num = creates ? e->res : event_or(e->fd.num, DEFAULT_FD),
+		.ino = (uint64_t)event_or(e->fd.ino, 0),
+		.dev = (uint32_t)event_or(e->fd.dev, 0),
 		.type = type,
 		.flags = (uint8_t)(e->fd.flags | EV_FD_KNOWN),
 	};
@@ -487,9 +239,10 @@ static void settle_result(struct test_event *e)
 		memcpy(&v, e->param[0].p, MIN(e->param[0].n, sizeof(v)));
 		e->res = e->param[0].n == sizeof(int32_t) ? (int32_t)v : v;
 	}
-	e->res = or (e->res, e->is_failed                        ? -EPERM
-			     : e->info->flags & KEV_CREATES_FD ? or (e->fd.num, DEFAULT_FD)
-								: 0);
+	e->res =
+		event_or(e->res, e->is_failed                      ? -EPERM
+				 : e->info->flags & KEV_CREATES_FD ? event_or(e->fd.num, DEFAULT_FD)
+								   : 0);
 	if (!e->has_param[0])
 		event_param_int(e, 0, e->res);
 }
@@ -514,8 +267,9 @@ static void settle_params(struct test_event *e)
 			memcpy(&v, e->param[flags].p, MIN(e->param[flags].n, sizeof(v)));
 		event_param_int(e, (unsigned)flags, v | e->open_flags);
 	}
-	if (fd > 0 && !e->has_param[fd] && e->fd.is_used && kev_type_width(e->info->params[fd].type))
-		event_param_int(e, (unsigned)fd, or (e->fd.num, DEFAULT_FD));
+	if (fd > 0 && !e->has_param[fd] && e->fd.is_used &&
+		kev_type_width(e->info->params[fd].type))
+		event_param_int(e, (unsigned)fd, event_or(e->fd.num, DEFAULT_FD));
 	if (e->info->code == KEV_CODE_GENERIC_X) {
 		event_param_int(e, 0, e->native);
 		event_param_int(e, 1, e->native);
@@ -543,13 +297,13 @@ static int build_event(struct test_event *e)
 	memset(ev, 0, sizeof(*ev));
 	ev_begin(&w, buf, sizeof(buf));
 	ev->h = (struct rec_head){.ring = {.type = REC_EVENT},
-		.seq = (uint64_t)or (e->seq, 1),
+		.seq = (uint64_t)event_or(e->seq, 1),
 		.ord = 1,
 		.ts_ns = (uint64_t)e->ts};
 	ev->slot = THREAD_SELF;
 	ev->type = e->info->code;
 	ev->tid = e->threads[THREAD_SELF].tid;
-	ev->cpu = (uint16_t)or (e->cpu, 0);
+	ev->cpu = (uint16_t)event_or(e->cpu, 0);
 	ev->rawres = e->res;
 	ev->flags = is_result(e->info) ? EV_HAS_RES : 0;
 	ev_add_params(&w, e->param, e->info->n_params);
@@ -558,7 +312,7 @@ static int build_event(struct test_event *e)
 			span_str(e->fd.nameraw ? e->fd.nameraw : e->fd.name));
 	if (e->realpath)
 		ev_add_att_text(&w, EV_ATT_REALPATH, 0, span_str(e->realpath));
-	e->event = keep(e, &w);
+	e->event = event_keep(e, &w);
 	return e->event ? 0 : -ENOMEM;
 }
 
@@ -576,15 +330,15 @@ int event_build(struct arena *a, struct diag *d, const struct test_case *t, stru
 	ret->fd.num = ret->fd.ino = ret->fd.dev = EVENT_UNSET;
 	ret->fd.sport = ret->fd.dport = EVENT_UNSET;
 	for (unsigned i = 0; i < _THREAD_MAX; i++)
-		init_thread(&ret->threads[i]);
+		event_init_thread(&ret->threads[i]);
 	r = find_type(ret);
 	if (r < 0)
 		return r;
 	s = set_fields(ret);
 	if (s < 0)
 		return s;
-	r = build_threads(ret);
+	r = event_build_threads(ret);
 	if (r == 0)
-		r = build_ids(ret);
+		r = event_build_ids(ret);
 	return r < 0 ? r : build_event(ret);
 }

@@ -27,8 +27,8 @@ enum event_thread_no { /* slots; 1 to ANCESTORS are the ancestors */
 struct event_thread {
 	bool is_used;
 	const char *comm, *exe, *exepath, *cwd, *container;
-	const char *cmdline;    /* until the command's words are taken out of it */
-	struct span args, env;  /* NUL-ended strings in a row; p NULL: not given */
+	const char *cmdline;   /* until the command's words are taken out of it */
+	struct span args, env; /* NUL-ended strings in a row; p NULL: not given */
 	uint32_t n_args;
 	int64_t pid, tid, vpid, vtid, sid, pgid, vpgid; /* EVENT_UNSET: by default */
 	int64_t uid, gid, loginuid, tty, fd_limit, exe_ino, clone_ts, duration;
@@ -77,7 +77,7 @@ int event_build(struct arena *a, struct diag *d, const struct test_case *t, stru
 struct event_field {
 	const struct test_field *f;
 	enum field_id id;
-	const char *key; /* argument: after the dot or between the brackets; NULL: none */
+	const char *key;  /* argument: after the dot or between the brackets; NULL: none */
 	const char *text; /* the value; lists joined with blanks */
 	uint16_t offset;  /* of the table row */
 };
@@ -89,6 +89,18 @@ bool event_is_checked(enum field_id id, const struct test_field *f);
 /* The field that a name means, with its argument in *ret_key. NULL: said in @d, if it is given. */
 const struct field_info *event_find_field(struct arena *a, struct diag *d,
 	const struct test_field *f, enum field_id *ret_id, const char **ret_key);
+
+/* tools_event_thread.c */
+void event_init_thread(struct event_thread *t); /* nothing is set */
+int event_build_threads(struct test_event *e);
+int event_build_ids(struct test_event *e);
+/* A finished record, in the arena; NULL: no memory, or too big. */
+struct rec_writer;
+const struct rec_head *event_keep(struct test_event *e, struct rec_writer *w);
+static inline int64_t event_or(int64_t value, int64_t otherwise)
+{
+	return value == EVENT_UNSET ? otherwise : value;
+}
 
 /* tools_event_value.c: a parameter from text. 0; -EINVAL said. */
 int event_set_param(struct test_event *e, const struct event_field *f, unsigned i);

@@ -414,8 +414,9 @@ int event_set_field(struct test_event *e, const struct event_field *f)
 /* The argument's letters: nothing that would end it, or the template it is put in. */
 static bool is_argument(const char *s, size_t n)
 {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-				      "_-./";
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+		"_-./";
 
 	return n > 0 && strspn(s, letters) >= n;
 }

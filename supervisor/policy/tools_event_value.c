@@ -130,10 +130,10 @@ static int set_number(struct test_event *e, const struct event_field *f, unsigne
 	int64_t v;
 
 	if (p->flags ? !flags_value(p->flags, f->text, &v)
-		     : p->type == KEV_T_SIGTYPE ? !signal_value(f->text, &v)
-						: !event_number(f->text, &v) &&
-							  (p->type != KEV_T_ERRNO ||
-								  !event_errno(f->text, &v)))
+		: p->type == KEV_T_SIGTYPE
+			? !signal_value(f->text, &v)
+			: !event_number(f->text, &v) &&
+				  (p->type != KEV_T_ERRNO || !event_errno(f->text, &v)))
 		return refuse(e, f,
 			p->flags ? "names of the event's flags joined with |, or a number"
 				 : "a number");

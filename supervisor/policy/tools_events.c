@@ -116,9 +116,9 @@ static void add_event(struct printer *p, const struct kev_info *e, const char *n
 	bool is_markdown = p->t->format == TOOLS_MARKDOWN;
 
 	if (p->list) {
-		(void)json_array_append_new(p->list,
-			json_pack("{s:s, s:s, s:b, s:o}", "name", name, "dir", dir, "available",
-				true, "params", params_json(e)));
+		(void)json_array_append_new(
+			p->list, json_pack("{s:s, s:s, s:b, s:o}", "name", name, "dir", dir,
+					 "available", true, "params", params_json(e)));
 		return;
 	}
 	strbuf_addf(&p->t->out, is_markdown ? "Yes | `%s` | `%s` | " : "%s %s(", dir, name);

@@ -22,8 +22,9 @@ static const struct {
 	[FIELD_EVT] = {"evt", "All event types", "What every event has, whatever its source."},
 	[FIELD_EVTS] = {"evt", "Syscall events only",
 		"The system call: its type, parameters and result."},
-	[FIELD_PROCESS] = {"process", "", "The process and the thread that did it, and their "
-					  "ancestors."},
+	[FIELD_PROCESS] = {"process", "",
+		"The process and the thread that did it, and their "
+		"ancestors."},
 	[FIELD_USER] = {"user", "", "The user that the thread runs as."},
 	[FIELD_GROUP] = {"group", "", "The group that the thread runs as."},
 	[FIELD_FD] = {"fd", "",
@@ -185,8 +186,7 @@ static json_t *argument_json(const struct field_info *f)
 		(void)json_array_append_new(forms, json_string("index"));
 	if (f->arg & FAF_KEY)
 		(void)json_array_append_new(forms, json_string("key"));
-	return json_pack(
-		"{s:b, s:o}", "required", (f->arg & 3) == FA_REQ, "forms", forms);
+	return json_pack("{s:b, s:o}", "required", (f->arg & 3) == FA_REQ, "forms", forms);
 }
 
 static json_t *field_json(const struct field_info *f, enum field_id id)
@@ -224,11 +224,11 @@ static int list_json(struct tools *t)
 		if (t->names_only || json_array_size(fields) == 0)
 			json_decref(fields);
 		else
-			(void)json_array_append_new(all,
-				json_pack("{s:s, s:s, s:s, s:[s], s:o}", "name", classes[c].name,
-					"shortdesc", classes[c].what, "desc",
-					classes[c].description, "event_sources", "syscall",
-					"fields", fields));
+			(void)json_array_append_new(
+				all, json_pack("{s:s, s:s, s:s, s:[s], s:o}", "name",
+					     classes[c].name, "shortdesc", classes[c].what, "desc",
+					     classes[c].description, "event_sources", "syscall",
+					     "fields", fields));
 	}
 	return tools_add_json(
 		t, json_pack("{s:o}", t->names_only ? "fieldnames" : "fieldclasses", all), true);

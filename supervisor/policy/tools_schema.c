@@ -37,8 +37,7 @@ static const struct key {
 	const char *choices, *why;
 } keys[] = {
 #define KEY(path, t, min, max, choices) {path, SCHEMA_##t, min, max, choices, NULL},
-#define IDLE(path, t, min, max, choices, quiet, why)                                               \
-	{path, SCHEMA_##t, min, max, choices, why},
+#define IDLE(path, t, min, max, choices, quiet, why) {path, SCHEMA_##t, min, max, choices, why},
 #include "config_keys.def"
 #undef KEY
 #undef IDLE
@@ -134,8 +133,8 @@ static void add_key(json_t *root, const struct key *k)
 		(void)json_object_set_new(at, "maximum", json_real(k->max));
 	}
 	if (k->why)
-		(void)json_object_set_new(at, "description",
-			json_sprintf("accepted, without effect: %s", k->why));
+		(void)json_object_set_new(
+			at, "description", json_sprintf("accepted, without effect: %s", k->why));
 }
 
 int tools_config_schema(struct tools *t)

@@ -26,9 +26,9 @@ static json_t *rules_json(const struct tools *t)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < t->n_rules; i++)
-		(void)json_array_append_new(list,
-			json_pack("{s:s, s:[{s:o}]}", "name", t->rules[i].name, "variants",
-				"content", text_json(t->rules[i].text, t->rules[i].n)));
+		(void)json_array_append_new(
+			list, json_pack("{s:s, s:[{s:o}]}", "name", t->rules[i].name, "variants",
+				      "content", text_json(t->rules[i].text, t->rules[i].n)));
 	return list;
 }
 
@@ -41,8 +41,7 @@ static json_t *config_json(struct tools *t, json_t *files)
 	for (size_t i = 0; t->opt.config_files[i]; i++) {
 		const char *text;
 		size_t n;
-		int r = src.read_file(
-			src.ctx, &t->arena, t->opt.config_files[i], &text, &n);
+		int r = src.read_file(src.ctx, &t->arena, t->opt.config_files[i], &text, &n);
 
 		if (r < 0) {
 			(void)log_warning_errno(r, "read configuration file '%s' again, ignoring",

@@ -90,8 +90,9 @@ static int read_rules(struct run *r, struct diag *d, struct rules_file *files, s
 		const char *path = r->file.rules[i];
 		int k;
 
-		f->name = *path == '/' ? path
-				       : arena_printf(&r->t->arena, "%.*s%s", dir, r->file.name, path);
+		f->name = *path == '/'
+				  ? path
+				  : arena_printf(&r->t->arena, "%.*s%s", dir, r->file.name, path);
 		k = f->name ? src.read_file(src.ctx, &r->t->arena, f->name, &f->text, &f->n)
 			    : -ENOMEM;
 		if (k < 0) {
@@ -382,8 +383,9 @@ int tools_test(struct tools *t)
 		r.judge = judge_free(r.judge);
 		free(r.image);
 	}
-	if (files && tools_add_json(t, json_pack("{s:O, s:i, s:i}", "files", files, "passed",
-					       (int)passed, "failed", (int)failed),
+	if (files && tools_add_json(t,
+			     json_pack("{s:O, s:i, s:i}", "files", files, "passed", (int)passed,
+				     "failed", (int)failed),
 			     false) < 0)
 		return log_err_errno(-ENOMEM, "print");
 	return worst < 0 ? worst : failed ? -EINVAL : 0;

@@ -26,8 +26,8 @@ static void *room(struct reader *r, size_t n, size_t size)
 }
 
 /* Is the key of a mapping one of these? Said if not, with the nearest. */
-static bool check_key(struct reader *r, const struct cfg_item *i, const char *const *known,
-	const char *where)
+static bool check_key(
+	struct reader *r, const struct cfg_item *i, const char *const *known, const char *where)
 {
 	const char *near;
 
@@ -52,8 +52,8 @@ static bool is_list_of_scalars(const struct cfg_node *n)
 }
 
 /* A mapping of fields. @base: fields that come first. */
-static void read_fields(struct reader *r, const struct cfg_node *map,
-	const struct test_field *base, size_t n_base, const struct test_field **ret, size_t *ret_n)
+static void read_fields(struct reader *r, const struct cfg_node *map, const struct test_field *base,
+	size_t n_base, const struct test_field **ret, size_t *ret_n)
 {
 	struct test_field *f;
 	size_t n = n_base;

@@ -20,8 +20,8 @@ struct test_field {
 struct test_alert { /* what an expected alert must be */
 	const char *rule;
 	struct cfg_place at;
-	const char *priority; /* or NULL */
-	const char *output;   /* text that the message contains, or NULL */
+	const char *priority;            /* or NULL */
+	const char *output;              /* text that the message contains, or NULL */
 	const struct test_field *fields; /* output fields */
 	size_t n_fields;
 };
@@ -29,7 +29,8 @@ struct test_alert { /* what an expected alert must be */
 struct test_case {
 	const char *name;
 	struct cfg_place at;
-	const struct test_field *fields; /* the file's defaults first, those of the test after them */
+	const struct test_field
+		*fields; /* the file's defaults first, those of the test after them */
 	size_t n_fields;
 	const struct test_alert *alerts;
 	size_t n_alerts; /* 0: expect: none */

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The tools of the command line: validation, descriptions, explanations, lists, schemas, rule tests. None needs root."""
+"""The tools of the command line: validation, descriptions, lists, schemas, rule tests. None needs root."""
 import json
 import os
 import re
@@ -239,7 +239,7 @@ def pidfile():
 
 if __name__ == "__main__":
     try:
-        for part in (validation, descriptions, lists, schemas, others, rule_tests, unprivileged, pidfile):
+        for part in (validation, descriptions, explanations, lists, schemas, others, rule_tests, unprivileged, pidfile):
             part()
             print(f"{part.__name__}: fine")
     finally:

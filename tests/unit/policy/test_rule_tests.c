@@ -62,7 +62,8 @@ static void test_test_file_parse__whole_file__every_part(void **state)
 		  "    expect: none\n"
 		  "  - name: three\n"
 		  "    event:\n"
-		  "    expect: [{rule: R, priority: Warning, output: x, fields: {fd.name: y}}, 'none']\n");
+		  "    expect: [{rule: R, priority: Warning, output: x, fields: {fd.name: y}}, "
+		  "'none']\n");
 	assert_string_equal(f.printed, "");
 	assert_int_equal(f.r, 0);
 	assert_int_equal(f.file.n_rules, 2);
@@ -148,7 +149,8 @@ static void test_test_file_parse__mutated_text__never_crashes(void **state)
 			x ^= x << 13;
 			x ^= x >> 7;
 			x ^= x << 17;
-			text[x % (sizeof(whole) - 1)] = " \n-:[]{},'\"#&*!|>~\t\x01\xff"[(x >> 20) % 22];
+			text[x % (sizeof(whole) - 1)] =
+				" \n-:[]{},'\"#&*!|>~\t\x01\xff"[(x >> 20) % 22];
 		}
 		parse(&f, text);
 		assert_true(f.r == 0 || (f.r == -EINVAL && f.diag.n_errors > 0));
@@ -171,7 +173,8 @@ static struct test_event *build(struct fixture *f, const char *event)
 	FILE *out;
 
 	assert_non_null(e);
-	(void)snprintf(text, sizeof(text), "tests: [{name: x, expect: none, event: {%s}}]\n", event);
+	(void)snprintf(
+		text, sizeof(text), "tests: [{name: x, expect: none, event: {%s}}]\n", event);
 	parse(f, text);
 	assert_int_equal(f->r, 0);
 	f->r = event_build(&f->arena, &f->diag, &f->file.cases[0], e);
@@ -186,9 +189,10 @@ static struct test_event *build(struct fixture *f, const char *event)
 static void test_event_build__an_open__as_a_tracker_would_send_it(void **state)
 {
 	struct fixture f;
-	struct test_event *e = build(&f, "evt.type: openat, fd.name: /etc/shadow, evt.is_open_read: on, "
-					 "proc.cmdline: cat -n /etc/shadow, proc.pname: bash, "
-					 "'proc.aname[3]': sshd, user.name: bob, container.id: abc");
+	struct test_event *e =
+		build(&f, "evt.type: openat, fd.name: /etc/shadow, evt.is_open_read: on, "
+			  "proc.cmdline: cat -n /etc/shadow, proc.pname: bash, "
+			  "'proc.aname[3]': sshd, user.name: bob, container.id: abc");
 	const struct prec *p;
 	const struct ev *ev;
 	struct ev_view v;

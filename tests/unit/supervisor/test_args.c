@@ -102,7 +102,8 @@ static void test_args_parse__tools__chosen_with_what_they_take(void **state)
 	assert_true(a.tool == TOOL_TEST && a.n_words == 2);
 	assert_int_equal(PARSE(&a, "dump", "--ast", "--code"), 0);
 	assert_true(a.tool == TOOL_DUMP && !a.rule && a.dump_parts == (DUMP_AST | DUMP_CODE));
-	assert_int_equal(PARSE(&a, "-P", "/run/x.pid", "-p", "%proc.pid", "--enable-source", "syscall"), 0);
+	assert_int_equal(
+		PARSE(&a, "-P", "/run/x.pid", "-p", "%proc.pid", "--enable-source", "syscall"), 0);
 	assert_true(a.tool == TOOL_NONE && strcmp(a.pidfile, "/run/x.pid") == 0 && a.n_pass == 2);
 }
 
