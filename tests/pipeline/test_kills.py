@@ -23,7 +23,8 @@ ROUNDS = 10
 RESTART_S = 4.0 if SANITIZED else 1.0
 EVENTS = 20000 if SANITIZED else 60000
 SECONDS = 8 if SANITIZED else 4 # of a synthetic run with kills
-SECRET = "saker-kills-secret"
+SECRET = f"saker-kills-secret-{os.getpid()}" # another run may be at work on this host
+MARK = f"mk{os.getpid()}_"
 OUTPUT = json.dumps({"name": "out", "kind": "stdout", "format": "json", "include_uuid": True})
 STAGES = ("collector", "tracker", "evaluator-0", "evaluator-1", "emitter-out")
 rng = random.Random(4)
@@ -86,7 +87,7 @@ class Marks:
     def mark(self):
         n = 0
         while not self.done.is_set():
-            name = f"mk_{n}"
+            name = f"{MARK}{n}"
             path = os.path.join(self.work, name)
             os.link(self.actor, path)
             self.names[name] = self.stage
@@ -119,7 +120,7 @@ def rules_file(work):
         f.write(f"""
 - rule: Mark
   desc: a process with a name of its own opened the file
-  condition: evt.type in (open, openat, openat2) and fd.name endswith /{SECRET} and proc.name startswith mk_
+  condition: evt.type in (open, openat, openat2) and fd.name endswith /{SECRET} and proc.name startswith {MARK}
   output: "%proc.name opened %fd.name parent=%proc.pname grandparent=%proc.aname[2] num=%evt.num"
   priority: WARNING
 """)
@@ -208,6 +209,56 @@ def live():
         shutil.rmtree(work, ignore_errors=True)
 
 
+def processes(actor, target):
+    """Many short-lived processes that open the file under a name that no rule wants: news for every evaluator."""
+    script = f'while :; do "{actor}" open "{target}" r; done'
+    return [subprocess.Popen(["sh", "-c", script], stdin=subprocess.DEVNULL) for _ in range(2)]
+
+
+def cut_off():
+    """An evaluator that stands still with its ring full: nobody waits for it, and its replacement knows again what it must."""
+    if os.geteuid() != 0 or SANITIZED or not os.path.exists("/sys/kernel/btf/vmlinux"):
+        print("cut-off: needs root and BTF, and no sanitizers, left out")
+        return
+    work = tempfile.mkdtemp(prefix="saker-kills-", dir="/tmp")
+    os.chmod(work, 0o755)
+    load = []
+    try:
+        s = saker("-r", rules_file(work), "-o", "memory.rings=8MiB", wait=60)
+        with Marks(work) as marks:
+            load = processes(marks.actor, marks.target)
+            pid = kill(s, "evaluator-0", signal.SIGSTOP)
+            marks.stage = "stopped evaluator"
+            wait_replaced(s, "evaluator-0", pid, 20)
+            end = time.monotonic() + 10
+            while not any("takes events again" in line for line in s.log) and time.monotonic() < end:
+                time.sleep(0.05)
+            for p in load:
+                p.kill()
+                p.wait()
+            time.sleep(0.5)
+            marks.stage = "after"
+            time.sleep(1)
+        time.sleep(0.5)
+        status = s.stop()
+        log = "\n".join(s.log[-40:])
+        if status != 0 or not any("cut off until it does" in line for line in s.log) or not any("takes events again" in line for line in s.log):
+            fail(f"status {status}; not cut off, or not back\n{log}")
+        if not any("tracker.cut_off" in line for line in s.log):
+            fail(f"what was cut off has no name\n{log}")
+        after = [n for n, st in marks.names.items() if st == "after"]
+        told = {a["output_fields"]["proc.name"]: a["output_fields"]["proc.pname"] for a in s.alerts}
+        if len(after) < 10 or any(told.get(n) != "python3" for n in after):
+            fail(f"after it was back: {[(n, told.get(n)) for n in after]}\n{log}")
+        held = sum(1 for n, st in marks.names.items() if st == "stopped evaluator" and n in told)
+        print(f"evaluator-0 stopped with its ring full: cut off and back; {held} marks meanwhile, {len(after)} after it, all with their parents")
+    finally:
+        for p in load:
+            p.kill()
+            p.wait()
+        shutil.rmtree(work, ignore_errors=True)
+
+
 # --- synthetic ---
 
 def synthetic(*args, rate=0, env=None, during=None):
@@ -228,12 +279,13 @@ def synthetic(*args, rate=0, env=None, during=None):
 
 
 def killer(*names):
-    """Kills one of these again and again until the run is over."""
+    """Kills these in turn, again and again until the run is over; each lives for half a second at least, or the supervisor would grow slower in replacing it."""
     def during(s):
-        n = 0
+        n = turn = 0
         while s.proc.poll() is None and n < 25:
-            n += kill(s, rng.choice(names)) is not None
-            time.sleep(rng.uniform(0.05, 0.3))
+            time.sleep(rng.uniform(0.65, 0.8) / len(names))
+            n += kill(s, names[turn % len(names)]) is not None
+            turn += 1
         during.n = n
     return during
 
@@ -293,6 +345,21 @@ def kill_emitter(base):
         fail(f"the run was over after {kills.n} kills")
 
 
+def kill_upstream(base):
+    """A collector goes on with the same numbers; what a tracker knew of a made-up host is gone, but no event is."""
+    kills = killer("collector")
+    s = synthetic(rate=EVENTS // SECONDS, during=kills)
+    same_or_fail(base.lines, s.lines, f"{kills.n} kills of the collector")
+    print(f"{kills.n} kills of the collector: the same {len(s.lines)} lines")
+    kills = killer("tracker", "evaluator-0", "collector", "emitter-out")
+    s = synthetic(rate=EVENTS // SECONDS, during=kills)
+    got = without_repeats(s.lines)
+    numbers = [victim_number(json.loads(line)) for line in got]
+    if any(line != f"ledger: seen {EVENTS} = judged {EVENTS} + in flight 0: balanced" for line in (x.partition(": ")[2] for x in s.log) if "balanced" in line):
+        fail(f"{kills.n} kills of all stages: an event is missing\n" + "\n".join(s.log[-20:]))
+    print(f"{kills.n} kills of all stages: every event judged, {len(got)} alerts for {len(set(numbers))} events")
+
+
 def poison(base):
     if not HOOKS:
         print("poison: this build has no test hooks")
@@ -320,8 +387,10 @@ def main():
         fail(f"only {len(base.lines)} alerts of {EVENTS} synthetic events")
     kill_evaluators(base)
     kill_emitter(base)
+    kill_upstream(base)
     poison(base)
     live()
+    cut_off()
 
 
 if __name__ == "__main__":
