@@ -35,6 +35,9 @@
 #define NR_MEMFD_SECRET 447
 #define X32(nr) ((nr) | 0x40000000)
 
+/* They make segments to hand over. */
+#define SHORT (ONLY(POLICY) | ONLY(TOOLS) | ONLY(LOADER))
+
 static const uint64_t open_how[3]; /* read-only */
 
 #define OK_(name_, nr_, ...)                                                                       \
@@ -127,7 +130,7 @@ const struct attempt attempts[] = {
 	NO_("make memory executable by key", SYS_pkey_mprotect, ARG_MEMORY, 4096,
 		PROT_READ | PROT_EXEC, NOFD),
 	NO_("memory executable by personality", SYS_personality, 0x0400000),
-	NO_BUT(ONLY(POLICY) | ONLY(LOADER), "make a file in memory", SYS_memfd_create, STR("x"), 0),
+	NO_BUT(SHORT, "make a file in memory", SYS_memfd_create, STR("x"), 0),
 	NO_("secret memory", NR_MEMFD_SECRET, 0),
 	NO_("map a file in memory executable", SYS_mmap, 0, 4096, PROT_READ | PROT_EXEC, MAP_SHARED,
 		ARG_MEMFD, 0),

@@ -90,7 +90,7 @@ static void look_at_caps(const struct probe *p, const char *text)
 
 static void look_at_limits(const struct probe *p)
 {
-	const bool is_short = p->program == PROG_POLICY || p->program == PROG_LOADER;
+	const bool is_short = p->program >= PROG_POLICY;
 	char text[4096];
 
 	read_proc(p->pid, "limits", text, sizeof(text));

@@ -47,6 +47,7 @@ static const struct {
 	[PROG_EMITTER] = {"emitter", PLAN_EMITTER},
 	[PROG_METADATA] = {"metadata", PLAN_METADATA},
 	[PROG_POLICY] = {"policy", PLAN_POLICY},
+	[PROG_TOOLS] = {"tools", PLAN_TOOLS},
 	[PROG_LOADER] = {"loader", PLAN_LOADER},
 };
 

@@ -149,6 +149,20 @@ static void try_program(enum program program, enum plan_mode mode, bool with_fat
 			try_fatal(&p, n);
 }
 
+/* Who adds a program adds its probe. */
+static void check_all_are_here(void)
+{
+	for (unsigned type = 0; type < _PLAN_TYPE_MAX; type++) {
+		const struct plan_proc_row *row = plan_row(type);
+		bool is_here = !row->program || row->flags & PLAN_LATER;
+
+		for (unsigned i = 0; i < _PROG_MAX; i++)
+			is_here = is_here || probe_plan_type(i) == type;
+		if (!is_here)
+			seal_fail(row->name, "is in the plan, and its seal is not tried");
+	}
+}
+
 /* --- the table --- */
 
 static void write_attempts(void)
@@ -218,6 +232,7 @@ int main(int argc, char **argv)
 		perror("start");
 		return 1;
 	}
+	check_all_are_here();
 	for (unsigned mode = is_root ? PLAN_MODE_FULL : PLAN_MODE_USER; mode <= PLAN_MODE_USER;
 		mode++)
 		for (unsigned i = 0; i < _PROG_MAX; i++)
