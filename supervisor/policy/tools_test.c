@@ -26,11 +26,12 @@
 #define OWN_FILE "(fields of the tests)"
 #define SHOWN 200 /* bytes of a text in a message */
 #define RULES_FILES_MAX 256
+#define NAMES_MAX 1024 /* different fields in a file */
 
 struct run {
 	struct tools *t;
 	struct test_file file;
-	struct test_event *events; /* of the cases */
+	struct test_event *event; /* of the test at hand */
 	struct judge *judge;
 	void *image;
 	uint32_t own; /* number of our own rule */
@@ -40,21 +41,22 @@ struct run {
 
 /* --- rules --- */
 
-/* Is a field named earlier in the file? */
-static bool is_known(const struct test_file *f, size_t c, size_t i)
+static bool has_name(const char *const *names, size_t n, const char *name)
 {
-	for (size_t k = 0; k <= c; k++)
-		for (size_t m = 0; m < (k == c ? i : f->cases[k].n_fields); m++)
-			if (strcmp(f->cases[k].fields[m].name, f->cases[c].fields[i].name) == 0)
-				return true;
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
 	return false;
 }
 
 /* Names are checked before they are put into text: letters that mean something there are refused. */
 static int own_rule(struct run *r, struct diag *d, struct strbuf *b)
 {
-	size_t n_errors = d->n_errors;
+	_cleanup_free_ const char **names = calloc(NAMES_MAX, sizeof(*names));
+	size_t n_errors = d->n_errors, n = 0;
 
+	if (!names)
+		return -ENOMEM;
 	strbuf_add_str(b, "- rule: \"" OWN_RULE "\"\n  desc: d\n  condition: evt.type = close and "
 			  "evt.num = 0\n  priority: DEBUG\n  output: \"f");
 	for (size_t c = 0; c < r->file.n_cases; c++) {
@@ -63,9 +65,16 @@ static int own_rule(struct run *r, struct diag *d, struct strbuf *b)
 			enum field_id id;
 			const char *key;
 
-			if (!is_known(&r->file, c, i) &&
-				event_find_field(&r->t->arena, d, f, &id, &key))
-				strbuf_addf(b, " %%%s", f->name);
+			if (has_name(names, n, f->name) ||
+				!event_find_field(&r->t->arena, d, f, &id, &key))
+				continue;
+			if (n == NAMES_MAX) {
+				cfg_error(d, &f->at, NULL,
+					"more than %d fields in one file of tests", NAMES_MAX);
+				return -EINVAL;
+			}
+			names[n++] = f->name;
+			strbuf_addf(b, " %%%s", f->name);
 		}
 	}
 	strbuf_add_str(b, "\"\n");
@@ -294,27 +303,26 @@ static void report(struct run *r, const struct test_case *c, json_t *got, const 
 }
 
 /* All events before any rule is compiled: what is wrong with tests is said at once. */
-static int build_events(struct run *r, struct diag *d)
+static int check_events(struct run *r, struct diag *d)
 {
 	int worst = 0;
 
-	r->events = arena_alloc(&r->t->arena, r->file.n_cases * sizeof(*r->events));
-	if (!r->events)
-		return -ENOMEM;
 	for (size_t i = 0; i < r->file.n_cases; i++) {
-		int k = event_build(&r->t->arena, d, &r->file.cases[i], &r->events[i]);
+		int k = event_build(&r->t->arena, d, &r->file.cases[i], r->event);
 
 		worst = k < 0 ? k : worst;
 	}
 	return worst;
 }
 
-static int run_case(struct run *r, const struct test_case *c, const struct test_event *e)
+static int run_case(struct run *r, struct diag *d, const struct test_case *c)
 {
 	_cleanup_strbuf_ struct strbuf why = {0};
 	json_t *got = json_array();
-	int k = take_up(r, e);
+	int k = event_build(&r->t->arena, d, c, r->event);
 
+	if (k == 0)
+		k = take_up(r, r->event);
 	if (k == 0) {
 		check_fields(r, c, &why);
 		compare_alerts(r, c, got, &why);
@@ -340,11 +348,11 @@ static int run_file(struct run *r, struct diag *d, const char *name)
 	}
 	k = test_file_parse(&r->t->arena, d, name, text, n, &r->file);
 	if (k == 0)
-		k = build_events(r, d);
+		k = check_events(r, d);
 	if (k == 0)
 		k = make_judge(r, d);
 	for (size_t i = 0; k == 0 && i < r->file.n_cases; i++)
-		k = run_case(r, &r->file.cases[i], &r->events[i]);
+		k = run_case(r, d, &r->file.cases[i]);
 	return k;
 }
 
@@ -367,7 +375,8 @@ int tools_test(struct tools *t)
 		int k;
 
 		diag_init(&d);
-		k = run_file(&r, &d, t->files[i]);
+		r.event = calloc(1, sizeof(*r.event));
+		k = r.event ? run_file(&r, &d, t->files[i]) : -ENOMEM;
 		policy_print(&d);
 		if (k < 0 && d.n_errors == 0)
 			(void)log_err_errno(k, "run the tests of '%s'", t->files[i]);
@@ -382,6 +391,7 @@ int tools_test(struct tools *t)
 		worst = k < 0 ? k : worst;
 		r.judge = judge_free(r.judge);
 		free(r.image);
+		free(r.event);
 	}
 	if (files && tools_add_json(t,
 			     json_pack("{s:O, s:i, s:i}", "files", files, "passed", (int)passed,

@@ -10,6 +10,8 @@
 
 #include "config_value.h"
 
+#define TESTS_MAX 10000
+
 struct reader {
 	struct arena *arena;
 	struct diag *diag;
@@ -193,6 +195,10 @@ static void read_cases(struct reader *r, const struct cfg_node *n, const struct 
 
 	if (n->kind != CFG_SEQ || n->n == 0) {
 		cfg_error(r->diag, &n->at, NULL, "'tests' must be a list of tests");
+		return;
+	}
+	if (n->n > TESTS_MAX) {
+		cfg_error(r->diag, &n->at, NULL, "more than %d tests in one file", TESTS_MAX);
 		return;
 	}
 	for (const struct cfg_item *i = n->first; c && i; i = i->next)
