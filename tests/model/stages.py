@@ -221,7 +221,8 @@ class Emitter:
         bound = []
         for i in range(self.w.n):
             at = self.w.evaluator[i].at
-            bound.append(upto if at > last[i] else at)
+            is_unused = last[i] == 0 and "waits-for-unused" not in self.w.wrong
+            bound.append(upto if at > last[i] or is_unused else at)
             yield
         return bound
 

@@ -3,7 +3,7 @@
 
 The order of the stores between the yields is the protocol. `wrong` names the deliberate mistakes by which the model is tested.
 """
-from world import BATCH, END, END_REC, N_PROCS, SNAP, STATE, Rec, needs_evaluator, step
+from world import BATCH, END, END_REC, FIRST_VALUE, N_PROCS, SNAP, STATE, Rec, needs_evaluator, step
 
 
 class Tracker:
@@ -11,7 +11,7 @@ class Tracker:
 
     def __init__(self, w):
         self.w, self.page = w, w.tracker
-        self.table, self.read_at = [0] * N_PROCS, [0] * N_PROCS
+        self.table, self.read_at = [FIRST_VALUE] * N_PROCS, [0] * N_PROCS
         self.pending = [[] for _ in range(w.n)]
         self.cut = [False] * w.n
         self.journal = []
@@ -60,7 +60,7 @@ class Tracker:
         self.shadow, self.shadow_ord = list(self.table), self.ord
         if page.epoch == 1 or "unmarked-epoch" in w.wrong:
             self.shadow_ord = 0
-        if not page.ended:
+        if page.epoch > 1 and not page.ended:
             yield from self.put_all(Rec(SNAP, 0, self.ord, 0, 0, tuple(self.table), 0, False, False))
             yield from self.publish()
 

@@ -11,6 +11,7 @@ N_CPUS = 2
 N_RULES = 3
 N_OUTPUTS = 2
 BATCH = 4  # records that a stage takes before it publishes
+FIRST_VALUE = 5  # the state of a process that nothing has changed
 POISON_RULE = N_RULES  # the alert that says an event was skipped
 
 STATE, EVENT, SNAP, END = "state", "event", "snap", "end"
@@ -100,10 +101,10 @@ class Kernel:
         self.script, self.live, self.capacity = script, live, capacity
         self.ring = [[] for _ in range(N_CPUS)]
         self.taken = [0] * N_CPUS  # the consumer's positions: everything below may be overwritten
-        self.value = [0] * N_PROCS
+        self.value = [FIRST_VALUE] * N_PROCS
         self.time = self.seen = self.lost = 0
         self.god_truth = {}  # time of an event -> the state it happened in
-        self.god_history = [[(0, 0)] for _ in range(N_PROCS)]  # (time, value) of each process
+        self.god_history = [[(0, FIRST_VALUE)] for _ in range(N_PROCS)]  # (time, value) of each process
         self.god_kept = []  # times of all that was not lost
         while not live and self.produce():
             pass
