@@ -35,11 +35,12 @@ struct col_out {
 int col_out_reserve(struct col_out *o, size_t max, uint16_t type, struct rec_head **ret_rec);
 void col_out_abandon(struct col_out *o);
 
-/* Copies @len bytes of a kev record behind the reserved header, checks them there (nobody else writes there) and makes it part of the batch.
+/* Copies @len bytes of a kev record behind the reserved header, checks the head there (nobody else writes there) and makes it part of the batch;
+ * the parameters are left to the tracker's door.
  * @ts_ns: epoch. 0; -EBADMSG and *reterr_why when the record is malformed: counted, the reservation is gone. */
 int col_out_event(struct col_out *o, struct rec_head *rec, const void *p, size_t len,
 	uint64_t ts_ns, const char **reterr_why);
-/* The same for state, which gets no number. @kind: the only kind of event type allowed (enum kev_kind), -1: any. */
+/* The same for state, which is checked whole and gets no number. @kind: the only kind of event type allowed (enum kev_kind), -1: any. */
 int col_out_state(struct col_out *o, struct rec_head *rec, const void *p, size_t len,
 	uint64_t ts_ns, int kind, const char **reterr_why);
 

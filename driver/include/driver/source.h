@@ -15,7 +15,7 @@ struct drv_source;
 struct drv_record {
 	const void *
 		p; /* a kev record, 8-aligned; borrowed until the next call of next() or commit() */
-	size_t len;        /* bytes; not checked yet: the collector's door is kev_parse() */
+	size_t len;        /* bytes; not checked yet */
 	uint64_t epoch_ns; /* the event's time */
 	bool is_state;     /* true: state, gets no event number */
 };
