@@ -189,16 +189,14 @@ __noinline int is_argument(__u32 slot, __u32 from, __u32 n)
 
 /* May the opened file's walked path be passed over? The argument has @n bytes and may; it is
  * compared where @is_plain, that is, where it may be what the kernel walked. */
-__noinline int walked_is_boring(__u32 slot, __u32 n, __u32 cls, __u32 is_plain)
+static __always_inline bool walked_is_boring(
+	struct scratch *s, __u32 slot, __u32 n, __u32 cls, bool is_plain)
 {
-	struct scratch *s = scratch_get(slot);
 	struct task_struct *t = task_current();
 	struct inode *inode;
 	struct file *f;
 	__u32 len;
 
-	if (!s)
-		return 0;
 	f = (struct file *)file_of_fd(t, s->ret);
 	if (!f)
 		return 0;
@@ -255,7 +253,7 @@ __noinline int open_is_boring(__u32 slot, __u32 row_flags)
 		if (s->ret < 0 && flags & NAME_ODD)
 			return 0;
 	}
-	if (s->ret >= 0 && !(walked_is_boring(slot, names ? n : 0, cls, !(flags & NAME_ODD)) &&
+	if (s->ret >= 0 && !(walked_is_boring(s, slot, names ? n : 0, cls, !(flags & NAME_ODD)) &&
 				   known_skip(s->ret)))
 		return 0;
 	return 1;
