@@ -95,6 +95,7 @@ struct ast {
 	const struct ast_owner *owner;
 	const void *checked_for; /* the root of a macro: the rule that is_right is known for */
 	bool is_right;
+	bool is_names_checked; /* for names of lists that there are not */
 };
 
 struct ast_error {

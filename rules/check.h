@@ -7,6 +7,8 @@
 
 #include "ast.h"
 
+struct evset;
+
 struct tval {
 	uint8_t kind;     /* enum img_expr_kind */
 	uint8_t type;     /* enum img_type */
@@ -42,6 +44,7 @@ struct tcheck {
 	struct tconst *consts;      /* CONST: one; SET: n */
 	uint32_t n_consts;
 	struct tval *rhs; /* EXPR */
+	struct evset *codes; /* of a test of evt.type: the events it names, once asked for */
 	uint32_t pred;    /* once emitted, else IMG_NONE */
 };
 

@@ -175,7 +175,7 @@ static int check_plugin(struct collector *c, const struct ynode *n, struct plugi
 	version = item_text(c, n, "version");
 	if (!name || !version)
 		return -EINVAL;
-	if (parse_version(version, want) < 0) {
+	if (parse_version(version, want) < 0 || !strchr(version->text, '.')) {
 		cx_error(c->cx, VALIDATE, version->pos,
 			"Invalid required version '%s' for plugin '%s'", version->text, name->text);
 		return -EINVAL;
@@ -189,12 +189,24 @@ static int check_plugin(struct collector *c, const struct ynode *n, struct plugi
 	return 0;
 }
 
+static int check_plugin_once(struct collector *c, struct map *names, const struct ynode *name)
+{
+	if (map_get(names, name->text, name->n) == MAP_NONE)
+		return map_put(c->cx, names, name->text, name->n, 1);
+	cx_error(c->cx, VALIDATE, name->pos, "Multiple alternatives for the same plugin '%s'",
+		name->text);
+	return -EINVAL;
+}
+
 static int check_plugin_entry(struct collector *c, const struct ynode *n)
 {
 	const struct ynode *alt = n->kind == YN_MAP ? ynode_get(n, "alternatives") : NULL;
 	struct plugin_check pc = {0};
+	struct map names = {0};
 	int r = check_plugin(c, n, &pc);
 
+	if (r >= 0)
+		r = check_plugin_once(c, &names, ynode_get(n, "name"));
 	if (r < 0)
 		return r;
 	if (alt && !alt->is_null && alt->kind != YN_SEQ) {
@@ -203,16 +215,11 @@ static int check_plugin_entry(struct collector *c, const struct ynode *n)
 		return -EINVAL;
 	}
 	for (size_t i = 0; alt && alt->kind == YN_SEQ && i < alt->n; i++) {
-		const struct ynode *a = alt->kids[i],
-				   *name = a->kind == YN_MAP ? ynode_get(a, "name") : NULL;
-		const struct ynode *first = ynode_get(n, "name");
+		const struct ynode *a = alt->kids[i];
 
-		if (name && name->kind == YN_SCALAR && strcmp(name->text, first->text) == 0) {
-			cx_error(c->cx, VALIDATE, a->pos,
-				"Multiple alternatives for the same plugin '%s'", name->text);
-			return -EINVAL;
-		}
 		r = check_plugin(c, a, &pc);
+		if (r >= 0)
+			r = check_plugin_once(c, &names, ynode_get(a, "name"));
 		if (r < 0)
 			return r;
 	}

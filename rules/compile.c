@@ -10,7 +10,10 @@
 
 #include "session.h"
 
+/* Memory for a compilation: what honest rules need is in proportion to their text. */
+#define MEMORY_MIN (128ull << 20)
 #define MEMORY_MAX (768ull << 20)
+#define MEMORY_A_BYTE 80
 
 static const struct rules_options default_options = {.min_priority = 7};
 
@@ -49,14 +52,43 @@ static void warn_unused(struct collector *c)
 	}
 }
 
+static int compare_turns(const void *a, const void *b)
+{
+	const struct checked_rule *x = a, *y = b;
+
+	if (x->turn != y->turn)
+		return x->turn < y->turn ? -1 : 1;
+	return x->def < y->def ? -1 : x->def > y->def;
+}
+
+/* As defined; but a rule that the configuration turns on goes behind those that were on. */
+static struct checked_rule *in_order(struct session *s)
+{
+	size_t n = s->c.n_rules;
+	struct checked_rule *rules = cx_alloc(&s->cx, (n + 1) * sizeof(*rules));
+
+	if (!rules)
+		return NULL;
+	memcpy(rules, s->rules, n * sizeof(*rules));
+	for (size_t i = 0; i < n; i++)
+		if (!rules[i].enabled)
+			rules[i].turn = 0;
+	if (n)
+		qsort(rules, n, sizeof(*rules), compare_turns);
+	return rules;
+}
+
 int session_image(struct session *s, struct rules_result *ret)
 {
+	struct checked_rule *rules = in_order(s);
 	struct rules_result res = {0};
 	struct builder b;
 	int r;
 
+	if (!rules)
+		return -ENOMEM;
 	builder_init(&b, &s->cx);
-	r = index_rules(&b, s->rules, s->c.n_rules, &s->opt, &res.n_rules, &res.n_enabled);
+	r = index_rules(&b, rules, s->c.n_rules, &s->opt, &res.n_rules, &res.n_enabled);
 	if (r >= 0 || b.failed)
 		r = builder_finish(&b, s->opt.match_all ? IMG_F_MATCH_ALL : 0, res.n_enabled,
 			&res.image, &res.size);
@@ -82,7 +114,7 @@ static void close_pass(struct session *s)
 /* Compile what was collected. Everything that it allocates goes when the pass is closed. */
 static int open_pass(struct session *s)
 {
-	size_t left = MEMORY_MAX - MIN(s->cx.arena.used_bytes, (size_t)MEMORY_MAX - 1);
+	size_t left = s->cx.memory_max - MIN(s->cx.arena.used_bytes, s->cx.memory_max - 1);
 	struct collector *c = &s->c;
 	int r;
 
@@ -97,7 +129,7 @@ static int open_pass(struct session *s)
 	expand_parse_macros(c);
 	for (uint32_t i = 0; i < c->n_rules && !s->cx.oom; i++)
 		rule_check(c, i, &s->opt, &s->rules[i]);
-	if (!session_has_errors(s))
+	if (!session_has_errors(s) && !s->cx.oom)
 		warn_unused(c);
 	return s->cx.oom ? -ENOMEM : 0;
 }
@@ -117,7 +149,8 @@ int session_load(struct session *s, size_t file)
 static void say_out_of_memory(struct session *s)
 {
 	diag_add(s->cx.d, DIAG_ERROR, "LOAD_ERR_YAML_VALIDATE", (struct diag_pos){0}, NULL, NULL,
-		"out of memory while compiling the rules (limit %llu MiB)", MEMORY_MAX >> 20);
+		"out of memory while compiling the rules (limit %zu MiB for files of this size)",
+		s->cx.memory_max >> 20);
 }
 
 int session_load_all(struct session *s)
@@ -133,14 +166,25 @@ int session_load_all(struct session *s)
 	return r < 0 || session_has_errors(s) ? -EINVAL : 0;
 }
 
+static size_t memory_for(const struct rules_file *files, size_t n)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < n && bytes < MEMORY_MAX; i++)
+		bytes += files[i].n;
+	return MIN(MEMORY_MIN + MIN(bytes, (size_t)MEMORY_MAX) * MEMORY_A_BYTE,
+		(size_t)MEMORY_MAX);
+}
+
 int session_init(struct session *s, const struct rules_file *files, size_t n,
 	const struct rules_options *opt, struct diag *d)
 {
 	*s = (struct session){.opt = opt ? *opt : default_options};
 	s->cx = (struct cx){.d = d, .n_files = n, .errors_before = d->n_errors};
 	s->c.cx = &s->cx;
-	arena_init(&s->cx.arena, MEMORY_MAX);
-	arena_init(&s->cx.lasting, MEMORY_MAX);
+	s->cx.memory_max = memory_for(files, n);
+	arena_init(&s->cx.arena, s->cx.memory_max);
+	arena_init(&s->cx.lasting, s->cx.memory_max);
 	if (n == 0 || n >= UINT16_MAX || s->opt.n_outputs > IMG_OUTPUTS_MAX) {
 		diag_add(d, DIAG_ERROR, NULL, (struct diag_pos){0}, NULL, NULL,
 			n ? "too many rule files or outputs" : "no rule files given");

@@ -107,6 +107,8 @@ static void dump_template(struct dump *d, uint32_t first, uint32_t n)
 
 static void dump_code(struct dump *d, const struct img_rule *r)
 {
+	if (!r)
+		return;
 	strbuf_add_str(d->b, "  code: start ");
 	add_target(d->b, r, r->entry);
 	strbuf_add_char(d->b, '\n');
@@ -139,7 +141,7 @@ static int dump(struct session *s, const char *only, struct strbuf *b, unsigned 
 	struct rules_result res = {0};
 	_cleanup_free_ void *image = NULL;
 	const char *why = NULL;
-	uint32_t at = MAP_NONE, k = 0;
+	uint32_t at = MAP_NONE;
 	int r = only ? session_find_rule(s, only, &at) : 0;
 
 	if (r >= 0)
@@ -160,11 +162,9 @@ static int dump(struct session *s, const char *only, struct strbuf *b, unsigned 
 			}
 			if (what & RULES_DUMP_IR)
 				dump_ir(&d, cr);
-			/* The image holds the rules that are right, in the same order. */
-			if ((what & RULES_DUMP_CODE) && k < d.img.n[IMG_SEC_RULE])
-				dump_code(&d, &d.img.rules[k]);
+			if (what & RULES_DUMP_CODE)
+				dump_code(&d, session_image_rule(&d.img, cr->def->name));
 		}
-		k++;
 	}
 	return r;
 }

@@ -133,8 +133,12 @@ static void of_check(const struct tcheck *tc, bool neg, struct evset *ret)
 		(tc->rhs_kind != IMG_RHS_CONST && tc->rhs_kind != IMG_RHS_SET))
 		return;
 	*ret = (struct evset){0};
-	for (uint32_t i = 0; i < tc->n_consts; i++)
-		add_codes(ret, tc->consts[i].str, tc->consts[i].n);
+	if (tc->codes) {
+		*ret = *tc->codes;
+	} else {
+		for (uint32_t i = 0; i < tc->n_consts; i++)
+			add_codes(ret, tc->consts[i].str, tc->consts[i].n);
+	}
 	if (tc->op == IMG_OP_NE)
 		negate = !negate;
 	if (negate)
@@ -162,6 +166,20 @@ static void analyse(const struct ast *n, bool neg, struct evset *ret)
 		for (int w = 0; w < EVSET_WORDS; w++)
 			ret->w[w] = meet ? ret->w[w] & kid.w[w] : ret->w[w] | kid.w[w];
 	}
+}
+
+/* Names are looked up once, however many rules share the test. */
+void evset_prepare(struct cx *cx, struct tcheck *tc)
+{
+	struct evset *s;
+
+	if (!tc->lhs->is_field || tc->codes ||
+		(tc->lhs->field != FIELD_ID_EVT_TYPE && tc->lhs->field != FIELD_ID_SYSCALL_TYPE))
+		return;
+	s = cx_alloc(cx, sizeof(*s));
+	for (uint32_t i = 0; s && i < tc->n_consts; i++)
+		add_codes(s, tc->consts[i].str, tc->consts[i].n);
+	tc->codes = s;
 }
 
 void evset_of(const struct ast *n, struct evset *ret)

@@ -23,6 +23,8 @@ static inline void evset_add(struct evset *s, unsigned ix)
 /* All events that rules can see. */
 void evset_all(struct evset *ret);
 unsigned evset_count(const struct evset *s);
+/* After typing a check. */
+void evset_prepare(struct cx *cx, struct tcheck *tc);
 /* Of a typed condition. */
 void evset_of(const struct ast *n, struct evset *ret);
 /* More than a hundred event codes of the reference's table: this table has one row where that has

@@ -180,8 +180,11 @@ static int flatten(struct collector *c, uint32_t at)
 		uint32_t k = map_get(&c->list_by_name, l->items[i].text, l->items[i].n);
 
 		n += k != MAP_NONE && k < l->visibility ? c->lists[k].n_items : 1;
-		if (n > CX_TEXT_MAX)
-			return -E2BIG;
+		if (n > CX_TEXT_MAX / 4) {
+			cx_error(c->cx, VALIDATE, l->pos, "list '%s' has more than %u items",
+				l->name, CX_TEXT_MAX / 4);
+			return -EINVAL;
+		}
 	}
 	l->flat = cx_alloc(c->cx, n * sizeof(*l->flat));
 	if (!l->flat)

@@ -43,7 +43,7 @@ static int open_image(struct explain *x, void **ret_image)
 	return r;
 }
 
-static const struct img_rule *find_rule(const struct img *img, const char *name)
+const struct img_rule *session_image_rule(const struct img *img, const char *name)
 {
 	for (uint32_t i = 0; i < img->n[IMG_SEC_RULE]; i++)
 		if (img->rules[i].name.n == strlen(name) &&
@@ -347,7 +347,7 @@ static int explain(struct session *s, const char *name, struct strbuf *b,
 	r = open_image(&x, &image);
 	if (r < 0)
 		return r;
-	x.rule = find_rule(&x.img, name);
+	x.rule = session_image_rule(&x.img, name);
 	if (!x.rule)
 		return -EINVAL;
 	r = count_uses(&x);

@@ -8,6 +8,8 @@
 #include "check.h"
 #include "items.h"
 
+#define EXCEPTIONS_MAX 10000 /* of one item: names are compared with each other */
+
 static bool is_modifier(const char *s, size_t n)
 {
 	return n == 5 &&
@@ -240,9 +242,7 @@ static int append_exception(
 		}
 		return read_values(c, n, e);
 	}
-	if (!values || values->kind != YN_SEQ || !values->n) {
-		if (ynode_get(n, "fields"))
-			return new_exception(c, rule, n, name);
+	if (!ynode_get(n, "fields") || !values || values->kind != YN_SEQ || !values->n) {
 		cx_error(c->cx, VALIDATE, n->pos,
 			"Rule exception '%s' must have fields and values: there is none of that "
 			"name to append to",
@@ -294,6 +294,10 @@ int item_exceptions(
 		return r;
 	if (seq->kind != YN_SEQ) {
 		cx_error(c->cx, YAML_VALIDATE, seq->pos, "Rule exceptions must be a sequence");
+		return -EINVAL;
+	}
+	if (seq->n > EXCEPTIONS_MAX) {
+		cx_error(c->cx, YAML_VALIDATE, seq->pos, "more than %d exceptions", EXCEPTIONS_MAX);
 		return -EINVAL;
 	}
 	c->cx->where = &here;

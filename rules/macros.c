@@ -11,7 +11,9 @@
 
 static const char *nearest_macro(struct collector *c, const char *name)
 {
-	const char **names = cx_alloc(c->cx, (c->n_macros + 1) * sizeof(*names));
+	const char **names = cx_may_suggest(c->cx, c->n_macros)
+				     ? cx_alloc(c->cx, (c->n_macros + 1) * sizeof(*names))
+				     : NULL;
 
 	if (!names)
 		return NULL;

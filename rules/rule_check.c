@@ -228,6 +228,65 @@ static void report_problem(struct rule_run *run, const struct ast *n, const stru
 	run->cx->where = outer;
 }
 
+static bool ends_like_a_list(const char *s, size_t n)
+{
+	static const char *const ends[] = {"_binaries", "_commands", "_dirs", "_directories",
+		"_domains", "_files", "_images", "_list", "_lists", "_names", "_paths", "_ports",
+		"_processes", "_procs", "_programs", "_repos", "_users", NULL};
+
+	for (const char *const *e = ends; *e; e++)
+		if (n > strlen(*e) && !memcmp(s + n - strlen(*e), *e, strlen(*e)))
+			return true;
+	return false;
+}
+
+/* A word in a list that was probably meant as the name of a list. */
+static void warn_list_name(struct rule_run *run, const struct ast *n, const struct ast_val *v,
+	bool alone, const struct macro_ref *via)
+{
+	struct collector *c = run->c;
+	const char *near = NULL;
+	struct ast_problem p = {.pos = v->pos, .length = v->length, .at = v->at};
+
+	if (v->quoted || !memchr(v->text, '_', v->n))
+		return;
+	if (map_get(&c->list_by_name, v->text, v->n) != MAP_NONE) {
+		p.message = cx_printf(run->cx,
+			"list '%s' is not expanded here, where another list brings it in: it is "
+			"nested too deeply or defined too early",
+			v->text);
+	} else {
+		const char **names;
+
+		if (ptext_origin(&n->owner->text, v->at) || !cx_may_suggest(run->cx, c->n_lists))
+			return;
+		names = cx_alloc(run->cx, (c->n_lists + 1) * sizeof(*names));
+		for (uint32_t i = 0; names && i < c->n_lists; i++)
+			names[i] = c->lists[i].name;
+		near = names ? diag_nearest(v->text, v->n, names) : NULL;
+		if (!near && !(alone && ends_like_a_list(v->text, v->n)))
+			return;
+		p.hint = cx_did_you_mean(run->cx, near);
+		p.message = cx_printf(run->cx,
+			"'%s' is taken as a text: there is no list of that name", v->text);
+	}
+	if (p.message)
+		report_problem(run, n, &p, DIAG_WARNING, via);
+}
+
+static void warn_list_names(
+	struct rule_run *run, struct ast *n, const struct macro_ref *via)
+{
+	const struct ast_check *k = n->check;
+
+	if (n->is_names_checked || k->rhs_kind != AST_RHS_LIST ||
+		n->typed->lhs->type != IMG_T_STR)
+		return;
+	n->is_names_checked = true;
+	for (uint32_t i = 0; i < k->n_rhs; i++)
+		warn_list_name(run, n, k->rhs[i], k->n_rhs == 1, via);
+}
+
 static bool type_tree(struct rule_run *run, struct ast *n, const struct macro_ref *via,
 	const struct ast_problem **ret_unknown);
 
@@ -261,6 +320,7 @@ static bool type_tree(struct rule_run *run, struct ast *n, const struct macro_re
 		warn_deprecated_value(run, n->typed->lhs, n->pos);
 		if (n->typed->rhs)
 			warn_deprecated_value(run, n->typed->rhs, n->pos);
+		warn_list_names(run, n, via);
 		return true;
 	}
 	if (n->problem->unknown && run->r->skip_unknown)
@@ -345,6 +405,6 @@ void rule_check(
 	ok &= check_condition(&run);
 	c->cx->where = NULL;
 	ret->ok = ok && !c->cx->oom;
-	ret->enabled = ret->ok && select_is_enabled(run.r, opt);
+	ret->enabled = ret->ok && select_is_enabled(run.r, opt, &ret->turn);
 	ret->outputs = select_outputs(run.r, opt);
 }

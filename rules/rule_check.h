@@ -23,6 +23,7 @@ struct checked_rule {
 	uint32_t n_extra;
 	bool ok; /* false: refused, or dropped with a warning */
 	bool enabled;
+	uint32_t turn; /* when the configuration turned it on: rules are tried in this order */
 	uint64_t outputs;
 };
 
@@ -34,6 +35,8 @@ void rule_check(struct collector *c, uint32_t at, const struct rules_options *op
 /* select.c */
 bool select_matches(const char *pattern, const char *name);
 bool select_has_tag(const struct rule_def *r, const char *tag);
-bool select_is_enabled(const struct rule_def *r, const struct rules_options *opt);
+/* *ret_turn: 0 if it was on from the beginning, else one more than the entry that turned it on. */
+bool select_is_enabled(
+	const struct rule_def *r, const struct rules_options *opt, uint32_t *ret_turn);
 uint64_t select_outputs(const struct rule_def *r, const struct rules_options *opt);
 bool select_appends(const struct rule_def *r, const struct rules_append *a);

@@ -36,18 +36,23 @@ bool select_has_tag(const struct rule_def *r, const char *tag)
 	return false;
 }
 
-bool select_is_enabled(const struct rule_def *r, const struct rules_options *opt)
+bool select_is_enabled(
+	const struct rule_def *r, const struct rules_options *opt, uint32_t *ret_turn)
 {
 	bool enabled = r->enabled;
 
+	*ret_turn = 0;
 	if (select_has_tag(r, TEST_TAG))
 		return true;
 	for (size_t i = 0; i < opt->n_select; i++) {
 		const struct rules_select *s = &opt->select[i];
 
 		if ((s->rule && select_matches(s->rule, r->name)) ||
-			(s->tag && select_has_tag(r, s->tag)))
+			(s->tag && select_has_tag(r, s->tag))) {
+			if (s->enable && !enabled)
+				*ret_turn = (uint32_t)i + 1;
 			enabled = s->enable;
+		}
 	}
 	return enabled && r->priority <= opt->min_priority;
 }

@@ -36,3 +36,5 @@ int session_write(const struct rules_source *src, const char *only, unsigned wha
 	char **ret, session_writer write);
 /* The image of what is loaded without errors. 0, -ENOMEM, -E2BIG (with a message). */
 int session_image(struct session *s, struct rules_result *ret);
+/* The rule of that name, or NULL. */
+const struct img_rule *session_image_rule(const struct img *img, const char *name);

@@ -51,6 +51,16 @@ char *cx_printf(struct cx *cx, const char *fmt, ...)
 	return cx_strndup(cx, text, strlen(text));
 }
 
+#define COMPARED_MAX 1000000
+
+bool cx_may_suggest(struct cx *cx, size_t n_names)
+{
+	if (cx->n_compared > COMPARED_MAX || n_names > COMPARED_MAX)
+		return false;
+	cx->n_compared += n_names;
+	return true;
+}
+
 const char *cx_did_you_mean(struct cx *cx, const char *name)
 {
 	return name ? cx_printf(cx, "did you mean '%s'?", name) : NULL;

@@ -73,8 +73,10 @@ struct cx {
 	const struct where *where; /* where reports belong */
 	struct map *reported;      /* messages that were made */
 	size_t n_reports;
+	uint64_t n_compared;  /* names looked at for "did you mean" */
 	uint64_t n_scanned;   /* bytes that the search for list names has gone over, this pass */
 	size_t errors_before; /* in the diagnostics before this compilation */
+	size_t memory_max;    /* bytes of all arenas together */
 	bool repeats; /* a message comes again with every file that it is found with */
 	bool oom;
 };
@@ -109,6 +111,8 @@ void cx_report(struct cx *cx, enum diag_severity sev, const char *code, struct s
 	cx_report((cx), DIAG_ERROR, (code), (pos), 1, NULL, __VA_ARGS__)
 #define cx_warning(cx, code, pos, ...)                                                             \
 	cx_report((cx), DIAG_WARNING, (code), (pos), 1, NULL, __VA_ARGS__)
+/* May that many more names be compared? Bounds what a flood of wrong names costs. */
+bool cx_may_suggest(struct cx *cx, size_t n_names);
 /* "did you mean 'x'?" or NULL */
 const char *cx_did_you_mean(struct cx *cx, const char *name);
 

@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include <abi/kevent.h>
 #include <rules/regex.h>
 
 #include "check.h"
+#include "evtypes.h"
 
 static const char *kind_str(const struct tval *t)
 {
@@ -148,7 +150,10 @@ static struct ast_problem *check_one_const(struct cx *cx, struct ast *n, const s
 			why, lhs->text);
 	if (is_evt_type(lhs) && !evname_is_known(v->text, v->n))
 		return check_problem(cx, v->pos, v->length,
-			cx_did_you_mean(cx, evname_nearest(v->text, v->n)), true,
+			cx_did_you_mean(cx,
+				cx_may_suggest(cx, _KEV_IX_MAX) ? evname_nearest(v->text, v->n)
+								: NULL),
+			true,
 			"unknown event type '%s'", v->text);
 	warn_value(cx, n, v);
 	return c->op == IMG_OP_REGEX ? check_regex(cx, n, v) : NULL;
@@ -272,6 +277,7 @@ static struct ast_problem *check_into(struct cx *cx, struct ast *n, struct tchec
 	if (p)
 		return p;
 	tc->fold = (uint8_t)fold(tc);
+	evset_prepare(cx, tc);
 	return NULL;
 }
 

@@ -37,7 +37,8 @@ static struct ast_problem *bad_value(struct cx *cx, const struct ast_val *v, con
 
 static struct ast_problem *unknown_field(struct cx *cx, const struct ast_val *v)
 {
-	const char *near = field_suggest(v->text, v->n);
+	const char *near =
+		cx_may_suggest(cx, _FIELD_ID_MAX) ? field_suggest(v->text, v->n) : NULL;
 
 	return check_problem(cx, v->pos, v->length, cx_did_you_mean(cx, near), true,
 		"unknown field '%s%s%s%s'", v->text, v->has_arg ? "[" : "",
@@ -156,7 +157,9 @@ static struct ast_problem *set_suffix(
 			cx, v->pos, v->length, NULL, true, "unknown event argument '%s'", key);
 	if (id == FIELD_ID_EVT_TYPE_IS && !evname_is_known(key, n))
 		return check_problem(cx, v->pos, v->length,
-			cx_did_you_mean(cx, evname_nearest(key, n)), true,
+			cx_did_you_mean(cx,
+				cx_may_suggest(cx, _KEV_IX_MAX) ? evname_nearest(key, n) : NULL),
+			true,
 			"unknown event type '%s'", key);
 	if (id == FIELD_ID_EVT_ABSPATH && strcmp(key, "src") != 0 && strcmp(key, "dst") != 0)
 		return unknown_field(cx, v);

@@ -386,6 +386,9 @@ int ynode_text(struct cx *cx, const struct ynode *n, struct ptext *ret)
 	}
 	if (r >= 0 && n->n == 0)
 		r = ptext_add_str(cx, &t, "", n->pos);
+	if (r == -E2BIG)
+		cx_error(cx, "LOAD_ERR_YAML_VALIDATE", n->pos, "text larger than %u KiB",
+			CX_TEXT_MAX >> 10);
 	if (r < 0)
 		return r;
 	*ret = t;

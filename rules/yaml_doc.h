@@ -26,7 +26,7 @@ struct ynode {
 int yaml_doc_read(struct cx *cx, uint16_t file, struct ynode ***ret_docs, size_t *ret_n);
 /* Value of a key; NULL if there is none. */
 struct ynode *ynode_get(const struct ynode *map, const char *key);
-/* A scalar's text with the place of every byte. */
+/* A scalar's text with the place of every byte. 0; -ENOMEM; -E2BIG after reporting. */
 int ynode_text(struct cx *cx, const struct ynode *n, struct ptext *ret);
 /* Scalar as yaml-cpp reads a bool: y yes true on n no false off, in lower, Capitalised or UPPER
  * form. 0 or -EINVAL. */
