@@ -237,9 +237,17 @@ def pidfile():
     expect("-P: the file is removed at the end", not os.path.exists(path))
 
 
+def print_option():
+    """-p: appended to every rule's output."""
+    rules = write("close.yaml", "- rule: C\n  desc: d\n  condition: evt.type=close\n  output: closed\n  priority: INFO\n")
+    r = run("-r", rules, "-o", "engine.kind=synthetic", "-o", "engine.synthetic.events=300", "-o", f"control.socket={DIR}/p.sock", "-o", "uids.first=66200",
+            "-p", "PID=%proc.pid")
+    expect("-p", r.returncode == 0 and re.search(r"closed PID=\d+\n", r.stdout), r)
+
+
 if __name__ == "__main__":
     try:
-        for part in (validation, descriptions, explanations, lists, schemas, others, rule_tests, unprivileged, pidfile):
+        for part in (validation, descriptions, explanations, lists, schemas, others, rule_tests, unprivileged, pidfile, print_option):
             part()
             print(f"{part.__name__}: fine")
     finally:
