@@ -194,6 +194,29 @@ static void test_stream__new_sink_in_mid_line__line_is_whole(void **state)
 	close(p[0]);
 }
 
+static void test_stream__predecessor_died_in_mid_line__line_is_ended_first(void **state)
+{
+	char buf[100] = "";
+	int p[2];
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	start(OUTPUT_STDOUT, p[1], true);
+	d.sink.torn = &stats.torn;
+	stats.torn = 1; /* as the dead one left it */
+	d.sink.has_torn = true;
+	add("one", 4, false);
+	assert_true(delivery_push(&d, 0));
+	add("two", 4, false);
+	assert_true(delivery_push(&d, 0));
+	assert_true(drain(p[0], buf, sizeof(buf) - 1) > 0);
+	assert_memory_equal(buf, "\none\n", 5);
+	assert_non_null(strstr(buf, "two\n"));
+	assert_int_equal(stats.torn, 0);
+	delivery_done(&d);
+	close(p[0]);
+}
+
 static void test_file__appends_and_follows_a_new_descriptor(void **state)
 {
 	char path[] = "/tmp/saker-test-XXXXXX", buf[100] = "";
@@ -388,6 +411,8 @@ int main(void)
 		cmocka_unit_test(test_stdout__shared_pipe__flags_untouched),
 		cmocka_unit_test(test_stdout__reader_gone__asks_for_a_sink_with_growing_delays),
 		cmocka_unit_test(test_stream__new_sink_in_mid_line__line_is_whole),
+		cmocka_unit_test(
+			test_stream__predecessor_died_in_mid_line__line_is_ended_first),
 		cmocka_unit_test(test_file__appends_and_follows_a_new_descriptor),
 		cmocka_unit_test(test_file__full_disk__waits_with_the_same_descriptor),
 		cmocka_unit_test(test_syslog__datagrams__form_and_severity),
