@@ -47,8 +47,8 @@ static bool is_good(const struct rec_head *rec, int kind)
 
 static void put(struct col_side *s, const void *p, size_t len, uint64_t ts_ns, int kind)
 {
-	struct spsc_rec *to = len <= KEV_SIZE_MAX ? snap_reserve(&s->w, sizeof(struct rec_head) + len)
-						  : NULL;
+	struct spsc_rec *to =
+		len <= KEV_SIZE_MAX ? snap_reserve(&s->w, sizeof(struct rec_head) + len) : NULL;
 	struct rec_head *rec;
 
 	if (!to)
@@ -133,7 +133,8 @@ int col_side_fill(struct col_side *s)
 		}
 		r = s->iter.fd < 0 ? 0 : drv_iter_next(&s->iter, &p, &len);
 		if (r < 0) {
-			log_warning_errno(r, "read the state of the system, going on without the rest");
+			log_warning_errno(
+				r, "read the state of the system, going on without the rest");
 			s->w.flags |= SNAP_F_INCOMPLETE;
 		}
 		if (r <= 0) {
@@ -142,8 +143,8 @@ int col_side_fill(struct col_side *s)
 		}
 		put(s, p, len,
 			s->boot_to_epoch_ns + (len >= sizeof(struct kev_head)
-							     ? ((const struct kev_head *)p)->ts_ns
-							     : 0),
+							      ? ((const struct kev_head *)p)->ts_ns
+							      : 0),
 			KEV_KIND_ITER);
 		n++;
 	}

@@ -226,9 +226,9 @@ int raise_skipped(struct raise *r, const struct settings *settings, const struct
 	a->flags = ALERT_INTERNAL;
 	a->rule_name = alert_add_text(&r->b, name);
 	a->source = alert_add_text(&r->b, SPAN_LIT("internal"));
-	a->host = alert_add_text(&r->b,
-		(struct span){.p = settings->host,
-			.n = strnlen(settings->host, sizeof(settings->host))});
+	a->host = alert_add_text(
+		&r->b, (struct span){.p = settings->host,
+			       .n = strnlen(settings->host, sizeof(settings->host))});
 	a->message = alert_add_text(&r->b, evl_text_span(&t));
 	alert_add_field(&r->b, SPAN_LIT("evt.num"), ALERT_U64, rec->seq, (struct span){0});
 	alert_add_field(&r->b, SPAN_LIT("evt.type"), ALERT_STR, 0, type);

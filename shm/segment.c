@@ -230,8 +230,8 @@ int seg_check(int fd, enum seg_kind kind, struct seg_head *ret_head)
 	return segment_check(fd, kind, kind_is_sealed(kind), ret_head);
 }
 
-static int segment_map(int fd, enum seg_kind kind, bool is_sealed, int prot, void **ret_payload,
-	size_t *ret_size)
+static int segment_map(
+	int fd, enum seg_kind kind, bool is_sealed, int prot, void **ret_payload, size_t *ret_size)
 {
 	struct seg_head head;
 	void *p;

@@ -25,7 +25,7 @@ struct st_out {
 	uint64_t cut_off[PROGRESS_EVALUATORS_MAX];
 	uint64_t sent_seq[PROGRESS_EVALUATORS_MAX]; /* number of the last event written */
 	uint64_t settled[PROGRESS_EVALUATORS_MAX];  /* a predecessor has seen to all up to this */
-	uint64_t done_seq;  /* all events up to this number are in the rings, lost or not for them */
+	uint64_t done_seq; /* all events up to this number are in the rings, lost or not for them */
 	uint64_t n_written; /* records, since the start */
 	struct st_shadow shadow;
 	uint64_t shadowed_ord; /* of the last record that the shadow has */

@@ -22,9 +22,8 @@ static struct progress_tracker_mark mark_find(const struct st_stage *s)
 	for (unsigned i = 0; i < ARRAY_LEN(p->marks); i++)
 		if (p->marks[i].tail == s->in.pos)
 			return p->marks[i];
-	return (struct progress_tracker_mark){.applied = p->applied,
-		.judged_here = p->judged_here,
-		.last_seq = p->last_seq};
+	return (struct progress_tracker_mark){
+		.applied = p->applied, .judged_here = p->judged_here, .last_seq = p->last_seq};
 }
 
 /* Before the raw ring's tail moves to @pos, so that there always is a mark that fits it. */

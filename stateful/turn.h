@@ -18,7 +18,7 @@ struct st_stage {
 	struct spsc_consumer in;
 	struct progress_tracker *progress;
 	struct stats_page *stats;
-	struct st_counters done; /* up to the place that is committed next */
+	struct st_counters done;           /* up to the place that is committed next */
 	struct progress_tracker_mark base; /* the ledger at our start */
 	uint64_t cursor_pos;               /* where the raw ring is committed */
 	struct stats_page stats_base;

@@ -17,7 +17,8 @@ struct progress_tracker {
 	uint64_t forwarded[PROGRESS_EVALUATORS_MAX]; /* of them: sent to evaluator i */
 	uint64_t last_seq;                           /* event number of the last applied */
 	uint64_t ended;                              /* 1: the END record has been passed on */
-	uint64_t epoch; /* counts trackers and cut-offs: a SNAP_BEGIN with a number of its own says that what was told before is void; 0: never started */
+	uint64_t
+		epoch; /* counts trackers and cut-offs: a SNAP_BEGIN with a number of its own says that what was told before is void; 0: never started */
 	uint8_t pad1[24];
 	/* What a successor counts on from: the mark whose tail is that of the raw ring. Written before the tail moves. */
 	struct progress_tracker_mark {
@@ -34,7 +35,8 @@ struct progress_evaluator {
 	uint64_t judged; /* events judged and committed */
 	uint64_t at_seq; /* event number at `at`, for poison */
 	uint64_t ended;  /* 1: END was reached and everything is published */
-	uint64_t hand; /* ord of the record that is being judged just now, 0: none. If the process dies, this one did it */
+	uint64_t
+		hand; /* ord of the record that is being judged just now, 0: none. If the process dies, this one did it */
 	uint8_t pad1[32];
 	/* What a successor counts on from: the mark whose tail is that of the event ring. Written before the tail moves. */
 	struct progress_evaluator_mark {

@@ -55,7 +55,8 @@ int seg_check_head(const struct seg_head *head, uint64_t file_size, enum seg_kin
 int seg_map(int fd, enum seg_kind kind, int prot, void **ret_payload, size_t *ret_size);
 
 /* A segment that another process fills: its size is fixed, pages are taken as they are written (a bound, not a reservation), it is not sealed against writing. */
-int seg_create_open(const char *name, enum seg_kind kind, size_t payload_size, const uint8_t run_id[16], int *ret_rw);
+int seg_create_open(const char *name, enum seg_kind kind, size_t payload_size,
+	const uint8_t run_id[16], int *ret_rw);
 /* Maps one to be filled. */
 int seg_map_open(int fd, enum seg_kind kind, void **ret_payload, size_t *ret_size);
 /* Seals it against writing. -EBUSY while somebody still has it mapped for writing. @rw: borrowed. */

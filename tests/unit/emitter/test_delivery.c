@@ -411,8 +411,7 @@ int main(void)
 		cmocka_unit_test(test_stdout__shared_pipe__flags_untouched),
 		cmocka_unit_test(test_stdout__reader_gone__asks_for_a_sink_with_growing_delays),
 		cmocka_unit_test(test_stream__new_sink_in_mid_line__line_is_whole),
-		cmocka_unit_test(
-			test_stream__predecessor_died_in_mid_line__line_is_ended_first),
+		cmocka_unit_test(test_stream__predecessor_died_in_mid_line__line_is_ended_first),
 		cmocka_unit_test(test_file__appends_and_follows_a_new_descriptor),
 		cmocka_unit_test(test_file__full_disk__waits_with_the_same_descriptor),
 		cmocka_unit_test(test_syslog__datagrams__form_and_severity),

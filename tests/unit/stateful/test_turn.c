@@ -453,10 +453,9 @@ static void test_turn__no_room_for_state__cut_off_and_back(void **state)
 	assert_int_equal(rec->type, REC_PROC); /* told again, to the one that was away */
 	drain(b, 0);
 	drain(b, 1);
-	assert_int_equal(b->stats.events,
-		p->judged_here + p->forwarded[0] + p->forwarded[1] +
-			b->stats.loss[LOSS_TRACKER_EVENT_FULL] +
-			b->stats.loss[LOSS_TRACKER_CUT_OFF]);
+	assert_int_equal(b->stats.events, p->judged_here + p->forwarded[0] + p->forwarded[1] +
+						  b->stats.loss[LOSS_TRACKER_EVENT_FULL] +
+						  b->stats.loss[LOSS_TRACKER_CUT_OFF]);
 	assert_int_equal(p->forwarded[0], b->n_events[0]);
 	assert_int_equal(p->forwarded[1], b->n_events[1]);
 }
