@@ -360,7 +360,7 @@ def line(name, done, why, met):
 
 def main():
     p = argparse.ArgumentParser(description="random-schedule model of the protocol between the stages")
-    p.add_argument("--runs", type=int, default=30, help="runs of each variant")
+    p.add_argument("--runs", type=int, default=20, help="runs of each variant")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--only", default="", help="variants whose name contains this")
     args = p.parse_args()
@@ -369,7 +369,7 @@ def main():
         if args.only in variant.name:
             done, why, met = run_variant(variant, args.runs, args.seed)
             line(variant.name, done, why, met)
-            missed = [what for what in variant.meets if not met[what]] if args.runs >= 30 else []
+            missed = [what for what in variant.meets if not met[what]] if args.runs >= 20 else []
             if missed:
                 print(f"  proves nothing: no run met {', '.join(missed)}")
             bad += bool(why or missed)
