@@ -1,0 +1,27 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Runs a fuzzer for some seconds over a corpus made from the shipped rules (and the official ones where they are).
+# usage: run.sh FUZZER KIND SOURCE-ROOT [SECONDS]
+set -eu
+fuzzer=$1 kind=$2 root=$3 seconds=${4:-${SAKER_FUZZ_SECONDS:-20}}
+corpus=$(mktemp -d)
+trap 'rm -rf "$corpus"' EXIT
+shared=${SAKER_SHARED:-$root/../shared}
+case $kind in
+rules) cp "$root"/rules/default/*.yaml "$root"/tests/golden/conditions.yaml "$corpus"
+	[ ! -d "$shared/data/rules" ] || cp "$shared"/data/rules/*.yaml "$corpus" ;;
+condition | output)
+	grep -h "^  $kind: " "$root"/rules/default/*.yaml "$root"/tests/golden/conditions.yaml | sed "s/^  $kind: //" | {
+		i=0
+		while IFS= read -r line; do
+			printf %s "$line" >"$corpus/$i"
+			i=$((i + 1))
+		done
+	} ;;
+esac
+status=0
+"$fuzzer" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1500 -max_len=65536 -print_final_stats=1 \
+	-artifact_prefix="$PWD/fuzz-$kind-" "$corpus" >"$corpus.log" 2>&1 || status=$?
+tail -40 "$corpus.log"
+rm -f "$corpus.log"
+exit $status
