@@ -33,7 +33,7 @@ struct ast_val {
 	bool number;  /* VAL_TEXT: lexically a number, bare */
 	struct spos pos;
 	uint32_t at, length; /* in the expanded text: offset and bytes written */
-	const char *text; /* field name or literal, NUL-ended after n bytes */
+	const char *text;    /* field name or literal, NUL-ended after n bytes */
 	size_t n;
 	const char *arg;
 	size_t arg_n;
@@ -84,7 +84,7 @@ struct ast {
 	uint32_t gen, cost; /* cost: estimate, same validity as truth */
 	uint32_t height, size;
 	struct spos pos;
-	uint32_t at; /* offset in the owner's text */
+	uint32_t at;       /* offset in the owner's text */
 	struct ast **kids; /* AND, OR: n_kids; NOT: one; MACRO: one once resolved */
 	uint32_t n_kids;
 	const char *name; /* AST_MACRO */
@@ -105,8 +105,7 @@ struct ast_error {
 };
 
 /* The whole text of the owner is one condition. NULL with *reterr. @owner is borrowed. */
-struct ast *ast_parse(
-	struct cx *cx, const struct ast_owner *owner, struct ast_error *reterr);
+struct ast *ast_parse(struct cx *cx, const struct ast_owner *owner, struct ast_error *reterr);
 /* A left-hand value that makes up the whole text. */
 struct ast_val *ast_parse_lhs(struct cx *cx, const struct ptext *t);
 /* A function call at the offset; *ret_end behind it. NULL if there is none. */

@@ -43,9 +43,9 @@ struct tcheck {
 	uint8_t rhs_kind;           /* enum img_rhs */
 	struct tconst *consts;      /* CONST: one; SET: n */
 	uint32_t n_consts;
-	struct tval *rhs; /* EXPR */
+	struct tval *rhs;    /* EXPR */
 	struct evset *codes; /* of a test of evt.type: the events it names, once asked for */
-	uint32_t pred;    /* once emitted, else IMG_NONE */
+	uint32_t pred;       /* once emitted, else IMG_NONE */
 };
 
 /* A field or function as written. NULL with *ret_problem. */

@@ -16,7 +16,8 @@ struct litem {
 	const char *text;
 	struct spos pos;
 	uint32_t n;
-	const struct litem *via; /* the item that named the list it comes from; NULL: its own list's */
+	const struct litem
+		*via; /* the item that named the list it comes from; NULL: its own list's */
 };
 
 /* Where an item stands, for messages. */
@@ -88,11 +89,11 @@ struct collector {
 	struct map list_by_name, macro_by_name, rule_by_name;
 	struct map broken; /* names of items that were refused: nothing more is said about them */
 	uint32_t id;       /* grows by every define and append */
-	unsigned macro_depth; /* of resolving */
-	struct schema_result schema; /* of the file read last */
-	struct spos content;  /* of the document that is being read */
-	unsigned long engine[3];             /* highest required_engine_version */
-	const struct ynode **plugins;        /* entries of required_plugin_versions */
+	unsigned macro_depth;         /* of resolving */
+	struct schema_result schema;  /* of the file read last */
+	struct spos content;          /* of the document that is being read */
+	unsigned long engine[3];      /* highest required_engine_version */
+	const struct ynode **plugins; /* entries of required_plugin_versions */
 	uint32_t n_plugins, cap_plugins;
 };
 

@@ -172,8 +172,7 @@ static size_t memory_for(const struct rules_file *files, size_t n)
 
 	for (size_t i = 0; i < n && bytes < MEMORY_MAX; i++)
 		bytes += files[i].n;
-	return MIN(MEMORY_MIN + MIN(bytes, (size_t)MEMORY_MAX) * MEMORY_A_BYTE,
-		(size_t)MEMORY_MAX);
+	return MIN(MEMORY_MIN + MIN(bytes, (size_t)MEMORY_MAX) * MEMORY_A_BYTE, (size_t)MEMORY_MAX);
 }
 
 int session_init(struct session *s, const struct rules_file *files, size_t n,

@@ -293,8 +293,8 @@ static void add_requirements(struct describe *d)
 	const struct collector *c = &d->s->c;
 	char version[80];
 
-	(void)snprintf(version, sizeof(version), "%lu.%lu.%lu", c->engine[0], c->engine[1],
-		c->engine[2]);
+	(void)snprintf(
+		version, sizeof(version), "%lu.%lu.%lu", c->engine[0], c->engine[1], c->engine[2]);
 	json_key(d->b, "required_engine_version");
 	json_text(d->b, version);
 	json_key(d->b, "required_plugin_versions");

@@ -29,8 +29,8 @@ static const char *dup_or_null(struct diag *d, const char *s)
 	return s ? arena_strdup(&d->arena, s) : NULL;
 }
 
-struct diag_item *diag_add(struct diag *d, enum diag_severity sev, const char *code, struct diag_pos pos,
-	const char *source_line, const char *hint, const char *fmt, ...)
+struct diag_item *diag_add(struct diag *d, enum diag_severity sev, const char *code,
+	struct diag_pos pos, const char *source_line, const char *hint, const char *fmt, ...)
 {
 	struct diag_item *it = arena_alloc(&d->arena, sizeof(*it));
 	char text[1024];

@@ -11,7 +11,7 @@
 #include "items.h"
 
 #define SCANNED_MAX (2ull << 30) /* bytes gone over for list names in one pass */
-#define VALUES_MAX (1u << 20) /* values of one rule's exceptions: aliases could multiply them */
+#define VALUES_MAX (1u << 20)    /* values of one rule's exceptions: aliases could multiply them */
 
 static bool ends_word(char ch)
 {
@@ -244,8 +244,8 @@ static int add_item(
 }
 
 /* @origin: of the list's name */
-static int add_items(struct collector *c, const struct list_def *l, struct ptext *t,
-	const struct origin *origin)
+static int add_items(
+	struct collector *c, const struct list_def *l, struct ptext *t, const struct origin *origin)
 {
 	const struct litem *via = NULL;
 	const struct origin *inner = NULL;
@@ -295,8 +295,8 @@ static int substitute(struct collector *c, struct list_def *l, struct ptext *t)
 		return 0;
 	l->used = true;
 	while (at < t->n && r >= 0) {
-		const struct origin *origin = new_origin(
-			c->cx, l->name, ptext_pos(t, at), ptext_origin(t, at));
+		const struct origin *origin =
+			new_origin(c->cx, l->name, ptext_pos(t, at), ptext_origin(t, at));
 		size_t from = at, end = at + n;
 
 		while (from > done && is_blank(t->p[from - 1]))

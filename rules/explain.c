@@ -331,8 +331,8 @@ static void explain_json(struct explain *x)
 	json_close(x->b, '}');
 }
 
-static int explain(struct session *s, const char *name, struct strbuf *b,
-	void (*write)(struct explain *x))
+static int explain(
+	struct session *s, const char *name, struct strbuf *b, void (*write)(struct explain *x))
 {
 	struct explain x = {.s = s, .b = b};
 	_cleanup_free_ void *image = NULL;

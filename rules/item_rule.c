@@ -404,8 +404,8 @@ static int apply_replace(
 	return 0; /* the plain keys are read together */
 }
 
-static int apply_override(struct collector *c, const struct ynode *item,
-	const struct ynode *name, const struct ynode *o)
+static int apply_override(struct collector *c, const struct ynode *item, const struct ynode *name,
+	const struct ynode *o)
 {
 	struct rule_def *old = find_rule(c, name), r;
 	const struct ynode *source = ynode_get(item, "source");

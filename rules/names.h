@@ -12,8 +12,8 @@ struct names {
 	struct map seen;
 };
 
-struct facts { /* of a condition */
-	struct names macros; /* that it names itself */
+struct facts {                          /* of a condition */
+	struct names macros;            /* that it names itself */
 	struct names operators, fields; /* macros expanded */
 };
 

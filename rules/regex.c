@@ -228,8 +228,8 @@ struct edge { /* between two characters */
 };
 
 /* Everything that can be reached from pc without taking a character. */
-static void follow(const struct regex *re, struct places *s, uint16_t pc, struct edge here,
-	uint16_t *stack)
+static void follow(
+	const struct regex *re, struct places *s, uint16_t pc, struct edge here, uint16_t *stack)
 {
 	uint32_t depth = 0;
 
@@ -291,15 +291,15 @@ bool regex_match(const struct regex *re, const char *text, size_t n, struct rege
 	uint16_t *stack = w->p + 4 * w->n_insts;
 	size_t at = 0;
 
-	follow(re, &now, 0, (struct edge){.is_bol = true, .is_eol = n == 0 || text[0] == '\n'}, stack);
+	follow(re, &now, 0, (struct edge){.is_bol = true, .is_eol = n == 0 || text[0] == '\n'},
+		stack);
 	while (at < n && now.n) {
 		struct places swap = now;
 		struct edge here;
 		uint32_t rune;
 
 		at += utf8_decode(text + at, n - at, &rune);
-		here = (struct edge){
-			.is_bol = rune == '\n', .is_eol = at == n || text[at] == '\n'};
+		here = (struct edge){.is_bol = rune == '\n', .is_eol = at == n || text[at] == '\n'};
 		next.n = 0;
 		for (uint32_t k = 0; k < now.n; k++)
 			if (takes(re, &re->insts[now.dense[k]], rune))

@@ -114,8 +114,8 @@ static uint32_t take_escape(struct rp *rp)
 	c = take_rune(rp);
 	if (c == 'x')
 		return take_hex(rp, from);
-	if (c == '0' || (c >= '1' && c <= '7' && !at_end(rp) && rp->p[rp->i] >= '0' &&
-				rp->p[rp->i] <= '7'))
+	if (c == '0' ||
+		(c >= '1' && c <= '7' && !at_end(rp) && rp->p[rp->i] >= '0' && rp->p[rp->i] <= '7'))
 		return take_octal(rp, c - '0');
 	known = c && c < 128 ? strchr(from_c, (int)c) : NULL;
 	if (known)
@@ -123,8 +123,9 @@ static uint32_t take_escape(struct rp *rp)
 	if (c < 128 && !(c >= '0' && c <= '9') && !((c | 0x20) >= 'a' && (c | 0x20) <= 'z') &&
 		c != '_')
 		return c;
-	fail_at(rp, from, "unknown escape (there are no Perl classes such as \\d, \\w, \\s, \\b: use "
-			  "[[:digit:]] and the like)");
+	fail_at(rp, from,
+		"unknown escape (there are no Perl classes such as \\d, \\w, \\s, \\b: use "
+		"[[:digit:]] and the like)");
 	return 0;
 }
 

@@ -35,8 +35,8 @@ struct regex_range {
 };
 
 struct regex_class {
-	uint64_t ascii[2];            /* bitmap of the characters below 128, negation applied */
-	uint32_t first, n;            /* ranges */
+	uint64_t ascii[2]; /* bitmap of the characters below 128, negation applied */
+	uint32_t first, n; /* ranges */
 	uint32_t is_negated;
 };
 

@@ -21,8 +21,8 @@ static const struct code_text {
 
 static const struct code_text *find_code(const char *name)
 {
-	static const struct code_text other = {"LOAD_ERR_VALIDATE",
-		"Error validating rule/macro/list/exception objects", ""};
+	static const struct code_text other = {
+		"LOAD_ERR_VALIDATE", "Error validating rule/macro/list/exception objects", ""};
 
 	for (size_t i = 0; name && i < ARRAY_LEN(codes); i++)
 		if (!strcmp(codes[i].name, name))
@@ -30,8 +30,8 @@ static const struct code_text *find_code(const char *name)
 	return &other;
 }
 
-static int keep_schema(struct rules_report *rep, struct rules_file_result *f,
-	const struct schema_result *schema)
+static int keep_schema(
+	struct rules_report *rep, struct rules_file_result *f, const struct schema_result *schema)
 {
 	f->is_parsed = schema->is_parsed;
 	f->schema_valid = schema->n == 0;
@@ -341,8 +341,9 @@ int rules_report_text(const struct rules_report *rep, bool verbose, char **ret)
 		const struct rules_file_result *f = &rep->files[i];
 
 		add_safe(&b, f->name);
-		strbuf_add_str(&b, !f->is_valid ? ": Invalid\n"
-				   : f->n_warnings ? ": Ok, with warnings\n" : ": Ok\n");
+		strbuf_add_str(&b, !f->is_valid    ? ": Invalid\n"
+				   : f->n_warnings ? ": Ok, with warnings\n"
+						   : ": Ok\n");
 		add_list(&b, verbose, "Errors", "errors", f->errors, f->n_errors);
 		add_list(&b, verbose, "Warnings", "warnings", f->warnings, f->n_warnings);
 	}

@@ -267,20 +267,18 @@ static void warn_list_name(struct rule_run *run, const struct ast *n, const stru
 		if (!near && !(alone && ends_like_a_list(v->text, v->n)))
 			return;
 		p.hint = cx_did_you_mean(run->cx, near);
-		p.message = cx_printf(run->cx,
-			"'%s' is taken as a text: there is no list of that name", v->text);
+		p.message = cx_printf(
+			run->cx, "'%s' is taken as a text: there is no list of that name", v->text);
 	}
 	if (p.message)
 		report_problem(run, n, &p, DIAG_WARNING, via);
 }
 
-static void warn_list_names(
-	struct rule_run *run, struct ast *n, const struct macro_ref *via)
+static void warn_list_names(struct rule_run *run, struct ast *n, const struct macro_ref *via)
 {
 	const struct ast_check *k = n->check;
 
-	if (n->is_names_checked || k->rhs_kind != AST_RHS_LIST ||
-		n->typed->lhs->type != IMG_T_STR)
+	if (n->is_names_checked || k->rhs_kind != AST_RHS_LIST || n->typed->lhs->type != IMG_T_STR)
 		return;
 	n->is_names_checked = true;
 	for (uint32_t i = 0; i < k->n_rhs; i++)
@@ -388,10 +386,8 @@ void rule_check(
 	struct rule_run run = {.c = c, .cx = c->cx, .r = &c->rules[at], .opt = opt, .out = ret};
 	const struct item_place *place = &run.r->place;
 	struct where content = {.type = "rules content", .pos = place->content};
-	struct where rule = {.type = "rule",
-		.name = run.r->name,
-		.pos = place->item,
-		.parent = &content};
+	struct where rule = {
+		.type = "rule", .name = run.r->name, .pos = place->item, .parent = &content};
 	struct where output = {.type = "rule output", .pos = place->output, .parent = &rule};
 	bool ok;
 

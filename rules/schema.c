@@ -82,7 +82,8 @@ static void check_keys(struct check *k, const char *where, const struct ynode *m
 {
 	for (size_t i = 0; i < map->n && k->ret->n < WARNINGS_MAX; i++)
 		if (!is_one_of(map->kids[2 * i], keys))
-			warn(k, where, map->kids[2 * i]->kind == YN_SCALAR ? map->kids[2 * i]->text : "",
+			warn(k, where,
+				map->kids[2 * i]->kind == YN_SCALAR ? map->kids[2 * i]->text : "",
 				"Object contains a property that could not be validated using "
 				"'properties' or 'additionalProperties' constraints");
 	if (required && !ynode_get(map, required))
@@ -97,8 +98,8 @@ static void check_override(struct check *k, const struct ynode *v)
 	}
 	check_keys(k, "[override]", v, overridable, NULL);
 	for (size_t i = 0; i < v->n && k->ret->n < WARNINGS_MAX; i++)
-		if (!is_one_of(v->kids[2 * i + 1],
-			    (const char *const[]){"append", "replace", NULL}))
+		if (!is_one_of(
+			    v->kids[2 * i + 1], (const char *const[]){"append", "replace", NULL}))
 			warn(k, "[override]",
 				v->kids[2 * i]->kind == YN_SCALAR ? v->kids[2 * i]->text : "",
 				"Failed to match against any enum values");
@@ -222,7 +223,8 @@ const char *rules_schema_json(void)
 	       "\"FalcoRule\":{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
 	       "\"append\":" T_BOOL ",\"capture\":" T_BOOL ",\"capture_duration\":" T_INT
 	       ",\"condition\":" T_STRING ",\"desc\":" T_STRING ",\"enabled\":" T_BOOL
-	       ",\"exceptions\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/definitions/Exception\"}}"
+	       ",\"exceptions\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/definitions/"
+	       "Exception\"}}"
 	       ",\"items\":{\"type\":\"array\",\"items\":{\"anyOf\":[" T_INT "," T_STRING "]}}"
 	       ",\"list\":" T_STRING ",\"macro\":" T_STRING ",\"output\":" T_STRING
 	       ",\"override\":{\"$ref\":\"#/definitions/Override\"}"
@@ -231,21 +233,26 @@ const char *rules_schema_json(void)
 	       ",\"required_plugin_versions\":{\"type\":\"array\",\"items\":"
 	       "{\"$ref\":\"#/definitions/RequiredPluginVersion\"}}"
 	       ",\"rule\":" T_STRING ",\"skip-if-unknown-filter\":" T_BOOL ",\"source\":" T_STRING
-	       ",\"tags\":{\"type\":\"array\",\"items\":" T_STRING "},\"warn_evttypes\":" T_BOOL "}},"
+	       ",\"tags\":{\"type\":\"array\",\"items\":" T_STRING "},\"warn_evttypes\":" T_BOOL
+	       "}},"
 	       "\"Exception\":{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
 	       "\"comps\":" T_ANY_TEXTS ",\"fields\":" T_ANY_TEXTS ",\"name\":" T_STRING
 	       ",\"values\":{\"type\":\"array\"}},\"required\":[\"name\"]},"
-	       "\"Override\":{\"type\":\"object\",\"additionalProperties\":false,\"minProperties\":1,"
-	       "\"properties\":{\"append\":" T_HOW ",\"capture\":" T_HOW ",\"capture_duration\":" T_HOW
-	       ",\"condition\":" T_HOW ",\"desc\":" T_HOW ",\"enabled\":" T_HOW ",\"exceptions\":" T_HOW
-	       ",\"items\":" T_HOW ",\"output\":" T_HOW ",\"priority\":" T_HOW
-	       ",\"skip-if-unknown-filter\":" T_HOW ",\"tags\":" T_HOW ",\"warn_evttypes\":" T_HOW "}},"
+	       "\"Override\":{\"type\":\"object\",\"additionalProperties\":false,\"minProperties\":"
+	       "1,"
+	       "\"properties\":{\"append\":" T_HOW ",\"capture\":" T_HOW
+	       ",\"capture_duration\":" T_HOW ",\"condition\":" T_HOW ",\"desc\":" T_HOW
+	       ",\"enabled\":" T_HOW ",\"exceptions\":" T_HOW ",\"items\":" T_HOW
+	       ",\"output\":" T_HOW ",\"priority\":" T_HOW ",\"skip-if-unknown-filter\":" T_HOW
+	       ",\"tags\":" T_HOW ",\"warn_evttypes\":" T_HOW "}},"
 	       "\"Priority\":{\"type\":\"string\",\"enum\":[\"EMERGENCY\",\"ALERT\",\"CRITICAL\","
 	       "\"ERROR\",\"WARNING\",\"NOTICE\",\"INFO\",\"INFORMATIONAL\",\"DEBUG\"]},"
 	       "\"RequiredPluginVersion\":{\"type\":\"object\",\"additionalProperties\":false,"
 	       "\"properties\":{\"alternatives\":{\"type\":\"array\",\"items\":"
-	       "{\"$ref\":\"#/definitions/Alternative\"}},\"name\":" T_STRING ",\"version\":" T_STRING
-	       "},\"required\":[\"name\",\"version\"]},"
-	       "\"Alternative\":{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
-	       "\"name\":" T_STRING ",\"version\":" T_STRING "},\"required\":[\"name\",\"version\"]}}}";
+	       "{\"$ref\":\"#/definitions/Alternative\"}},\"name\":" T_STRING
+	       ",\"version\":" T_STRING "},\"required\":[\"name\",\"version\"]},"
+	       "\"Alternative\":{\"type\":\"object\",\"additionalProperties\":false,\"properties\":"
+	       "{"
+	       "\"name\":" T_STRING ",\"version\":" T_STRING
+	       "},\"required\":[\"name\",\"version\"]}}}";
 }

@@ -30,8 +30,7 @@ bool session_has_errors(const struct session *s);
 /* A rule that was compiled. 0; -ENOENT with a message; -ENOMEM. */
 int session_find_rule(struct session *s, const char *name, uint32_t *ret);
 /* Load everything and let @write make a text of it. As the functions of describe.h. */
-typedef int (*session_writer)(
-	struct session *s, const char *only, struct strbuf *b, unsigned what);
+typedef int (*session_writer)(struct session *s, const char *only, struct strbuf *b, unsigned what);
 int session_write(const struct rules_source *src, const char *only, unsigned what, struct diag *d,
 	char **ret, session_writer write);
 /* The image of what is loaded without errors. 0, -ENOMEM, -E2BIG (with a message). */

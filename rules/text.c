@@ -208,7 +208,8 @@ int ptext_add_text(struct cx *cx, struct ptext *t, const struct ptext *from, siz
 
 	if (r < 0 || n == 0)
 		return r;
-	for (const struct prun *k = run_of(from, off); k < from->runs + from->n_runs && r >= 0; k++) {
+	for (const struct prun *k = run_of(from, off); k < from->runs + from->n_runs && r >= 0;
+		k++) {
 		struct prun run = *k;
 
 		if (k->off >= off + n)

@@ -65,11 +65,11 @@ struct map;
 
 struct cx {
 	struct diag *d;
-	struct arena arena; /* lives as long as the compilation */
+	struct arena arena;   /* lives as long as the compilation */
 	struct arena lasting; /* likewise, and not replaced during a pass */
 	struct source_file *files;
 	size_t n_files;
-	size_t loading;		   /* index of the file that is being loaded */
+	size_t loading;            /* index of the file that is being loaded */
 	const struct where *where; /* where reports belong */
 	struct map *reported;      /* messages that were made */
 	size_t n_reports;
@@ -77,7 +77,7 @@ struct cx {
 	uint64_t n_scanned;   /* bytes that the search for list names has gone over, this pass */
 	size_t errors_before; /* in the diagnostics before this compilation */
 	size_t memory_max;    /* bytes of all arenas together */
-	bool repeats; /* a message comes again with every file that it is found with */
+	bool repeats;         /* a message comes again with every file that it is found with */
 	bool oom;
 };
 

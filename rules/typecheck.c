@@ -126,8 +126,8 @@ static struct ast_problem *check_regex(struct cx *cx, struct ast *n, const struc
 		cx->oom = true;
 	if (r < 0) {
 		pos.col = (uint16_t)MIN(pos.col + at + v->quoted, (size_t)UINT16_MAX);
-		return check_problem(cx, pos, 1, NULL, false, "invalid regex '%.300s': %s", v->text,
-			why);
+		return check_problem(
+			cx, pos, 1, NULL, false, "invalid regex '%.300s': %s", v->text, why);
 	}
 	if (is_plain_regex(v->text, v->n))
 		add_warning(n, check_problem(cx, v->pos, v->length, NULL, false,
@@ -150,11 +150,10 @@ static struct ast_problem *check_one_const(struct cx *cx, struct ast *n, const s
 			why, lhs->text);
 	if (is_evt_type(lhs) && !evname_is_known(v->text, v->n))
 		return check_problem(cx, v->pos, v->length,
-			cx_did_you_mean(cx,
-				cx_may_suggest(cx, _KEV_IX_MAX) ? evname_nearest(v->text, v->n)
-								: NULL),
-			true,
-			"unknown event type '%s'", v->text);
+			cx_did_you_mean(cx, cx_may_suggest(cx, _KEV_IX_MAX)
+						    ? evname_nearest(v->text, v->n)
+						    : NULL),
+			true, "unknown event type '%s'", v->text);
 	warn_value(cx, n, v);
 	return c->op == IMG_OP_REGEX ? check_regex(cx, n, v) : NULL;
 }

@@ -37,8 +37,7 @@ static struct ast_problem *bad_value(struct cx *cx, const struct ast_val *v, con
 
 static struct ast_problem *unknown_field(struct cx *cx, const struct ast_val *v)
 {
-	const char *near =
-		cx_may_suggest(cx, _FIELD_ID_MAX) ? field_suggest(v->text, v->n) : NULL;
+	const char *near = cx_may_suggest(cx, _FIELD_ID_MAX) ? field_suggest(v->text, v->n) : NULL;
 
 	return check_problem(cx, v->pos, v->length, cx_did_you_mean(cx, near), true,
 		"unknown field '%s%s%s%s'", v->text, v->has_arg ? "[" : "",
@@ -159,8 +158,7 @@ static struct ast_problem *set_suffix(
 		return check_problem(cx, v->pos, v->length,
 			cx_did_you_mean(cx,
 				cx_may_suggest(cx, _KEV_IX_MAX) ? evname_nearest(key, n) : NULL),
-			true,
-			"unknown event type '%s'", key);
+			true, "unknown event type '%s'", key);
 	if (id == FIELD_ID_EVT_ABSPATH && strcmp(key, "src") != 0 && strcmp(key, "dst") != 0)
 		return unknown_field(cx, v);
 	return set_key(cx, v, t, key, n);

@@ -119,8 +119,8 @@ static const char *snippet_of(struct arena *a, const char *text, size_t n, size_
 static const char *expr_name(struct arena *a, const struct ptext *t)
 {
 	bool cut = t->n > EXPR_NAME_MAX;
-	char *s = arena_printf(a, "\"%.*s%s\"", cut ? EXPR_NAME_MAX - 3 : (int)t->n, t->p,
-		cut ? "..." : "");
+	char *s = arena_printf(
+		a, "\"%.*s%s\"", cut ? EXPR_NAME_MAX - 3 : (int)t->n, t->p, cut ? "..." : "");
 
 	for (char *p = s; p && *p; p++)
 		if (*p == '\n')
@@ -128,8 +128,8 @@ static const char *expr_name(struct arena *a, const struct ptext *t)
 	return s;
 }
 
-static void set_expr_location(
-	struct cx *cx, const struct report *r, struct diag_location *l, const struct diag_location *up)
+static void set_expr_location(struct cx *cx, const struct report *r, struct diag_location *l,
+	const struct diag_location *up)
 {
 	size_t at = MIN(r->expr_at, r->expr->n), line = 1, col = 1;
 

@@ -20,8 +20,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct diag d;
 	struct img img;
 
-	strbuf_add_str(&b, "- list: l\n  items: [a, 'b c', x_y]\n- macro: m\n  condition: fd.num=1\n"
-			   "- rule: R\n  desc: d\n  output: o\n  priority: INFO\n  condition: ");
+	strbuf_add_str(&b,
+		"- list: l\n  items: [a, 'b c', x_y]\n- macro: m\n  condition: fd.num=1\n"
+		"- rule: R\n  desc: d\n  output: o\n  priority: INFO\n  condition: ");
 	json_add_string(&b, (struct span){.p = (const char *)data, .n = n});
 	strbuf_add_str(&b, "\n");
 	file.text = b.p;

@@ -17,7 +17,8 @@
 static const char text[] =
 	"- rule: A\n  desc: d\n  output: 'x %10proc.name %toupper(fd.name) %evt.arg.flags'\n"
 	"  priority: INFO\n  tags: [a, b]\n"
-	"  condition: evt.type in (open, openat) and proc.name in (a, b, c) and fd.num in (1, 2) and\n"
+	"  condition: evt.type in (open, openat) and proc.name in (a, b, c) and fd.num in (1, 2) "
+	"and\n"
 	"    (fd.name pmatch (/a, /b*) or proc.aname[2] startswith anyof (x, y)) and fd.snet in "
 	"(10.0.0.0/8)\n"
 	"- rule: B\n  desc: d\n  output: o\n  priority: DEBUG\n  condition: evt.type=connect and "

@@ -20,7 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct diag d;
 	struct img img;
 
-	strbuf_add_str(&b, "- rule: R\n  desc: d\n  priority: INFO\n  condition: evt.type=open\n  output: ");
+	strbuf_add_str(&b,
+		"- rule: R\n  desc: d\n  priority: INFO\n  condition: evt.type=open\n  output: ");
 	json_add_string(&b, (struct span){.p = (const char *)data, .n = n});
 	strbuf_add_str(&b, "\n");
 	file.text = b.p;

@@ -26,8 +26,10 @@ int rules_describe_text(
 /* One rule as the machine sees it: the condition with macros, lists and exceptions expanded, event
  * types, fields, predicates (and how many rules share each), nodes, what the kernel is told to send
  * for it, estimated cost. For people, and as one line of JSON with sorted keys. */
-int rules_explain_text(const struct rules_source *src, const char *rule, struct diag *d, char **ret);
-int rules_explain_json(const struct rules_source *src, const char *rule, struct diag *d, char **ret);
+int rules_explain_text(
+	const struct rules_source *src, const char *rule, struct diag *d, char **ret);
+int rules_explain_json(
+	const struct rules_source *src, const char *rule, struct diag *d, char **ret);
 
 #define RULES_DUMP_AST 1  /* conditions as trees, macros in place */
 #define RULES_DUMP_IR 2   /* typed: event set, folded tests, costs */

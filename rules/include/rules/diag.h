@@ -35,8 +35,8 @@ struct diag_item {
 	const char *code; /* "LOAD_ERR_COMPILE_CONDITION"; NULL for config */
 	struct diag_pos pos;
 	const char *message;
-	const char *source_line; /* NULL if unknown */
-	const char *hint;        /* "did you mean 'proc.name'?" or NULL */
+	const char *source_line;       /* NULL if unknown */
+	const char *hint;              /* "did you mean 'proc.name'?" or NULL */
 	const struct diag_note *notes; /* n_notes, innermost first */
 	size_t n_notes;
 	const struct diag_location *locations; /* n_locations, outermost first; rule files only */
@@ -57,8 +57,8 @@ struct diag {
 void diag_init(struct diag *d);
 void diag_done(struct diag *d);
 /* The item, owned by @d, or NULL when out of memory. */
-struct diag_item *diag_add(struct diag *d, enum diag_severity sev, const char *code, struct diag_pos pos,
-	const char *source_line, const char *hint, const char *fmt, ...)
+struct diag_item *diag_add(struct diag *d, enum diag_severity sev, const char *code,
+	struct diag_pos pos, const char *source_line, const char *hint, const char *fmt, ...)
 	__attribute__((format(printf, 7, 8)));
 /* "file:line:col: error: message" + source line with caret and hint. */
 void diag_print(const struct diag *d, FILE *f);

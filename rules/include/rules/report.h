@@ -21,7 +21,8 @@ struct rules_file_result {
 };
 
 struct rules_report {
-	struct diag diag; /* everything that the results point to; diag_print() shows it to people */
+	struct diag
+		diag; /* everything that the results point to; diag_print() shows it to people */
 	struct rules_file_result *files; /* n_files, in the order given */
 	size_t n_files;
 	bool is_valid; /* all files are */

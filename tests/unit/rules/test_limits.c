@@ -42,7 +42,7 @@ static const char *first_error(struct diag *d, const char *text, size_t n)
 	assert_true(cpu_seconds() - from < SECONDS_MAX);
 	assert_int_equal(getrusage(RUSAGE_SELF, &ru), 0);
 	assert_true(ru.ru_maxrss < MEMORY_MAX_KB);
-	assert_int_equal(r < 0, d->n_errors > 0);
+	assert_int_equal(r<0, d->n_errors> 0);
 	for (const struct diag_item *it = d->first; it; it = it->next)
 		if (it->severity == DIAG_ERROR)
 			return it->message;
@@ -92,14 +92,15 @@ static void make_macro_bomb(struct strbuf *b)
 {
 	strbuf_add_str(b, "- macro: m0\n  condition: proc.name=a\n");
 	for (unsigned i = 1; i < 40; i++)
-		strbuf_addf(b, "- macro: m%u\n  condition: m%u or m%u or m%u\n", i, i - 1, i - 1, i - 1);
+		strbuf_addf(b, "- macro: m%u\n  condition: m%u or m%u or m%u\n", i, i - 1, i - 1,
+			i - 1);
 	strbuf_add_str(b, RULE "m39\n");
 }
 static void make_list_bomb(struct strbuf *b)
 {
 	for (unsigned i = 0; i < 40; i++)
-		strbuf_addf(b, "- list: l%u\n  items: [l%u, l%u, l%u, l%u]\n", i, i + 1, i + 1, i + 1,
-			i + 1);
+		strbuf_addf(b, "- list: l%u\n  items: [l%u, l%u, l%u, l%u]\n", i, i + 1, i + 1,
+			i + 1, i + 1);
 	strbuf_add_str(b, RULE "proc.name in (l0)\n");
 }
 static void make_long_condition(struct strbuf *b)
@@ -136,8 +137,9 @@ static void make_errors(struct strbuf *b)
 {
 	for (unsigned i = 0; i < 20000; i++)
 		strbuf_addf(b,
-			"- rule: R%u\n  desc: d\n  output: o\n  priority: INFO\n  condition: nope%u\n", i,
-			i);
+			"- rule: R%u\n  desc: d\n  output: o\n  priority: INFO\n  condition: "
+			"nope%u\n",
+			i, i);
 }
 static void make_many_lists(struct strbuf *b)
 {

@@ -96,7 +96,8 @@ static void test_regex_match__table__as_re2(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-		if (matches(cases[i].pattern, cases[i].text, strlen(cases[i].text)) != cases[i].want)
+		if (matches(cases[i].pattern, cases[i].text, strlen(cases[i].text)) !=
+			cases[i].want)
 			fail_msg("'%s' on '%s'", cases[i].pattern, cases[i].text);
 	assert_true(matches("a.b", "a\0b", 3));
 }
@@ -107,13 +108,32 @@ static void test_regex_compile__no_pattern__refused_with_place(void **state)
 		const char *pattern;
 		size_t at;
 	} cases[] = {
-		{"\\d", 0},	    {"a\\w", 1},	 {"\\bx", 0},  {"\\s+", 0},
-		{"(a", 0},	    {"a)", 1},		 {"[a", 0},    {"*a", 0},
-		{"a|*", 2},	    {"(?:a)", 1},	 {"(+)", 1},   {"a{1001}", 1},
-		{"a{3,2}", 1},	    {"(a{100}){11}", 8}, {"[b-a]", 1}, {"[a-c-e]", 4},
-		{"[[:foo:]]", 1},   {"a\\", 1},		 {"\\1", 0},   {"\\x4", 0},
-		{"\\x{110000}", 0}, {"\\pL", 0},	 {"\\_", 0},   {"{2}", 0},
-		{"\xff", 0},	    {"[\\w]", 1},
+		{"\\d", 0},
+		{"a\\w", 1},
+		{"\\bx", 0},
+		{"\\s+", 0},
+		{"(a", 0},
+		{"a)", 1},
+		{"[a", 0},
+		{"*a", 0},
+		{"a|*", 2},
+		{"(?:a)", 1},
+		{"(+)", 1},
+		{"a{1001}", 1},
+		{"a{3,2}", 1},
+		{"(a{100}){11}", 8},
+		{"[b-a]", 1},
+		{"[a-c-e]", 4},
+		{"[[:foo:]]", 1},
+		{"a\\", 1},
+		{"\\1", 0},
+		{"\\x4", 0},
+		{"\\x{110000}", 0},
+		{"\\pL", 0},
+		{"\\_", 0},
+		{"{2}", 0},
+		{"\xff", 0},
+		{"[\\w]", 1},
 	};
 
 	(void)state;
@@ -122,8 +142,8 @@ static void test_regex_compile__no_pattern__refused_with_place(void **state)
 		const char *why = NULL;
 		size_t at = 99;
 
-		assert_int_equal(regex_compile(cases[i].pattern, strlen(cases[i].pattern), &re, &at,
-					 &why),
+		assert_int_equal(
+			regex_compile(cases[i].pattern, strlen(cases[i].pattern), &re, &at, &why),
 			-EINVAL);
 		if (at != cases[i].at)
 			fail_msg("'%s': at %zu (%s)", cases[i].pattern, at, why);

@@ -52,17 +52,20 @@ static void test_rules_check__table__every_code_and_place(void **state)
 		{"LOAD_ERR_YAML_VALIDATE", "- required_engine_version: x\n", 1, 28, false},
 		{"LOAD_ERR_YAML_VALIDATE", OK_RULE "- rule: R\n  enabled: 7\n", 7, 12, false},
 		{"LOAD_ERR_YAML_VALIDATE",
-			"- rule: R\n  desc: d\n  output: o\n  priority: LOUD\n  condition: a.b=1\n", 4, 13,
-			false},
-		{"LOAD_ERR_YAML_VALIDATE", OK_RULE "- rule: R\n  tags: x\n  override: {tags: replace}\n",
-			7, 9, false},
+			"- rule: R\n  desc: d\n  output: o\n  priority: LOUD\n  condition: a.b=1\n",
+			4, 13, false},
 		{"LOAD_ERR_YAML_VALIDATE",
-			OK_RULE "- rule: R\n  priority: INFO\n  override: {priority: append}\n", 8, 14, false},
-		{"LOAD_ERR_YAML_VALIDATE", OK_RULE "- rule: R\n  desc: x\n  override: {desc: add}\n", 8, 20,
-			false},
-		{"LOAD_ERR_YAML_VALIDATE", OK_RULE "- rule: R\n  override: {desc: append}\n", 7, 14, false},
+			OK_RULE "- rule: R\n  tags: x\n  override: {tags: replace}\n", 7, 9, false},
 		{"LOAD_ERR_YAML_VALIDATE",
-			OK_RULE "- rule: R\n  desc: x\n  output: y\n  override: {desc: append}\n", 8, 3, false},
+			OK_RULE "- rule: R\n  priority: INFO\n  override: {priority: append}\n", 8,
+			14, false},
+		{"LOAD_ERR_YAML_VALIDATE",
+			OK_RULE "- rule: R\n  desc: x\n  override: {desc: add}\n", 8, 20, false},
+		{"LOAD_ERR_YAML_VALIDATE", OK_RULE "- rule: R\n  override: {desc: append}\n", 7, 14,
+			false},
+		{"LOAD_ERR_YAML_VALIDATE",
+			OK_RULE "- rule: R\n  desc: x\n  output: y\n  override: {desc: append}\n",
+			8, 3, false},
 		{"LOAD_ERR_COMPILE_CONDITION", RULE "evt.type=open and\n", 5, 30, false},
 		{"LOAD_ERR_COMPILE_CONDITION", RULE "evt.type=open and foo.bar=1\n", 5, 32, false},
 		{"LOAD_ERR_COMPILE_CONDITION", RULE "evt.type=opem\n", 5, 23, false},
@@ -70,13 +73,15 @@ static void test_rules_check__table__every_code_and_place(void **state)
 		{"LOAD_ERR_COMPILE_CONDITION", RULE "fd.num=abc\n", 5, 21, false},
 		{"LOAD_ERR_COMPILE_CONDITION", RULE "proc.name regex \"a(b\"\n", 5, 32, false},
 		{"LOAD_ERR_COMPILE_OUTPUT",
-			"- rule: R\n  desc: d\n  output: x %foo.bar\n  priority: INFO\n  condition: "
+			"- rule: R\n  desc: d\n  output: x %foo.bar\n  priority: INFO\n  "
+			"condition: "
 			"evt.type=open\n",
 			3, 13, false},
 		{"LOAD_ERR_VALIDATE", RULE "nope\n", 5, 14, false},
 		{"LOAD_ERR_VALIDATE", "- required_engine_version: 99\n", 1, 28, false},
 		{"LOAD_ERR_VALIDATE",
-			"- required_plugin_versions:\n  - {name: json, version: 1.0.0}\n", 2, 5, false},
+			"- required_plugin_versions:\n  - {name: json, version: 1.0.0}\n", 2, 5,
+			false},
 		{"LOAD_ERR_VALIDATE",
 			"- required_plugin_versions:\n  - name: container\n    version: 0.1.0\n    "
 			"alternatives: [{name: a, version: 1.0.0}, {name: a, version: 1.0.0}]\n",
@@ -84,39 +89,51 @@ static void test_rules_check__table__every_code_and_place(void **state)
 		{"LOAD_ERR_VALIDATE", "- list: l\n  items: [a]\n  append: true\n", 1, 9, false},
 		{"LOAD_ERR_VALIDATE", "- rule: X\n  enabled: true\n", 1, 9, false},
 		{"LOAD_ERR_VALIDATE",
-			RULE "evt.type=open\n  exceptions:\n  - {name: e, fields: [no.pe]}\n", 7, 24, false},
+			RULE "evt.type=open\n  exceptions:\n  - {name: e, fields: [no.pe]}\n", 7,
+			24, false},
 		{"LOAD_ERR_VALIDATE",
-			RULE "evt.type=open\n  exceptions:\n  - {name: e, fields: [proc.name], values: [[a, "
+			RULE "evt.type=open\n  exceptions:\n  - {name: e, fields: [proc.name], "
+			     "values: [[a, "
 			     "b]]}\n",
 			7, 45, false},
 		{"LOAD_ERR_VALIDATE",
-			OK_RULE "- rule: R\n  append: true\n  exceptions:\n  - {name: e, fields: [proc.name]}\n",
+			OK_RULE "- rule: R\n  append: true\n  exceptions:\n  - {name: e, fields: "
+				"[proc.name]}\n",
 			9, 5, false},
 		{"LOAD_UNKNOWN_SOURCE", RULE "a.b=1\n  source: k8s\n", 6, 11, true},
 		{"LOAD_NO_EVTTYPE", RULE "proc.name=a\n", 1, 9, true},
-		{"LOAD_UNKNOWN_FILTER", RULE "foo.bar=1\n  skip-if-unknown-filter: true\n", 5, 14, true},
+		{"LOAD_UNKNOWN_FILTER", RULE "foo.bar=1\n  skip-if-unknown-filter: true\n", 5, 14,
+			true},
 		{"LOAD_UNUSED_MACRO", "- macro: m\n  condition: evt.type=open\n", 1, 10, true},
 		{"LOAD_UNUSED_LIST", "- list: l\n  items: [a]\n", 1, 9, true},
 		{"LOAD_UNKNOWN_ITEM", "- foo: 1\n", 1, 3, true},
 		{"LOAD_DEPRECATED_ITEM", RULE "evt.type=open and evt.dir=<\n", 5, 32, true},
 		{"LOAD_DEPRECATED_ITEM", OK_RULE "- rule: R\n  enabled: false\n", 6, 3, true},
-		{"LOAD_DEPRECATED_ITEM", OK_RULE "- rule: R\n  append: true\n  condition: and proc.name=a\n",
-			7, 11, true},
+		{"LOAD_DEPRECATED_ITEM",
+			OK_RULE "- rule: R\n  append: true\n  condition: and proc.name=a\n", 7, 11,
+			true},
 		{"LOAD_APPEND_NO_VALUES",
-			RULE "evt.type=open\n  exceptions:\n  - {name: e, fields: [proc.name], values: [[a]]}\n"
-			     "- rule: R\n  exceptions:\n  - {name: e}\n  override: {exceptions: append}\n",
+			RULE "evt.type=open\n  exceptions:\n  - {name: e, fields: [proc.name], "
+			     "values: [[a]]}\n"
+			     "- rule: R\n  exceptions:\n  - {name: e}\n  override: {exceptions: "
+			     "append}\n",
 			10, 5, true},
 		{"LOAD_EXCEPTION_NAME_NOT_UNIQUE",
-			RULE "evt.type=open\n  exceptions:\n  - {name: e, fields: [proc.name]}\n  - {name: e, "
+			RULE "evt.type=open\n  exceptions:\n  - {name: e, fields: [proc.name]}\n  "
+			     "- {name: e, "
 			     "fields: [proc.name]}\n",
 			8, 12, true},
-		{"LOAD_INVALID_MACRO_NAME", "- macro: a-b\n  condition: evt.type=open\n", 1, 10, true},
+		{"LOAD_INVALID_MACRO_NAME", "- macro: a-b\n  condition: evt.type=open\n", 1, 10,
+			true},
 		{"LOAD_INVALID_LIST_NAME", "- list: a b\n  items: [a]\n", 1, 9, true},
-		{"LOAD_COMPILE_CONDITION", RULE "evt.type=open and proc.name=proc.pname\n", 5, 42, true},
-		{"LOAD_COMPILE_CONDITION", RULE "evt.type=open and proc.name regex abc\n", 5, 48, true},
+		{"LOAD_COMPILE_CONDITION", RULE "evt.type=open and proc.name=proc.pname\n", 5, 42,
+			true},
+		{"LOAD_COMPILE_CONDITION", RULE "evt.type=open and proc.name regex abc\n", 5, 48,
+			true},
 		{"LOAD_COMPILE_CONDITION",
 			"- list: shell_names\n  items: [sh]\n" RULE
-			"evt.type=open and proc.name in (shel_names) and not proc.name in (shell_names)\n",
+			"evt.type=open and proc.name in (shel_names) and not proc.name in "
+			"(shell_names)\n",
 			7, 46, true},
 		{"LOAD_UNKNOWN_KEY", OK_RULE "  outptu: x\n", 6, 3, true},
 	};
@@ -135,7 +152,8 @@ static void test_rules_check__table__every_code_and_place(void **state)
 				it->pos.column, it->message);
 		if (rep.is_valid != cases[i].is_valid || rep.files[0].is_valid != cases[i].is_valid)
 			fail_msg("case %zu: valid %d", i, rep.is_valid);
-		if (it->pos.line && !it->n_locations && strcmp(it->code, "LOAD_ERR_YAML_PARSE") != 0)
+		if (it->pos.line && !it->n_locations &&
+			strcmp(it->code, "LOAD_ERR_YAML_PARSE") != 0)
 			fail_msg("case %zu: no locations", i);
 		rules_report_done(&rep);
 	}
@@ -151,9 +169,11 @@ static void test_rules_report_json__unknown_field__as_falco(void **state)
 		"\"context\":{\"locations\":[{\"item_name\":\"\",\"item_type\":\"rules content\","
 		"\"position\":{\"column\":0,\"line\":1,\"name\":\"f.yaml\",\"offset\":1}},"
 		"{\"item_name\":\"R\",\"item_type\":\"rule\",\"position\":{\"column\":2,\"line\":1,"
-		"\"name\":\"f.yaml\",\"offset\":3}},{\"item_name\":\"\",\"item_type\":\"rule condition\","
+		"\"name\":\"f.yaml\",\"offset\":3}},{\"item_name\":\"\",\"item_type\":\"rule "
+		"condition\","
 		"\"position\":{\"column\":13,\"line\":3,\"name\":\"f.yaml\",\"offset\":34}},"
-		"{\"item_name\":\"\",\"item_type\":\"condition expression\",\"position\":{\"column\":32,"
+		"{\"item_name\":\"\",\"item_type\":\"condition "
+		"expression\",\"position\":{\"column\":32,"
 		"\"line\":4,\"name\":\"\\\"evt.type=open and...\\\"\",\"offset\":52}}],"
 		"\"snippet\":\"evt.type=open and foo.bar=1\\n                          ^\\n\"}";
 	struct rules_report rep;
@@ -164,13 +184,15 @@ static void test_rules_report_json__unknown_field__as_falco(void **state)
 	assert_int_equal(rules_report_json(&rep, NULL, &json), 0);
 	if (!strstr(json, want))
 		fail_msg("%s", json);
-	assert_non_null(strstr(json, "{\"falco_load_results\":[{\"errors\":[{\"code\":"
-				     "\"LOAD_ERR_COMPILE_CONDITION\",\"codedesc\":\"Error compiling "
-				     "condition\""));
+	assert_non_null(
+		strstr(json, "{\"falco_load_results\":[{\"errors\":[{\"code\":"
+			     "\"LOAD_ERR_COMPILE_CONDITION\",\"codedesc\":\"Error compiling "
+			     "condition\""));
 	assert_non_null(strstr(json, "\"position\":{\"column\":32,\"file\":\"f.yaml\",\"length\":7,"
 				     "\"line\":4}"));
-	assert_non_null(strstr(json, "\"name\":\"f.yaml\",\"schema_valid\":true,\"schema_warnings\":[],"
-				     "\"successful\":false,\"warnings\":[]"));
+	assert_non_null(
+		strstr(json, "\"name\":\"f.yaml\",\"schema_valid\":true,\"schema_warnings\":[],"
+			     "\"successful\":false,\"warnings\":[]"));
 	free(json);
 	rules_report_done(&rep);
 }
@@ -188,8 +210,9 @@ static void test_rules_check__two_files__results_apart(void **state)
 	assert_int_equal(rep.files[0].n_warnings, 1);
 	assert_false(rep.files[1].is_valid);
 	assert_int_equal(rules_report_text(&rep, false, &text), 0);
-	assert_non_null(strstr(text, "f.yaml: Ok, with warnings\n 1 warnings: [LOAD_UNUSED_LIST "
-				     "(Unused list)]\ng.yaml: Invalid\n 1 errors: [LOAD_ERR_VALIDATE"));
+	assert_non_null(
+		strstr(text, "f.yaml: Ok, with warnings\n 1 warnings: [LOAD_UNUSED_LIST "
+			     "(Unused list)]\ng.yaml: Invalid\n 1 errors: [LOAD_ERR_VALIDATE"));
 	free(text);
 	rules_report_done(&rep);
 }
@@ -197,7 +220,8 @@ static void test_rules_check__two_files__results_apart(void **state)
 /* Warnings of what was collected come again with every further file. */
 static void test_rules_check__second_file__repeats_warnings_of_the_first(void **state)
 {
-	static const char *const texts[] = {"- list: l\n  items: [a]\n", "- list: m\n  items: [l]\n"};
+	static const char *const texts[] = {
+		"- list: l\n  items: [a]\n", "- list: m\n  items: [l]\n"};
 	struct rules_report rep;
 
 	(void)state;
@@ -214,7 +238,8 @@ static void test_rules_check__error_over_list_and_macros__chain(void **state)
 {
 	static const char *const text =
 		"- list: inner\n  items: [nope]\n- list: outer\n  items: [inner]\n"
-		"- macro: a\n  condition: evt.type in (outer)\n- macro: b\n  condition: a\n" RULE "b\n";
+		"- macro: a\n  condition: evt.type in (outer)\n- macro: b\n  condition: a\n" RULE
+		"b\n";
 	const struct diag_item *it;
 	struct rules_report rep;
 
@@ -260,7 +285,7 @@ static void describe(const char *text, const char *only, char **ret, int want)
 
 	diag_init(&d);
 	assert_int_equal(rules_describe_json(&src, only, &d, ret), want);
-	assert_int_equal(want < 0, d.n_errors > 0);
+	assert_int_equal(want<0, d.n_errors> 0);
 	diag_done(&d);
 }
 
@@ -271,24 +296,31 @@ static void test_rules_describe_json__rule__shape(void **state)
 		"  condition: proc.name in (l)\n"
 		"- rule: R\n  desc: d\n  output: o %fd.name\n  priority: warning\n  tags: [y, x]\n"
 		"  condition: evt.type = open and (m or not fd.num<3)\n"
-		"- rule: Other\n  desc: d\n  output: o\n  priority: info\n  condition: evt.type=close\n";
+		"- rule: Other\n  desc: d\n  output: o\n  priority: info\n  condition: "
+		"evt.type=close\n";
 	char *json = NULL;
 
 	(void)state;
 	describe(text, NULL, &json, 0);
 	assert_non_null(strstr(json,
-		"\"rules\":[{\"details\":{\"condition_compiled\":\"(evt.type = open and (proc.name in (a, "
+		"\"rules\":[{\"details\":{\"condition_compiled\":\"(evt.type = open and (proc.name "
+		"in (a, "
 		"\\\"b c\\\") or not fd.num < 3))\",\"condition_fields\":[\"evt.type\",\"fd.num\","
 		"\"proc.name\"],\"condition_operators\":[\"<\",\"=\",\"in\"],\"events\":[\"open\"],"
-		"\"exception_fields\":[],\"exception_names\":[],\"exception_operators\":[],\"lists\":[],"
-		"\"macros\":[\"m\"],\"output_compiled\":\"o %fd.name\",\"output_fields\":[\"fd.name\"],"
-		"\"plugins\":[]},\"info\":{\"capture\":false,\"capture_duration\":0,\"condition\":"));
-	assert_non_null(strstr(json, "\"priority\":\"Warning\",\"source\":\"syscall\",\"tags\":[\"x\","
-				     "\"y\"]}}"));
+		"\"exception_fields\":[],\"exception_names\":[],\"exception_operators\":[],"
+		"\"lists\":[],"
+		"\"macros\":[\"m\"],\"output_compiled\":\"o "
+		"%fd.name\",\"output_fields\":[\"fd.name\"],"
+		"\"plugins\":[]},\"info\":{\"capture\":false,\"capture_duration\":0,"
+		"\"condition\":"));
+	assert_non_null(
+		strstr(json, "\"priority\":\"Warning\",\"source\":\"syscall\",\"tags\":[\"x\","
+			     "\"y\"]}}"));
 	assert_non_null(strstr(json, "\"required_engine_version\":\"0.31.0\""));
-	assert_non_null(strstr(json, "{\"details\":{\"items_compiled\":[\"a\",\"b c\"],\"lists\":[],"
-				     "\"plugins\":[],\"used\":true},\"info\":{\"items\":[\"a\",\"b c\"],"
-				     "\"name\":\"l\"}}"));
+	assert_non_null(
+		strstr(json, "{\"details\":{\"items_compiled\":[\"a\",\"b c\"],\"lists\":[],"
+			     "\"plugins\":[],\"used\":true},\"info\":{\"items\":[\"a\",\"b c\"],"
+			     "\"name\":\"l\"}}"));
 	free(json);
 	json = NULL;
 	describe(text, "Other", &json, 0);
@@ -303,7 +335,8 @@ static void test_rules_describe_json__rule__shape(void **state)
 
 static void test_rules_explain__rule__both_forms(void **state)
 {
-	static const char *const text = RULE "evt.type=open and proc.name=a and fd.name contains b\n";
+	static const char *const text =
+		RULE "evt.type=open and proc.name=a and fd.name contains b\n";
 	struct rules_file f = {.name = "f.yaml", .text = text, .n = strlen(text)};
 	struct rules_source src = {.files = &f, .n = 1};
 	char *out = NULL;
@@ -312,8 +345,9 @@ static void test_rules_explain__rule__both_forms(void **state)
 	(void)state;
 	diag_init(&d);
 	assert_int_equal(rules_explain_json(&src, "R", &d, &out), 0);
-	assert_non_null(strstr(out, "{\"condition\":\"(evt.type = open and proc.name = a and fd.name "
-				    "contains b)\",\"cost\":{\"least\":"));
+	assert_non_null(
+		strstr(out, "{\"condition\":\"(evt.type = open and proc.name = a and fd.name "
+			    "contains b)\",\"cost\":{\"least\":"));
 	assert_non_null(strstr(out, "\"text\":\"proc.name = a\""));
 	assert_non_null(strstr(out, "\"kernel\":[{\"event\":\"open\""));
 	free(out);
@@ -327,7 +361,8 @@ static void test_rules_explain__rule__both_forms(void **state)
 static void test_rules_compile__enabled_by_config__last(void **state)
 {
 	static const char *const text =
-		"- rule: A\n  desc: d\n  output: o\n  priority: INFO\n  condition: evt.type=open\n  "
+		"- rule: A\n  desc: d\n  output: o\n  priority: INFO\n  condition: evt.type=open\n "
+		" "
 		"enabled: false\n"
 		"- rule: B\n  desc: d\n  output: o\n  priority: INFO\n  condition: evt.type=open\n";
 	static const struct rules_select on = {.enable = true, .rule = "A"};
