@@ -20,9 +20,13 @@ static struct {
 	enum log_format format;
 	enum log_level max_level;
 	char who[32];
-	int syslog_fd; /* -1: none now */
+	int syslog_fd;              /* -1: none now */
 	int (*syslog_reopen)(void); /* NULL: no second place */
-} state = {.syslog_fd = -1, .fd = STDERR_FILENO, .format = LOG_TEXT, .max_level = LOG_LVL_INFO, .who = "saker"};
+} state = {.syslog_fd = -1,
+	.fd = STDERR_FILENO,
+	.format = LOG_TEXT,
+	.max_level = LOG_LVL_INFO,
+	.who = "saker"};
 
 static const char *level_str(enum log_level level)
 {
@@ -94,7 +98,8 @@ static void emit_syslog(enum log_level level, const char *who, const char *text)
 		n = sizeof(line) - 1;
 	for (int tries = 0; tries < 2; tries++) {
 		if (state.syslog_fd >= 0 &&
-			(send(state.syslog_fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0 || errno == EAGAIN))
+			(send(state.syslog_fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0 ||
+				errno == EAGAIN))
 			return;
 		if (state.syslog_fd >= 0)
 			(void)close(state.syslog_fd);

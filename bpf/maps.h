@@ -72,8 +72,8 @@ struct scratch {
 	__u64 how[3];  /* openat2's struct open_how */
 	__u64 msg_control;
 	__u64 msg_controllen;
-	__u64 fpath; /* struct path * being walked */
-	__u64 req;   /* io_uring request */
+	__u64 fpath;     /* struct path * being walked */
+	__u64 req;       /* io_uring request */
 	__u64 name_hash; /* of the name scanned last: KSHM_PATH_EXACT's hash */
 	__u32 name_flags;
 	__u32 name_slash; /* where its last slash is */

@@ -12,25 +12,6 @@
 
 #include "builder.h"
 
-static const uint16_t element_size[_IMG_SEC_MAX] = {
-	[IMG_SEC_STR] = 1,
-	[IMG_SEC_RULE] = sizeof(struct img_rule),
-	[IMG_SEC_TAG] = sizeof(struct img_str),
-	[IMG_SEC_NODE] = sizeof(struct img_node),
-	[IMG_SEC_PRED] = sizeof(struct img_pred),
-	[IMG_SEC_EXPR] = sizeof(struct img_expr),
-	[IMG_SEC_ARG] = sizeof(uint32_t),
-	[IMG_SEC_CONST] = sizeof(struct img_const),
-	[IMG_SEC_SET] = sizeof(struct img_set),
-	[IMG_SEC_SETSLOT] = sizeof(uint32_t),
-	[IMG_SEC_FMT] = sizeof(struct img_fmt),
-	[IMG_SEC_OUTFIELD] = sizeof(struct img_outfield),
-	[IMG_SEC_EVENT] = sizeof(struct img_event),
-	[IMG_SEC_RULEREF] = sizeof(uint32_t),
-	[IMG_SEC_OUTPUT] = sizeof(struct img_str),
-	[IMG_SEC_KPATHS] = sizeof(struct kshm_paths),
-};
-
 /* Room for n elements; the first, zeroed. */
 static void *add_n(struct builder *b, enum img_section_id s, uint32_t n)
 {
@@ -70,7 +51,7 @@ void builder_init(struct builder *b, struct cx *cx)
 {
 	*b = (struct builder){.cx = cx};
 	for (int s = 0; s < _IMG_SEC_MAX; s++)
-		b->sec[s].size = element_size[s];
+		b->sec[s].size = img_element_size[s];
 	(void)builder_str(
 		b, "", 0); /* offset 0 is the empty text; a failure is kept in b->failed */
 }

@@ -99,8 +99,9 @@ static struct ast_problem *unknown_token(struct parse *p, size_t at)
 	}
 	near = field_suggest(p->t->p + at, n);
 	text = cx_strndup(p->cx, p->t->p + at, n);
-	return check_problem(p->cx, ptext_pos(p->t, at - 1), (uint32_t)n + 1, cx_did_you_mean(p->cx, near),
-		true, "unknown filter: '%s' in output", text ? text : "");
+	return check_problem(p->cx, ptext_pos(p->t, at - 1), (uint32_t)n + 1,
+		cx_did_you_mean(p->cx, near), true, "unknown filter: '%s' in output",
+		text ? text : "");
 }
 
 /* Behind '%' at `at - 1`. */
@@ -113,8 +114,8 @@ static struct ast_problem *parse_value(struct parse *p, size_t at, size_t *ret_e
 	while (i < p->t->n && p->t->p[i] >= '0' && p->t->p[i] <= '9') {
 		width = width * 10 + (uint32_t)(p->t->p[i++] - '0');
 		if (width > IMG_WIDTH_MAX)
-			return check_problem(p->cx, ptext_pos(p->t, at), (uint32_t)(i - at), NULL, false,
-				"width in output larger than %d", IMG_WIDTH_MAX);
+			return check_problem(p->cx, ptext_pos(p->t, at), (uint32_t)(i - at), NULL,
+				false, "width in output larger than %d", IMG_WIDTH_MAX);
 	}
 	if (i == p->t->n)
 		return check_problem(p->cx, ptext_pos(p->t, at - 1), 1, NULL, false,

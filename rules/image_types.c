@@ -10,6 +10,25 @@
 #include <rules/fields.h>
 #include <rules/image.h>
 
+const uint16_t img_element_size[_IMG_SEC_MAX] = {
+	[IMG_SEC_STR] = 1,
+	[IMG_SEC_RULE] = sizeof(struct img_rule),
+	[IMG_SEC_TAG] = sizeof(struct img_str),
+	[IMG_SEC_NODE] = sizeof(struct img_node),
+	[IMG_SEC_PRED] = sizeof(struct img_pred),
+	[IMG_SEC_EXPR] = sizeof(struct img_expr),
+	[IMG_SEC_ARG] = sizeof(uint32_t),
+	[IMG_SEC_CONST] = sizeof(struct img_const),
+	[IMG_SEC_SET] = sizeof(struct img_set),
+	[IMG_SEC_SETSLOT] = sizeof(uint32_t),
+	[IMG_SEC_FMT] = sizeof(struct img_fmt),
+	[IMG_SEC_OUTFIELD] = sizeof(struct img_outfield),
+	[IMG_SEC_EVENT] = sizeof(struct img_event),
+	[IMG_SEC_RULEREF] = sizeof(uint32_t),
+	[IMG_SEC_OUTPUT] = sizeof(struct img_str),
+	[IMG_SEC_KPATHS] = sizeof(struct kshm_paths),
+};
+
 #define BIT(x) (1u << (x))
 #define T_NUMBERS (BIT(IMG_T_I64) | BIT(IMG_T_U64) | BIT(IMG_T_DOUBLE))
 #define T_LISTS (BIT(IMG_T_LIST_STR) | BIT(IMG_T_LIST_U64))
@@ -96,6 +115,7 @@ static const char field_text[] =
 #define FIELD(ID, name, cls, type, print, arg, flags, scope, help)                                 \
 	name " " #cls " " #type " " #print " " #arg " " #flags " " #scope "\n"
 #include <rules/fields.def>
+
 	;
 
 uint64_t img_vocabulary(void)

@@ -15,25 +15,6 @@
 
 #define NEEDS_ALL 0xffULL
 
-static const uint16_t element_size[_IMG_SEC_MAX] = {
-	[IMG_SEC_STR] = 1,
-	[IMG_SEC_RULE] = sizeof(struct img_rule),
-	[IMG_SEC_TAG] = sizeof(struct img_str),
-	[IMG_SEC_NODE] = sizeof(struct img_node),
-	[IMG_SEC_PRED] = sizeof(struct img_pred),
-	[IMG_SEC_EXPR] = sizeof(struct img_expr),
-	[IMG_SEC_ARG] = sizeof(uint32_t),
-	[IMG_SEC_CONST] = sizeof(struct img_const),
-	[IMG_SEC_SET] = sizeof(struct img_set),
-	[IMG_SEC_SETSLOT] = sizeof(uint32_t),
-	[IMG_SEC_FMT] = sizeof(struct img_fmt),
-	[IMG_SEC_OUTFIELD] = sizeof(struct img_outfield),
-	[IMG_SEC_EVENT] = sizeof(struct img_event),
-	[IMG_SEC_RULEREF] = sizeof(uint32_t),
-	[IMG_SEC_OUTPUT] = sizeof(struct img_str),
-	[IMG_SEC_KPATHS] = sizeof(struct kshm_paths),
-};
-
 /* Is [first, first + count) within n elements? */
 static bool is_range(uint32_t first, uint32_t count, uint32_t n)
 {
@@ -65,7 +46,8 @@ static const char *check_head(const uint8_t *p, size_t n, struct img *i)
 	for (int s = 0; s < _IMG_SEC_MAX; s++) {
 		uint32_t off = h->sec[s].off, count = h->sec[s].n;
 
-		if (off < sizeof(*h) || off % 8 || off > n || count > (n - off) / element_size[s])
+		if (off < sizeof(*h) || off % 8 || off > n ||
+			count > (n - off) / img_element_size[s])
 			return "section bounds";
 		i->n[s] = count;
 	}

@@ -407,8 +407,7 @@ static struct ast *parse_or(struct lexer *lx)
 	return parse_joined(lx, AST_OR);
 }
 
-struct ast *ast_parse(
-	struct cx *cx, const struct ast_owner *owner, struct ast_error *reterr)
+struct ast *ast_parse(struct cx *cx, const struct ast_owner *owner, struct ast_error *reterr)
 {
 	const struct ptext *t = &owner->text;
 	struct lexer lx = {.cx = cx, .t = t, .owner = owner};

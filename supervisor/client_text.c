@@ -48,8 +48,8 @@ static void print_lacks(const json_t *row)
 	const json_t *step;
 	size_t i;
 
-	json_array_foreach(json_object_get(row, "seal_lacks"), i, step)
-		(void)printf("%s %s", i ? "," : "  without", json_string_value(step));
+	json_array_foreach(json_object_get(row, "seal_lacks"), i, step)(void)
+		printf("%s %s", i ? "," : "  without", json_string_value(step));
 }
 
 static void print_stages(const json_t *status, bool colour)
@@ -65,8 +65,8 @@ static void print_stages(const json_t *status, bool colour)
 		char mem[32];
 
 		print_bytes((double)num(row, "pss_bytes"), mem, sizeof(mem));
-		(void)printf("%-24s %8lld %6lld %s%-9s%s %8lld %-9s %7.2fs %10s",
-			str(row, "name"), num(row, "pid"), num(row, "uid"),
+		(void)printf("%-24s %8lld %6lld %s%-9s%s %8lld %-9s %7.2fs %10s", str(row, "name"),
+			num(row, "pid"), num(row, "uid"),
 			in_colour(colour, strcmp(state, "running") == 0), state,
 			colour ? "\033[0m" : "", num(row, "restarts"), str(row, "seal"),
 			real(row, "cpu_s"), mem);

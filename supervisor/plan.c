@@ -91,8 +91,7 @@ static const struct plan_fd_row fd_rows[] = {
 	{PLAN_EVALUATOR, FD_STATS, 0, "own statistics"},
 	{PLAN_EVALUATOR, FD_IMAGE, 0, "policy image"},
 	{PLAN_EVALUATOR, FD_PROGRESS_OWN, 0, "own progress"},
-	{PLAN_EVALUATOR, FD_SNAPSHOT, 0,
-		"a predecessor's replacement: what it knew, sealed"},
+	{PLAN_EVALUATOR, FD_SNAPSHOT, 0, "a predecessor's replacement: what it knew, sealed"},
 	{PLAN_EMITTER, FD_SETTINGS, 0, "settings"},
 	{PLAN_EMITTER, FD_STATS, 0, "own statistics"},
 	{PLAN_EMITTER, FD_PROGRESS_TRACKER, 0, "progress of the tracker, read-only"},
@@ -166,7 +165,8 @@ const struct plan_seal_row *plan_seal_rows(size_t *ret_n)
 
 static bool row_runs(uint32_t flags, const struct plan_config *c)
 {
-	return !(flags & (PLAN_LATER | PLAN_ASIDE)) && (!(flags & PLAN_LIVE_ONLY) || c->engine == ENGINE_BPF);
+	return !(flags & (PLAN_LATER | PLAN_ASIDE)) &&
+	       (!(flags & PLAN_LIVE_ONLY) || c->engine == ENGINE_BPF);
 }
 
 static unsigned row_count(enum plan_count count, const struct plan_config *c)

@@ -33,7 +33,7 @@ enum plan_count { PLAN_ONE, PLAN_PER_EVALUATOR, PLAN_PER_OUTPUT };
 #define PLAN_LATER 1     /* foreseen: shown, not started */
 #define PLAN_LIVE_ONLY 2 /* only when the kernel is the source */
 #define PLAN_SHORT 4     /* ends by itself at start */
-#define PLAN_ASIDE 16     /* no part of a run: started for a tool of the command line */
+#define PLAN_ASIDE 16    /* no part of a run: started for a tool of the command line */
 #define PLAN_SLOTS 8     /* ring: with the restart slots of its producer */
 
 struct plan_proc_row {

@@ -51,7 +51,7 @@ struct sup_child {
 	const struct stats_page *stats; /* our own read-only mapping */
 	const void *progress;
 	enum sup_snap snap;
-	int snap_rw, snap_ro; /* -1 none */
+	int snap_rw, snap_ro;   /* -1 none */
 	uint64_t snap_until_ns; /* monotonic: longest wait for it */
 	uint64_t hand, skip;    /* evaluator: record that it died of, record that two died of */
 	/* its log */
@@ -76,7 +76,8 @@ struct sup_bpf {
 	struct kshm_interest *interest;
 	const struct kshm_counters *counters;
 	size_t interest_size, counters_size;
-	uint64_t canary, canary_ns; /* number of the last one asked for, and since when we wait; 0: not */
+	uint64_t canary,
+		canary_ns; /* number of the last one asked for, and since when we wait; 0: not */
 };
 
 #define SUP_CLIENTS_MAX 16

@@ -31,7 +31,7 @@ struct config_request {
 	const char *extra_output;   /* -p: appended to every rule's output */
 	const char *const *options; /* -o */
 	size_t n_options;
-	bool verbose;                    /* -v */
+	bool verbose; /* -v */
 	bool is_verb; /* who asks a running saker needs the control socket alone: what else stands
 			 in the files is not judged, no rules are looked for */
 	const char *share_dir, *etc_dir; /* "/usr/share/saker", "/etc/saker" */

@@ -103,10 +103,10 @@ static json_t *append(struct config_run *c)
 	}
 	/* Falco's -pc, -pk and -pcg chose formats that are automatic now */
 	if (c->q->extra_output && cfg_choice(c->q->extra_output, "c|k|cg|container|kubernetes") < 0)
-		(void)json_array_append_new(list,
-			json_pack("{s:n, s:n, s:[], s:s, s:b, s:[]}", "source", "rule", "tags",
-				"extra_output", c->q->extra_output, "suggested_output", false,
-				"extra_fields"));
+		(void)json_array_append_new(
+			list, json_pack("{s:n, s:n, s:[], s:s, s:b, s:[]}", "source", "rule",
+				      "tags", "extra_output", c->q->extra_output,
+				      "suggested_output", false, "extra_fields"));
 	return list;
 }
 
@@ -147,8 +147,8 @@ int config_options(struct config_run *c)
 		!strcmp(config_text(c->root, "rule_matching", "first"), "all"), "iso_time",
 		config_bool(c->root, "time_format_iso_8601", false), "json_output",
 		config_bool(c->root, "json_output", false), "config_files", config_files(c),
-		"outputs", outputs(c),
-		"append", append(c), "select", select_rules(c), "files", files(c));
+		"outputs", outputs(c), "append", append(c), "select", select_rules(c), "files",
+		files(c));
 	char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
 
 	c->result->rules_options = text ? arena_strdup(c->arena, text) : NULL;

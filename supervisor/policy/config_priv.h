@@ -14,8 +14,8 @@ struct config_run {
 	const struct config_source *src;
 	struct arena *arena;
 	struct diag *diag;
-	struct cfg_node *root;        /* merged, expanded, overridden */
-	bool has_file;                /* some configuration file was read */
+	struct cfg_node *root;               /* merged, expanded, overridden */
+	bool has_file;                       /* some configuration file was read */
 	const char *files[CONFIG_FILES_MAX]; /* those read, in order; more are not told */
 	size_t n_files;
 	struct config_result *result; /* under construction */

@@ -116,9 +116,9 @@ int config_rules(struct config_run *c)
 	int worst = 0;
 
 	for (size_t i = 0; i < c->q->n_rules; i++) {
-		struct cfg_place at = {
-			.pos = {.file = arena_printf(c->arena, "%s %s",
-					c->q->rules_flag ? c->q->rules_flag : "-r", c->q->rules[i])}};
+		struct cfg_place at = {.pos = {.file = arena_printf(c->arena, "%s %s",
+						       c->q->rules_flag ? c->q->rules_flag : "-r",
+						       c->q->rules[i])}};
 		int r = add_rules(c, &at, c->q->rules[i], false);
 
 		worst = r < 0 ? r : worst;

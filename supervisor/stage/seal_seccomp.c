@@ -183,11 +183,8 @@ static int add_fcntl(scmp_filter_ctx ctx, const struct seal_request *q)
 		int cmd;
 		bool is_allowed;
 	} cmds[] = {
-		{F_GETFD, true},
-		{F_GETFL, true},
-		{F_GET_SEALS, true},
-		{F_ADD_SEALS, q->makes_segments},
-		{F_SETFD, q->makes_segments},
+		{F_GETFD, true}, {F_GETFL, true}, {F_GET_SEALS, true},
+		{F_ADD_SEALS, q->makes_segments}, {F_SETFD, q->makes_segments},
 		{F_DUPFD_CLOEXEC, q->keep_caps != 0}, /* libbpf moves descriptors */
 	};
 	int r = 0;
@@ -208,8 +205,8 @@ static int add_bpf(scmp_filter_ctx ctx, const struct seal_request *q)
 
 	if (!q->keep_caps)
 		return 0;
-	r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 1,
-		SCMP_A0(SCMP_CMP_NE, BPF_BTF_GET_NEXT_ID));
+	r = seccomp_rule_add(
+		ctx, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 1, SCMP_A0(SCMP_CMP_NE, BPF_BTF_GET_NEXT_ID));
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOENT), SCMP_SYS(bpf), 1,
 			SCMP_A0(SCMP_CMP_EQ, BPF_BTF_GET_NEXT_ID));

@@ -225,7 +225,8 @@ static int act_spawn_daemon(char **a)
 /* As an unprivileged user, opens and closes as fast as it can until it is killed. */
 static int act_flood(char **a)
 {
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || setgroups(0, NULL) < 0 || setgid(65534) < 0 || setuid(65534) < 0)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || setgroups(0, NULL) < 0 || setgid(65534) < 0 ||
+		setuid(65534) < 0)
 		return 2;
 	for (;;) {
 		int fd = open(a[0], O_WRONLY | O_CREAT | O_CLOEXEC, 0600);

@@ -283,6 +283,8 @@ enum img_type img_type_of_element(enum img_type t);
 /* May values of this type stand left of the operator? */
 bool img_op_takes(enum img_op op, enum img_type t);
 uint64_t img_checksum(const void *p, size_t n); /* n >= sizeof(struct img_head) */
+/* Bytes of one element of each section. */
+extern const uint16_t img_element_size[_IMG_SEC_MAX];
 /* Hash of the vocabulary of this build. */
 uint64_t img_vocabulary(void);
 /* Check everything: header, checksum, every index, every string, every type of every operator,

@@ -39,7 +39,7 @@ struct stats_page {
 	uint64_t test_delivered;  /* alerts of the built-in test rule that the sink has (emitter) */
 	uint64_t test_latency_ns; /* of the last of them, event time -> delivered */
 	uint64_t raw_events;      /* events written into the raw ring (collector) */
-	uint64_t torn; /* 1: the sink may have a part of a line without its end (emitter) */
+	uint64_t torn;   /* 1: the sink may have a part of a line without its end (emitter) */
 	uint64_t canary; /* number of the last saker_canary that came from the kernel (collector) */
 	uint64_t loss[64];    /* by enum loss_id */
 	uint64_t by_class[4]; /* events by class 1..3 (collector) */

@@ -943,7 +943,8 @@ static void test_counters__full_ring__add_up(void **state)
 	drv_interest_enable(interest, 0);
 	(void)usleep(1000);
 	n = drv_counters_sum(c, loaded->n_cpus);
-	assert_true(n.lost_full > 0);
+	/* one process alone is above its share of a ring that fills: it is shed as a flood first */
+	assert_true(n.lost_full + n.lost_flood > 0);
 	assert_int_equal(
 		n.seen, n.submitted + n.lost_full + n.lost_flood + n.lost_scratch + n.lost_size);
 	drv_counters_unmap(c, loaded->n_cpus);

@@ -62,7 +62,7 @@ static void test_arg__integers__plain_and_resolved(void **state)
 		{KEV_CODE_SYSCALL_SETUID_X, "uid", -1, "<NONE>"},
 		{KEV_CODE_SYSCALL_NANOSLEEP_X, "interval", 1500000000, "1.5s"},
 		{KEV_CODE_SYSCALL_BRK_4_X, "addr", 0xdeadbeef, "DEADBEEF"},
-			{KEV_CODE_SYSCALL_LSEEK_X, "offset", -162, "-162"},
+		{KEV_CODE_SYSCALL_LSEEK_X, "offset", -162, "-162"},
 		{KEV_CODE_SOCKET_LISTEN_X, "backlog", -1, "-1"},
 	};
 	struct bench *b = *state;

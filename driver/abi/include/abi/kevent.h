@@ -82,12 +82,12 @@ enum kev_type {
 	KEV_T_RELPATH, /* path relative to the descriptor parameter before it */
 	KEV_T_BYTES, /* raw bytes; for `args`, `env`, `cgroups`: NUL-separated strings, the last with its NUL */
 	KEV_T_STRARRAY, /* NUL-separated strings */
-	KEV_T_DYN,      /* u8 tag, then value: tag 0 u64 address or value, 1 i64; sockopts by option */
-	KEV_T_FD,       /* i64 */
-	KEV_T_FD32,     /* i32 */
-	KEV_T_PID,      /* i64 */
-	KEV_T_PID32,    /* i32 */
-	KEV_T_ERRNO,    /* i64 */
+	KEV_T_DYN,   /* u8 tag, then value: tag 0 u64 address or value, 1 i64; sockopts by option */
+	KEV_T_FD,    /* i64 */
+	KEV_T_FD32,  /* i32 */
+	KEV_T_PID,   /* i64 */
+	KEV_T_PID32, /* i32 */
+	KEV_T_ERRNO, /* i64 */
 	KEV_T_UID,
 	KEV_T_GID,  /* u32 */
 	KEV_T_MODE, /* u32 */

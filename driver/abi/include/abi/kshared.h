@@ -12,7 +12,8 @@
 #define KSHM_WANT_SUCCESS_ONLY 0x02 /* only if the return value is >= 0 */
 #define KSHM_WANT_WRITE_OPEN 0x04   /* of opens only those that may write, … */
 #define KSHM_WANT_READ_OPEN 0x08    /* … or may read; neither bit: all */
-#define KSHM_WANT_PATHS 0x10 /* of opens only those that `paths` names under one of their two names */
+#define KSHM_WANT_PATHS                                                                            \
+	0x10 /* of opens only those that `paths` names under one of their two names */
 #define KSHM_WANT_KNOWN_FD 0x20 /* of closes only those of descriptors that user space may know */
 
 /* Paths of opens that some rule may want. What the table cannot say counts as wanted, so a collision of hashes costs a record and loses none. Made by the
@@ -21,22 +22,23 @@
 #define KSHM_OPEN_TRUNC 3
 #define KSHM_OPEN_FAILED 6
 #define KSHM_OPEN_CLASSES 12
-#define KSHM_PATH_MAX 256 /* bytes with the NUL; longer ones are wanted */
+#define KSHM_PATH_MAX 256    /* bytes with the NUL; longer ones are wanted */
 #define KSHM_PATH_SLOTS 2048 /* power of two */
 #define KSHM_PATH_PROBES 8
 #define KSHM_PATH_PREFIXES 8 /* different lengths of prefixes */
 enum kshm_path_kind {
-	KSHM_PATH_ANY = 0x01, /* every open of the class */
-	KSHM_PATH_EXACT = 0x02, /* the whole name */
-	KSHM_PATH_DIR = 0x04, /* all up to the last slash, "/" for names in the root */
-	KSHM_PATH_BASE = 0x08, /* what follows the last slash */
+	KSHM_PATH_ANY = 0x01,    /* every open of the class */
+	KSHM_PATH_EXACT = 0x02,  /* the whole name */
+	KSHM_PATH_DIR = 0x04,    /* all up to the last slash, "/" for names in the root */
+	KSHM_PATH_BASE = 0x08,   /* what follows the last slash */
 	KSHM_PATH_PREFIX = 0x10, /* its first bytes */
 	KSHM_PATH_DOTDOT = 0x20, /* two dots in a row anywhere in the argument */
 };
 struct kshm_paths {
-	kev_u8 kinds[16]; /* enum kshm_path_kind by class of opens */
+	kev_u8 kinds[16];                       /* enum kshm_path_kind by class of opens */
 	kev_u8 prefix_lens[KSHM_PATH_PREFIXES]; /* 0 ends */
-	kev_u64 slots[KSHM_PATH_SLOTS]; /* high 48 bits of the hash, then a bit for each class; 0: free. Probed from KSHM_HASH_SLOT on */
+	kev_u64 slots
+		[KSHM_PATH_SLOTS]; /* high 48 bits of the hash, then a bit for each class; 0: free. Probed from KSHM_HASH_SLOT on */
 };
 
 /* The hash goes over words, the last one filled up with zeros. */
@@ -56,9 +58,10 @@ static inline kev_u64 kshm_hash_word(kev_u64 h, kev_u64 word)
 struct kshm_interest {
 	kev_u8 by_ix[_KEV_IX_MAX]; /* KSHM_WANT_* by dense event index */
 	kev_u8 pad[1024 - _KEV_IX_MAX];
-	kev_u32 enabled;        /* 0: the programs return at once (before start, after stop) */
-	kev_u32 snaplen;        /* bytes of I/O payload, 0..4096 */
-	kev_u32 self_tgids[64]; /* processes of saker itself: not captured (0 ends); the first is the supervisor */
+	kev_u32 enabled; /* 0: the programs return at once (before start, after stop) */
+	kev_u32 snaplen; /* bytes of I/O payload, 0..4096 */
+	kev_u32 self_tgids
+		[64]; /* processes of saker itself: not captured (0 ends); the first is the supervisor */
 	kev_u64 canary; /* not 0: the supervisor's next call of a wanted type is answered with saker_canary of this number, once */
 	struct kshm_paths paths;
 };
