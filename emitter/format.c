@@ -20,6 +20,9 @@
 static const struct format formats[] = {
 	[OUTPUT_TEXT] = {"text", format_text_add},
 	[OUTPUT_JSON] = {"json", format_json_add},
+	[OUTPUT_ECS] = {"ecs", format_ecs_add},
+	[OUTPUT_OCSF] = {"ocsf", format_ocsf_add},
+	[OUTPUT_CEF] = {"cef", format_cef_add},
 };
 _Static_assert(ARRAY_LEN(formats) == _OUTPUT_FORMAT_MAX, "a row for each format");
 

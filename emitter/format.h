@@ -18,6 +18,9 @@ const struct format *format_get(enum output_format f);
 
 void format_text_add(const struct output *o, const struct alert *a, struct strbuf *b);
 void format_json_add(const struct output *o, const struct alert *a, struct strbuf *b);
+void format_ecs_add(const struct output *o, const struct alert *a, struct strbuf *b);
+void format_ocsf_add(const struct output *o, const struct alert *a, struct strbuf *b);
+void format_cef_add(const struct output *o, const struct alert *a, struct strbuf *b);
 
 /* "HH:MM:SS.nnnnnnnnn: Priority " and the message: what Falco calls output. Internal alerts have
  * the local short time always. Not escaped. */

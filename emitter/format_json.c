@@ -7,6 +7,7 @@
 #include <base/uuid.h>
 
 #include "format.h"
+#include "format_nest.h"
 
 /* hostname comes first in every alert and is the one key without a comma. */
 static void add_key(struct strbuf *b, const char *key)
@@ -29,29 +30,13 @@ static void add_output(const struct output *o, const struct alert *a, struct str
 static void add_output_fields(const struct alert *a, struct strbuf *b)
 {
 	add_key(b, "output_fields");
-	strbuf_add_char(b, '{');
-	for (unsigned i = 0; i < a->n_fields; i++) {
-		const struct alert_field *f = &alert_fields(a)[i];
-
-		if (i)
-			strbuf_add_char(b, ',');
-		json_add_string(b, rec_text(a, f->key));
-		strbuf_add_char(b, ':');
-		format_add_value(a, f, b);
-	}
-	strbuf_add_char(b, '}');
+	nest_add_fields(a, b);
 }
 
 static void add_tags(const struct alert *a, struct strbuf *b)
 {
 	add_key(b, "tags");
-	strbuf_add_char(b, '[');
-	for (unsigned i = 0; i < a->n_tags; i++) {
-		if (i)
-			strbuf_add_char(b, ',');
-		json_add_string(b, rec_text(a, alert_tags(a)[i]));
-	}
-	strbuf_add_char(b, ']');
+	nest_add_tags(a, b);
 }
 
 static void add_uuid(const struct alert *a, struct strbuf *b)

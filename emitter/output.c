@@ -13,7 +13,7 @@
 #include "output.h"
 
 static const char *const kind_names[] = {"stdout", "file", "syslog"};
-static const char *const format_names[] = {"text", "json"};
+static const char *const format_names[] = {"text", "json", "ecs", "ocsf", "cef"};
 static const char *const fsync_names[] = {"never", "second", "batch"};
 _Static_assert(ARRAY_LEN(kind_names) == _OUTPUT_KIND_MAX, "a name for each kind");
 _Static_assert(ARRAY_LEN(format_names) == _OUTPUT_FORMAT_MAX, "a name for each format");

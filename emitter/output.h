@@ -7,7 +7,14 @@
 #include <stdint.h>
 
 enum output_kind { OUTPUT_STDOUT, OUTPUT_FILE, OUTPUT_SYSLOG, _OUTPUT_KIND_MAX };
-enum output_format { OUTPUT_TEXT, OUTPUT_JSON, _OUTPUT_FORMAT_MAX };
+enum output_format {
+	OUTPUT_TEXT,
+	OUTPUT_JSON,
+	OUTPUT_ECS,
+	OUTPUT_OCSF,
+	OUTPUT_CEF,
+	_OUTPUT_FORMAT_MAX
+};
 enum output_fsync {
 	OUTPUT_FSYNC_NEVER,
 	OUTPUT_FSYNC_SECOND,

@@ -179,10 +179,6 @@ static void refuse_later(struct config_run *c, const struct cfg_node *n)
 {
 	const struct cfg_node *at;
 
-	at = cfg_find(n, "format");
-	if (at && at->kind == CFG_SCALAR && cfg_choice(at->text, "ecs|ocsf|cef") >= 0)
-		cfg_error(
-			c->diag, &at->at, NULL, "format '%s' is not in this version yet", at->text);
 	at = cfg_find(n, "spool");
 	if (at && config_bool(n, "spool.enabled", true))
 		cfg_error(c->diag, &at->at, NULL, "the spool is not in this version yet");

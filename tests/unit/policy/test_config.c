@@ -448,8 +448,6 @@ static const struct bad bads[] = {
 		"'stdout'\n"},
 	{"no path", "outputs: [{name: a, kind: file}]\n", NULL,
 		"c.yaml:1:11: error: 'file.path' is missing\n"},
-	{"format later", "outputs: [{name: a, kind: stdout, format: ecs}]\n", NULL,
-		"c.yaml:1:43: error: format 'ecs' is not in this version yet\n"},
 	{"spool later", "outputs: [{name: a, kind: stdout, spool: {enabled: true}}]\n", NULL,
 		"c.yaml:1:42: error: the spool is not in this version yet\n"},
 	{"limit later", "outputs: [{name: a, kind: stdout, limit: {rate: 5}}]\n", NULL,
