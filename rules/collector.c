@@ -35,13 +35,13 @@ const struct ynode *item_text(struct collector *c, const struct ynode *item, con
 	if (!n)
 		cx_error(c->cx, YAML_VALIDATE, item->pos, "Item has no mapping for key '%s'", key);
 	else if (n->is_null)
-		cx_error(c->cx, YAML_VALIDATE, n->pos, "Mapping for key '%s' is empty", key);
+		item_bad_value(c, key, n, "Mapping for key '%s' is empty", key);
 	else if (n->kind != YN_SCALAR)
-		cx_error(c->cx, YAML_VALIDATE, n->pos, "Value of '%s' is not a scalar value", key);
+		item_bad_value(c, key, n, "Value of '%s' is not a scalar value", key);
 	else if (n->n == 0)
-		cx_error(c->cx, YAML_VALIDATE, n->pos, "Value of '%s' must be non-empty", key);
+		item_bad_value(c, key, n, "Value of '%s' must be non-empty", key);
 	else if (memchr(n->text, '\0', n->n))
-		cx_error(c->cx, YAML_VALIDATE, n->pos, "Value of '%s' holds a NUL character", key);
+		item_bad_value(c, key, n, "Value of '%s' holds a NUL character", key);
 	else
 		return n;
 	return NULL;
@@ -55,7 +55,7 @@ int item_append(struct collector *c, const struct ynode *item, bool *ret)
 	if (!n || n->is_null)
 		return 0;
 	if (ynode_bool(n, ret) < 0) {
-		cx_error(c->cx, YAML_VALIDATE, n->pos, "'append' must be true or false");
+		item_bad_value(c, "append", n, "'append' must be true or false");
 		return -EINVAL;
 	}
 	cx_warning(c->cx, "LOAD_DEPRECATED_ITEM", n->pos,
@@ -198,6 +198,22 @@ static int check_plugin_once(struct collector *c, struct map *names, const struc
 	return -EINVAL;
 }
 
+static int check_alternative(
+	struct collector *c, const struct ynode *a, struct plugin_check *pc, struct map *names)
+{
+	struct where here = {.type = "required plugin versions alternative",
+		.pos = a->pos,
+		.parent = c->cx->where};
+	int r;
+
+	c->cx->where = &here;
+	r = check_plugin(c, a, pc);
+	if (r >= 0)
+		r = check_plugin_once(c, names, ynode_get(a, "name"));
+	c->cx->where = here.parent;
+	return r;
+}
+
 static int check_plugin_entry(struct collector *c, const struct ynode *n)
 {
 	const struct ynode *alt = n->kind == YN_MAP ? ynode_get(n, "alternatives") : NULL;
@@ -215,11 +231,7 @@ static int check_plugin_entry(struct collector *c, const struct ynode *n)
 		return -EINVAL;
 	}
 	for (size_t i = 0; alt && alt->kind == YN_SEQ && i < alt->n; i++) {
-		const struct ynode *a = alt->kids[i];
-
-		r = check_plugin(c, a, &pc);
-		if (r >= 0)
-			r = check_plugin_once(c, &names, ynode_get(a, "name"));
+		r = check_alternative(c, alt->kids[i], &pc, &names);
 		if (r < 0)
 			return r;
 	}
@@ -247,8 +259,15 @@ int item_plugin_versions(struct collector *c, const struct ynode *item)
 			"Value of required_plugin_versions must be a sequence");
 		return -EINVAL;
 	}
-	for (size_t i = 0; i < n->n && r >= 0; i++)
+	for (size_t i = 0; i < n->n && r >= 0; i++) {
+		struct where here = {.type = "required plugin versions entry",
+			.pos = n->kids[i]->pos,
+			.parent = c->cx->where};
+
+		c->cx->where = &here;
 		r = check_plugin_entry(c, n->kids[i]);
+		c->cx->where = here.parent;
+	}
 	return r;
 }
 

@@ -124,6 +124,8 @@ static void dump_code(struct dump *d, const struct img_rule *r)
 		strbuf_addf(d->b, "%s\n",
 			d->img.preds[n->pred].flags & IMG_PRED_PROC ? " [process]" : "");
 	}
+	if (r->capture)
+		strbuf_addf(d->b, "  capture: %u ms\n", r->capture_ms);
 	strbuf_add_str(d->b, "  output:\n");
 	dump_template(d, r->fmt_first, r->n_fmt);
 	strbuf_add_str(d->b, "  output fields:");

@@ -11,7 +11,8 @@
 #include "items.h"
 
 #define SCANNED_MAX (2ull << 30) /* bytes gone over for list names in one pass */
-#define VALUES_MAX (1u << 20)    /* values of one rule's exceptions: aliases could multiply them */
+#define VALUE "exception value"
+#define VALUES_MAX (1u << 20) /* values of one rule's exceptions: aliases could multiply them */
 
 static bool ends_word(char ch)
 {
@@ -39,19 +40,31 @@ static int add_quoted(struct cx *cx, struct ptext *t, const char *p, size_t n, s
 struct exc_out {
 	struct collector *c;
 	struct ptext *t;
+	const struct rule_def *rule;
 	const struct exception_def *e;
 	uint32_t n_values;
 };
 
-static int bad_values(struct exc_out *o, const struct ynode *n, const char *why)
+/* @part: "exception values" for a row of them, "exception value" for one */
+static int bad_values(struct exc_out *o, const char *part, const struct ynode *n, const char *why)
 {
-	cx_error(o->c->cx, VALIDATE, n->pos, "Exception '%s': %s", o->e->name, why);
+	const struct item_place *place = &o->rule->place;
+	struct where content = {.type = "rules content", .pos = place->content};
+	struct where item = {
+		.type = "rule", .name = o->rule->name, .pos = place->item, .parent = &content};
+	struct where exception = {
+		.type = "exception", .name = o->e->name, .pos = o->e->pos, .parent = &item};
+	const struct where *outer = o->c->cx->where;
+
+	o->c->cx->where = &exception;
+	cx_error_in(o->c->cx, part, "", VALIDATE, n->pos, "Exception '%s': %s", o->e->name, why);
+	o->c->cx->where = outer;
 	return -EINVAL;
 }
 
 static int count_value(struct exc_out *o, const struct ynode *n)
 {
-	return ++o->n_values > VALUES_MAX ? bad_values(o, n, "too many values") : 0;
+	return ++o->n_values > VALUES_MAX ? bad_values(o, VALUE, n, "too many values") : 0;
 }
 
 /* "(a, b)" of scalars */
@@ -62,7 +75,7 @@ static int add_scalars(
 
 	for (size_t i = 0; i < n && r >= 0; i++) {
 		if (nodes[i]->kind != YN_SCALAR)
-			return bad_values(o, nodes[i], why);
+			return bad_values(o, VALUE, nodes[i], why);
 		r = count_value(o, nodes[i]);
 		if (r >= 0 && i)
 			r = ptext_add_str(o->c->cx, o->t, ", ", nodes[i]->pos);
@@ -94,7 +107,7 @@ static int add_value(struct exc_out *o, const struct ynode *v, const char *comp)
 		return add_scalars(
 			o, (const struct ynode *const *)v->kids, v->n, "values nested too deeply");
 	if (v->kind != YN_SCALAR)
-		return bad_values(o, v, "a value must be a text or a sequence of texts");
+		return bad_values(o, VALUE, v, "a value must be a text or a sequence of texts");
 	if (!exception_comp_takes_list(comp))
 		return add_quoted(o->c->cx, o->t, v->text, v->n, v->pos);
 	if (v->n && v->text[0] == '(')
@@ -111,9 +124,11 @@ static int add_row(struct exc_out *o, const struct ynode *row)
 	int r = ptext_add_str(o->c->cx, o->t, "(", row->pos);
 
 	if (row->kind != YN_SEQ)
-		return bad_values(o, row, "Fields and values lists must have equal length");
+		return bad_values(o, "exception values", row,
+			"Fields and values lists must have equal length");
 	if (row->n != o->e->n_fields)
-		return bad_values(o, row, "Fields and values lists must have equal length");
+		return bad_values(o, "exception values", row,
+			"Fields and values lists must have equal length");
 	for (uint32_t i = 0; i < o->e->n_fields && r >= 0; i++) {
 		if (i)
 			r = ptext_add_str(o->c->cx, o->t, " and ", row->pos);
@@ -149,7 +164,7 @@ static int add_exception(struct exc_out *o)
 
 int expand_exceptions(struct collector *c, const struct rule_def *rule, struct ptext *ret)
 {
-	struct exc_out o = {.c = c, .t = ret};
+	struct exc_out o = {.c = c, .t = ret, .rule = rule};
 	bool any = false;
 	int r;
 

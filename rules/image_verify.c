@@ -368,7 +368,8 @@ static const char *check_rules(const struct img *i)
 		if (why)
 			return why;
 		if (!is_str(i, r->name) || !is_str(i, r->source) || r->priority > 7 ||
-			r->enabled > 1 || (r->outputs & ~outputs))
+			r->enabled > 1 || r->capture > 1 || r->pad0 || r->pad1 ||
+			(r->outputs & ~outputs))
 			return "rule";
 		if (!is_range(r->tags_first, r->n_tags, i->n[IMG_SEC_TAG]) ||
 			!is_range(r->fmt_first, r->n_fmt, i->n[IMG_SEC_FMT]) ||

@@ -128,6 +128,8 @@ static int emit_rule(struct builder *b, const struct checked_rule *c, uint32_t g
 {
 	struct img_rule r = {.priority = c->def->priority,
 				.enabled = c->enabled,
+				.capture = c->def->capture,
+				.capture_ms = c->def->capture_ms,
 				.entry = IMG_REJECT,
 				.outputs = c->outputs},
 			*to;

@@ -63,7 +63,7 @@ static int read_list_items(struct collector *c, const struct ynode *seq, struct 
 		const struct ynode *n = seq->kids[i];
 
 		if (n->kind != YN_SCALAR || memchr(n->text, '\0', n->n)) {
-			cx_error(c->cx, YAML_VALIDATE, n->pos,
+			cx_error_in(c->cx, "list item", "", YAML_VALIDATE, n->pos,
 				"A list item must be a text or number");
 			return -EINVAL;
 		}

@@ -60,7 +60,7 @@ static int read_names(struct collector *c, const struct ynode *n, const char *wh
 		const struct ynode *k = n->kind == YN_SEQ ? n->kids[i] : n;
 
 		if (k->kind != YN_SCALAR || k->n == 0) {
-			cx_error(c->cx, YAML_VALIDATE, k->pos,
+			item_bad_value(c, what, k,
 				"Value of exception '%s' must be a text or a sequence of texts",
 				what);
 			return -EINVAL;
@@ -171,7 +171,7 @@ static int read_values(struct collector *c, const struct ynode *n, struct except
 	if (!values || values->is_null)
 		return 0;
 	if (values->kind != YN_SEQ) {
-		cx_error(c->cx, YAML_VALIDATE, values->pos,
+		cx_error_in(c->cx, "exception values", "", YAML_VALIDATE, values->pos,
 			"Value of exception 'values' must be a sequence");
 		return -EINVAL;
 	}

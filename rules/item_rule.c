@@ -50,14 +50,18 @@ static bool same_word(const char *a, const char *b)
 
 static int read_priority(struct collector *c, const struct ynode *n, uint8_t *ret)
 {
+	struct where here = {.type = "rule priority", .pos = n->pos, .parent = c->cx->where};
+
 	for (uint8_t i = 0; priorities[i]; i++)
 		if (same_word(n->text, priorities[i])) {
 			*ret = i == 8 ? 6 : i;
 			return 0;
 		}
+	c->cx->where = &here;
 	cx_report(c->cx, DIAG_ERROR, YAML_VALIDATE, n->pos, n->n,
 		cx_did_you_mean(c->cx, diag_nearest(n->text, n->n, priorities)),
 		"Invalid priority '%s'", n->text);
+	c->cx->where = here.parent;
 	return -EINVAL;
 }
 
@@ -74,7 +78,7 @@ static int read_tags(struct collector *c, const struct ynode *seq, struct rule_d
 	if (seq->is_null)
 		return 0;
 	if (seq->kind != YN_SEQ) {
-		cx_error(c->cx, YAML_VALIDATE, seq->pos, "Value of 'tags' must be a sequence");
+		item_bad_value(c, "tags", seq, "Value of 'tags' must be a sequence");
 		return -EINVAL;
 	}
 	all = cx_alloc(c->cx, (r->n_tags + seq->n) * sizeof(*all));
@@ -84,7 +88,7 @@ static int read_tags(struct collector *c, const struct ynode *seq, struct rule_d
 		all[n++] = r->tags[i];
 	for (size_t i = 0; i < seq->n; i++) {
 		if (seq->kids[i]->kind != YN_SCALAR) {
-			cx_error(c->cx, YAML_VALIDATE, seq->kids[i]->pos, "A tag must be a text");
+			item_bad_value(c, "tags", seq->kids[i], "A tag must be a text");
 			return -EINVAL;
 		}
 		all[n++] = seq->kids[i]->text;
@@ -106,7 +110,7 @@ static int read_flag(struct collector *c, const struct ynode *item, const char *
 	if (!n)
 		return 0;
 	if (n->is_null || ynode_bool(n, ret) < 0) {
-		cx_error(c->cx, YAML_VALIDATE, n->pos, "Value of '%s' must be true or false", key);
+		item_bad_value(c, key, n, "Value of '%s' must be true or false", key);
 		return -EINVAL;
 	}
 	return 0;
@@ -123,7 +127,7 @@ static int read_plain_keys(struct collector *c, const struct ynode *item, struct
 		read_flag(c, item, "capture", &r->capture) < 0)
 		return -EINVAL;
 	if (n && ynode_u32(n, &r->capture_ms) < 0) {
-		cx_error(c->cx, YAML_VALIDATE, n->pos,
+		item_bad_value(c, "capture_duration", n,
 			"Value of 'capture_duration' must be a number of milliseconds");
 		return -EINVAL;
 	}

@@ -10,6 +10,9 @@
 /* What to do with an item that names something that may exist. */
 enum item_mode { ITEM_DEFINE, ITEM_APPEND };
 
+/* An error of a key's value. */
+#define item_bad_value(c, key, node, ...)                                                          \
+	cx_error_in((c)->cx, "value for", key, YAML_VALIDATE, (node)->pos, __VA_ARGS__)
 /* A required scalar with text. NULL after reporting. */
 const struct ynode *item_text(struct collector *c, const struct ynode *item, const char *key);
 /* `append: true`; warns that it is deprecated. Negative after reporting. */

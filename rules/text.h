@@ -109,6 +109,15 @@ void cx_report(struct cx *cx, enum diag_severity sev, const char *code, struct s
 	size_t length, const char *hint, const char *fmt, ...) _printf_(7, 8);
 #define cx_error(cx, code, pos, ...)                                                               \
 	cx_report((cx), DIAG_ERROR, (code), (pos), 1, NULL, __VA_ARGS__)
+/* An error of a part of what cx->where is about: "rule priority", "value for" 'output' … */
+#define cx_error_in(cx, part, part_name, code, at, ...)                                            \
+	do {                                                                                       \
+		struct where part_ = {                                                             \
+			.type = (part), .name = (part_name), .pos = (at), .parent = (cx)->where};  \
+		(cx)->where = &part_;                                                              \
+		cx_error(cx, code, at, __VA_ARGS__);                                               \
+		(cx)->where = part_.parent;                                                        \
+	} while (0)
 #define cx_warning(cx, code, pos, ...)                                                             \
 	cx_report((cx), DIAG_WARNING, (code), (pos), 1, NULL, __VA_ARGS__)
 /* May that many more names be compared? Bounds what a flood of wrong names costs. */

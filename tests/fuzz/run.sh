@@ -19,8 +19,10 @@ condition | output)
 		done
 	} ;;
 esac
+words=
+[ "$kind" = image ] || words=-dict=$root/tests/fuzz/rules.dict
 status=0
-"$fuzzer" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1500 -max_len=65536 -print_final_stats=1 \
+"$fuzzer" $words -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1500 -max_len=65536 -print_final_stats=1 \
 	-artifact_prefix="$PWD/fuzz-$kind-" "$corpus" >"$corpus.log" 2>&1 || status=$?
 tail -40 "$corpus.log"
 rm -f "$corpus.log"

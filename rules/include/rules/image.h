@@ -18,7 +18,7 @@
 #include <base/span.h>
 
 #define IMG_MAGIC 0x31474d49726b6173ULL /* "sakrIMG1" */
-#define IMG_VERSION 2
+#define IMG_VERSION 3
 #define IMG_SIZE_MAX (64u << 20)
 #define IMG_NONE UINT32_MAX
 #define IMG_OUTPUTS_MAX 64
@@ -88,7 +88,10 @@ struct img_rule {
 	uint32_t out_first, n_out;     /* output_fields */
 	uint8_t priority;              /* 0..7 */
 	uint8_t enabled;
-	uint8_t pad0[2];
+	uint8_t capture; /* its alerts ask for a capture file; see img_rule_capture() */
+	uint8_t pad0;
+	uint32_t capture_ms; /* how long one is written; 0: as configured */
+	uint32_t pad1;
 	uint64_t outputs; /* bit i: output i takes this rule's alerts (priority, rules, tags
 			     filters) */
 };
@@ -239,7 +242,7 @@ struct img_event {
 	uint8_t pad0[6];
 };
 
-_Static_assert(sizeof(struct img_rule) == 64, "layout");
+_Static_assert(sizeof(struct img_rule) == 72, "layout");
 _Static_assert(sizeof(struct img_pred) == 16, "layout");
 _Static_assert(sizeof(struct img_expr) == 40, "layout");
 _Static_assert(sizeof(struct img_const) == 40, "layout");
@@ -290,6 +293,17 @@ uint64_t img_vocabulary(void);
 /* Check everything: header, checksum, every index, every string, every type of every operator,
  * forward edges, termination. 0 or -EBADMSG with *reterr_why. */
 int img_verify(const void *p, size_t n, struct img *ret_img, const char **reterr_why);
+/* Does an alert of the rule start or prolong a capture file (`capture: true`; @all_rules:
+ * capture.mode is all_rules), and for how long? @default_ms: capture.default_duration.
+ * *ret_ms only then. */
+static inline bool img_rule_capture(
+	const struct img_rule *r, bool all_rules, uint32_t default_ms, uint32_t *ret_ms)
+{
+	if (!r->capture && !all_rules)
+		return false;
+	*ret_ms = r->capture_ms ? r->capture_ms : default_ms;
+	return true;
+}
 static inline struct span img_text(const struct img *i, struct img_str s)
 {
 	return (struct span){.p = i->str + s.off, .n = s.n};

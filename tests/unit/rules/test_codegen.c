@@ -217,10 +217,41 @@ static void test_program__random_conditions__agree_with_tree(void **state)
 		N_CONDITIONS * N_ASSIGNMENTS * 4 - N_CONDITIONS * N_ASSIGNMENTS / 5);
 }
 
+static void test_rules_compile__capture_keys__in_the_image(void **state)
+{
+	static const char *const text =
+		"- rule: A\n  desc: d\n  output: o\n  priority: INFO\n  condition: "
+		"evt.type=open\n"
+		"- rule: B\n  desc: d\n  output: o\n  priority: INFO\n  condition: "
+		"evt.type=open\n"
+		"  capture: true\n  capture_duration: 250\n"
+		"- rule: C\n  desc: d\n  output: o\n  priority: INFO\n  condition: "
+		"evt.type=open\n"
+		"- rule: C\n  capture: yes\n  override: {capture: replace}\n";
+	struct rules_options opt = {.min_priority = 7};
+	struct compiled c;
+	uint32_t ms = 1;
+
+	(void)state;
+	compile_texts(&c, &text, 1, &opt);
+	assert_int_equal(c.r, 0);
+	assert_false(img_rule_capture(&c.img.rules[0], false, 5000, &ms));
+	assert_int_equal(ms, 1);
+	assert_true(img_rule_capture(&c.img.rules[0], true, 5000, &ms));
+	assert_int_equal(ms, 5000);
+	assert_true(img_rule_capture(&c.img.rules[1], false, 5000, &ms));
+	assert_int_equal(ms, 250);
+	assert_true(img_rule_capture(&c.img.rules[2], false, 5000, &ms));
+	assert_int_equal(ms, 5000);
+	free(c.res.image);
+	diag_done(&c.d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_program__random_conditions__agree_with_tree),
+		cmocka_unit_test(test_rules_compile__capture_keys__in_the_image),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,11 +116,78 @@ static void test_evset_is_wide__few_and_all__told_apart(void **state)
 	tcx_done(&t);
 }
 
+/* The border is a hundred codes of the reference's table: names count with all their rows. */
+static void test_evset_codes__names__rows_of_the_reference(void **state)
+{
+	static const struct {
+		const char *cond;
+		unsigned codes;
+	} cases[] = {
+		{"proc.name = x", 454},
+		{"evt.num = 0", 0},
+		{"evt.type = open", 2},
+		{"evt.type = openat", 4},
+		{"evt.type = openat2", 2},
+		{"evt.type in (execve, execveat)", 18},
+		{"evt.type in (clone, clone3, fork, vfork)", 22},
+		{"evt.type in (accept, accept4)", 10},
+		{"evt.type = getpid", 2},
+		{"evt.type = getpid or evt.type = sysinfo", 2},
+		{"evt.type = container_removed", 1},
+		{"evt.type in (k8s, tracer)", 0},
+		{"not evt.type = openat", 450},
+		{"evt.type != execve", 438},
+		{"evt.type != execve and evt.type = open", 2},
+	};
+	struct tcx t;
+
+	(void)state;
+	tcx_init(&t);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct evset s;
+
+		set_of(&t, cases[i].cond, &s);
+		if (evset_codes(&s) != cases[i].codes)
+			fail_msg("'%s': %u codes, wanted %u", cases[i].cond, evset_codes(&s),
+				cases[i].codes);
+	}
+	tcx_done(&t);
+}
+
+/* Fifty names with an enter and an exit row are a hundred codes: not more than that. */
+static void test_evset_is_wide__at_the_border__more_than_a_hundred(void **state)
+{
+	static const char fifty[] =
+		"evt.type in (open, creat, close, read, write, socket, bind, connect, listen, "
+		"send, "
+		"sendto, recv, recvfrom, shutdown, getsockname, getpeername, socketpair, "
+		"setsockopt, getsockopt, sendmsg, sendmmsg, recvmsg, recvmmsg, pipe, eventfd, "
+		"futex, stat, lstat, fstat, poll, lseek, getcwd, chdir, fchdir, pread, pwrite, "
+		"readv, writev, preadv, pwritev, signalfd, kill, tkill, tgkill, nanosleep, "
+		"timerfd_create, inotify_init, getrlimit, setrlimit, fcntl)";
+	char more[sizeof(fifty) + 40];
+	struct evset s;
+	struct tcx t;
+
+	(void)state;
+	tcx_init(&t);
+	set_of(&t, fifty, &s);
+	assert_int_equal(evset_codes(&s), 100);
+	assert_false(evset_is_wide(&s));
+	assert_true(snprintf(more, sizeof(more), "%s or evt.type = keyctl", fifty) > 0);
+	set_of(&t, more, &s);
+	assert_int_equal(evset_codes(&s), 101);
+	assert_true(evset_is_wide(&s));
+	tcx_done(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_evset_of__table__as_specified),
 		cmocka_unit_test(test_evset_is_wide__few_and_all__told_apart),
+		cmocka_unit_test(test_evset_codes__names__rows_of_the_reference),
+		cmocka_unit_test(test_evset_is_wide__at_the_border__more_than_a_hundred),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -159,6 +159,70 @@ static void test_rules_check__table__every_code_and_place(void **state)
 	}
 }
 
+/* The parts of items that messages are about, outermost first. */
+static void test_rules_check__locations__of_the_part(void **state)
+{
+	static const struct {
+		const char *text, *locations;
+	} cases[] = {
+		{"a: b\n", "rules content"},
+		{"- text\n", "rules content/rules content item"},
+		{"- foo: 1\n", "rules content/rules content item"},
+		{"- required_engine_version: x\n", "rules content/required_engine_version"},
+		{"- required_plugin_versions: x\n", "rules content/required plugin versions"},
+		{"- required_plugin_versions:\n  - {name: json, version: 1.0.0}\n",
+			"rules content/required plugin versions/required plugin versions entry"},
+		{"- required_plugin_versions:\n  - {name: container, version: 0.1.0, "
+		 "alternatives: [{name: a}]}\n",
+			"rules content/required plugin versions/required plugin versions entry/"
+			"required plugin versions alternative"},
+		{"- list: l\n", "rules content/list l"},
+		{"- list: l\n  items: [[a]]\n", "rules content/list l/list item"},
+		{"- macro: m\n  condition:\n", "rules content/macro m/value for condition"},
+		{"- macro: m\n  condition: a.b=\n",
+			"rules content/macro m/macro condition/condition expression"},
+		{RULE "a.b=\n", "rules content/rule R/rule condition/condition expression"},
+		{"- rule: R\n  desc: d\n  output: []\n  priority: INFO\n  condition: a.b=1\n",
+			"rules content/rule R/value for output"},
+		{"- rule: R\n  desc: d\n  output: o\n  priority: LOUD\n  condition: a.b=1\n",
+			"rules content/rule R/rule priority"},
+		{"- rule: R\n  desc: d\n  output: x %foo.bar\n  priority: INFO\n  condition: "
+		 "evt.type=open\n",
+			"rules content/rule R/rule output"},
+		{OK_RULE "  tags: [[]]\n", "rules content/rule R/value for tags"},
+		{OK_RULE "  enabled: 7\n", "rules content/rule R/value for enabled"},
+		{OK_RULE "- rule: R\n  desc: x\n  override: {desc: add}\n",
+			"rules content/rule R/overrides"},
+		{OK_RULE "  exceptions:\n  - e\n", "rules content/rule R/exceptions/exception"},
+		{OK_RULE "  exceptions:\n  - {name: e, fields: [proc.name], values: x}\n",
+			"rules content/rule R/exceptions/exception e/exception values"},
+		{OK_RULE "  exceptions:\n  - {name: e, fields: [proc.name], values: [[a, b]]}\n",
+			"rules content/rule R/exception e/exception values"},
+		{OK_RULE "  exceptions:\n  - {name: e, fields: proc.name, values: [[a]]}\n",
+			"rules content/rule R/exception e/exception value"},
+		{OK_RULE "  exceptions:\n  - {name: e, fields: [proc.name], values: [[{a: b}]]}\n",
+			"rules content/rule R/exception e/exception value"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct diag_item *it;
+		struct rules_report rep;
+		char have[400] = "";
+		size_t n = 0;
+
+		check(&rep, &cases[i].text, 1);
+		it = rep.files[0].n_errors ? rep.files[0].errors[0] : rep.files[0].warnings[0];
+		for (size_t k = 0; k < it->n_locations; k++)
+			n += (size_t)snprintf(have + n, sizeof(have) - n, "%s%s%s%s", k ? "/" : "",
+				it->locations[k].item_type, *it->locations[k].item_name ? " " : "",
+				it->locations[k].item_name);
+		if (strcmp(have, cases[i].locations) != 0)
+			fail_msg("%s\nhas %s", cases[i].text, have);
+		rules_report_done(&rep);
+	}
+}
+
 /* The reference's own answer for this file, but for the message. */
 static void test_rules_report_json__unknown_field__as_falco(void **state)
 {
@@ -383,6 +447,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rules_check__table__every_code_and_place),
+		cmocka_unit_test(test_rules_check__locations__of_the_part),
 		cmocka_unit_test(test_rules_report_json__unknown_field__as_falco),
 		cmocka_unit_test(test_rules_check__two_files__results_apart),
 		cmocka_unit_test(test_rules_check__second_file__repeats_warnings_of_the_first),
