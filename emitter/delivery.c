@@ -1,60 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Delivery: what happens when a sink is slow, full, gone. Alerts stay in hand and in their rings
- * until the sink has them; a failed try is repeated with growing delays (100 ms to 5 s). Numbers
- * move only here, when the sink has the batch, so that accepted = delivered + losses at any time.
- */
+/* Delivery: what happens when a sink is slow, full, gone. Alerts stay in the window (and in their
+ * ring or spool) until the sink has reported them; a failed try is repeated with growing delays
+ * (100 ms to 5 s). A sink with connections of its own does that by itself and only tells how it is. */
+
+#include <sys/epoll.h>
 
 #include <errno.h>
 #include <string.h>
 
 #include <base/clock.h>
 #include <base/log.h>
+#include <base/macros.h>
 
 #include "delivery.h"
 
-void delivery_init(struct delivery *d, const struct output *o, struct stats_page *stats)
-{
-	*d = (struct delivery){.delay_ns = DELIVERY_DELAY_MIN_NS, .stats = stats};
-	sink_init(&d->sink, o);
-}
+#define REFUSED_SHOWN_MAX 200
+#define TEST_RULE "saker test alert"
 
-void delivery_done(struct delivery *d)
+static void count_message(struct delivery *d, const struct sink_msg *m)
 {
-	sink_done(&d->sink);
-	strbuf_done(&d->batch.text);
-}
-
-static void wait_for(struct delivery *d, enum delivery_state state, uint64_t now_ns)
-{
-	d->state = state;
-	d->retry_ns = now_ns + d->delay_ns;
-	d->delay_ns =
-		d->delay_ns * 2 < DELIVERY_DELAY_MAX_NS ? d->delay_ns * 2 : DELIVERY_DELAY_MAX_NS;
-}
-
-static void note_failure(struct delivery *d, int r)
-{
-	stats_set(&d->stats->last_error, (uint64_t)-r);
-	stats_set(&d->stats->last_error_ns, clock_epoch_ns());
-	if (d->error == -r)
-		return;
-	d->error = -r;
-	log_warning_errno(r, "deliver to output '%s' (%s), will try again", d->sink.output->name,
-		d->sink.ops->name);
-}
-
-static void note_success(struct delivery *d)
-{
-	d->state = DELIVERY_IDLE;
-	d->delay_ns = DELIVERY_DELAY_MIN_NS;
-	if (d->error)
-		log_notice("output '%s' takes alerts again", d->sink.output->name);
-	d->error = 0;
-}
-
-static void count_message(struct delivery *d, const struct batch_msg *m, uint64_t now_epoch_ns)
-{
-	uint64_t latency_ns = now_epoch_ns > m->ts_ns ? now_epoch_ns - m->ts_ns : 0;
+	uint64_t now_ns = clock_epoch_ns(), latency_ns = now_ns > m->ts_ns ? now_ns - m->ts_ns : 0;
 
 	stats_add(&d->stats->latency[stats_latency_bucket(latency_ns)], 1);
 	if (m->is_test) {
@@ -63,18 +28,109 @@ static void count_message(struct delivery *d, const struct batch_msg *m, uint64_
 	}
 }
 
-static void count_batch(struct delivery *d)
+static void note_refused(struct delivery *d, const char *why)
 {
-	const struct batch *b = &d->batch;
-	uint64_t now_epoch_ns = clock_epoch_ns();
+	if (!d->has_refused)
+		log_warning("output '%s' (%s) refused an alert for good: %.*s",
+			d->sink.output->name, d->sink.ops->name, REFUSED_SHOWN_MAX,
+			why ? why : "no reason given");
+	d->has_refused = true;
+}
 
-	for (unsigned i = 0; i < b->n; i++)
-		if (!(b->refused & UINT64_C(1) << i))
-			count_message(d, &b->msg[i], now_epoch_ns);
-	stats_add(&d->stats->alerts, b->n);
-	stats_add(&d->stats->delivered, b->n - b->n_refused);
-	stats_add(&d->stats->records_out, b->n - b->n_refused);
-	stats_add(&d->stats->loss[LOSS_OUT_SINK_FAILED], b->n_refused);
+static void on_report(struct sink_host *h, uint64_t n, enum sink_outcome outcome, const char *why)
+{
+	struct delivery *d = container_of(h, struct delivery, host);
+
+	assert(outcome != SINK_PENDING);
+	if (!window_settle(&d->window, n, outcome))
+		return; /* an answer to what was answered before, by a peer's doing */
+	if (outcome == SINK_DELIVERED)
+		count_message(d, window_msg(&d->window, n));
+	else
+		note_refused(d, why);
+}
+
+static void on_trouble(struct sink_host *h, int error, const char *why)
+{
+	struct delivery *d = container_of(h, struct delivery, host);
+
+	if (error) {
+		stats_set(&d->stats->last_error, (uint64_t)error);
+		stats_set(&d->stats->last_error_ns, clock_epoch_ns());
+	}
+	if (d->error == error)
+		return;
+	d->error = error;
+	if (!error)
+		log_notice("output '%s' takes alerts again", d->sink.output->name);
+	else if (why)
+		log_warning("deliver to output '%s' (%s), will try again: %s", d->sink.output->name,
+			d->sink.ops->name, why);
+	else
+		log_warning_errno(-error, "deliver to output '%s' (%s), will try again",
+			d->sink.output->name, d->sink.ops->name);
+}
+
+static int on_watch(struct sink_host *h, int fd, uint32_t events)
+{
+	struct delivery *d = container_of(h, struct delivery, host);
+
+	return d->watcher ? d->watcher->watch(d->watcher, fd, events) : -EOPNOTSUPP;
+}
+
+static int on_ask(struct sink_host *h, uint64_t token, const char *what)
+{
+	struct delivery *d = container_of(h, struct delivery, host);
+
+	return d->watcher ? d->watcher->ask(d->watcher, token, what) : -EOPNOTSUPP;
+}
+
+int delivery_init(struct delivery *d, const struct output *o, struct stats_page *stats)
+{
+	const struct sink_ops *ops;
+	int r;
+
+	*d = (struct delivery){
+		.host = {on_report, on_trouble, on_watch, on_ask},
+		.delay_ns = DELIVERY_DELAY_MIN_NS,
+		.format = format_get(o->format),
+		.stats = stats,
+	};
+	sink_init(&d->sink, o, &d->host);
+	ops = d->sink.ops;
+	r = window_init(&d->window, ops->window_msgs ? ops->window_msgs : SINK_WINDOW_MSGS,
+		ops->window_bytes ? ops->window_bytes : SINK_WINDOW_BYTES, ops->needs_alert);
+	if (r < 0)
+		return log_err_errno(r, "reserve the window");
+	return ops->init ? ops->init(&d->sink) : 0;
+}
+
+int delivery_open(struct delivery *d)
+{
+	return d->sink.ops->open ? d->sink.ops->open(&d->sink) : 0;
+}
+
+/* Watched only while it is waited for: a descriptor of a shared description stays in an epoll after
+ * its close. */
+static void unwatch(struct delivery *d)
+{
+	if (d->is_watched)
+		(void)on_watch(&d->host, d->sink.fd, 0);
+	d->is_watched = false;
+}
+
+void delivery_done(struct delivery *d)
+{
+	unwatch(d);
+	sink_done(&d->sink);
+	window_done(&d->window);
+}
+
+static void wait_for(struct delivery *d, enum delivery_state state, uint64_t now_ns)
+{
+	d->state = state;
+	d->retry_ns = now_ns + d->delay_ns;
+	d->delay_ns = MIN(d->delay_ns * 2, DELIVERY_DELAY_MAX_NS);
 }
 
 static void handle_failure(struct delivery *d, int r, uint64_t now_ns)
@@ -90,43 +146,90 @@ static void handle_failure(struct delivery *d, int r, uint64_t now_ns)
 		wait_for(d, DELIVERY_PAUSE, now_ns);
 		break;
 	default:
-		sink_done(&d->sink);
-		batch_rewind(&d->batch);
+		sink_detach(&d->sink);
 		wait_for(d, DELIVERY_NO_SINK, now_ns);
 		break;
 	}
-	note_failure(d, r);
+	on_trouble(&d->host, -r, NULL);
 }
 
 static bool may_try(const struct delivery *d, uint64_t now_ns)
 {
-	if (d->sink.fd < 0)
+	if (d->sink.ops->needs_fd && d->sink.fd < 0)
 		return false;
 	return d->state != DELIVERY_PAUSE || now_ns >= d->retry_ns;
 }
 
-bool delivery_push(struct delivery *d, uint64_t now_ns)
+int delivery_add(struct delivery *d, const struct alert *a)
 {
+	struct strbuf *text;
+	struct sink_msg *m = window_begin(&d->window, &text);
+
+	m->ts_ns = a->h.ts_ns;
+	m->priority = MIN(a->priority, 7);
+	m->is_test =
+		a->flags & ALERT_TEST || span_eq(rec_text(a, a->rule_name), SPAN_LIT(TEST_RULE));
+	d->format->add(d->sink.output, a, text);
+	window_add(&d->window, m, d->sink.ops->needs_alert ? a : NULL);
+	return strbuf_ok(text) ? 0 : -ENOMEM;
+}
+
+static void submit(struct delivery *d)
+{
+	const struct sink_msg *msgs;
+	unsigned n, n_taken;
+
+	do {
+		n = window_unsubmitted(&d->window, &msgs);
+		n_taken = n ? d->sink.ops->submit(&d->sink, msgs, n) : 0;
+		assert(n_taken <= n);
+		d->window.submitted += n_taken;
+	} while (n && n_taken == n);
+}
+
+static void retire(struct delivery *d)
+{
+	for (;;) {
+		switch (window_retire(&d->window)) {
+		case SINK_PENDING:
+			return;
+		case SINK_DELIVERED:
+			d->n_delivered++;
+			break;
+		case SINK_REFUSED:
+			d->n_refused++;
+			break;
+		}
+	}
+}
+
+void delivery_turn(struct delivery *d, uint64_t now_ns)
+{
+	bool had_messages = !window_is_empty(&d->window);
 	int r;
 
+	unwatch(d);
 	if (!may_try(d, now_ns))
-		return false;
-	r = d->batch.n_sent < d->batch.n ? d->sink.ops->send(&d->sink, &d->batch) : 0;
-	if (r == 0 && d->sink.ops->tick)
-		r = d->sink.ops->tick(&d->sink, now_ns);
+		return;
+	submit(d);
+	r = d->sink.ops->turn(&d->sink, now_ns);
+	retire(d);
+	if (!d->sink.ops->needs_fd)
+		return;
 	if (r < 0) {
 		handle_failure(d, r, now_ns);
-		return false;
+	} else if (had_messages || d->state != DELIVERY_WORKS) {
+		d->state = DELIVERY_WORKS;
+		d->delay_ns = DELIVERY_DELAY_MIN_NS;
+		on_trouble(&d->host, 0, NULL);
 	}
-	if (d->batch.n || d->state != DELIVERY_IDLE)
-		note_success(d);
-	count_batch(d);
-	return true;
+	d->is_watched =
+		d->state == DELIVERY_WRITABLE && on_watch(&d->host, d->sink.fd, EPOLLOUT) == 0;
 }
 
 bool delivery_wants_sink(struct delivery *d, uint64_t now_ns)
 {
-	if (d->sink.fd >= 0 || now_ns < d->retry_ns)
+	if (!d->sink.ops->needs_fd || d->sink.fd >= 0 || now_ns < d->retry_ns)
 		return false;
 	wait_for(d, DELIVERY_NO_SINK, now_ns);
 	return true;
@@ -138,22 +241,34 @@ void delivery_new_sink(struct delivery *d, int fd, bool may_open, uint64_t now_n
 
 	if (fd < 0)
 		return; /* the delay goes on */
-	batch_rewind(&d->batch);
+	unwatch(d);
 	r = sink_attach(&d->sink, fd, may_open);
 	if (r < 0) {
 		wait_for(d, DELIVERY_NO_SINK, now_ns);
-		note_failure(d, r);
+		on_trouble(&d->host, -r, NULL);
 		return;
 	}
-	d->state = DELIVERY_IDLE;
+	d->state = DELIVERY_WORKS;
 }
 
 int delivery_timeout_ms(const struct delivery *d, uint64_t now_ns)
 {
+	const struct sink_ops *ops = d->sink.ops;
 	uint64_t left_ns;
 
-	if (d->state != DELIVERY_PAUSE && d->state != DELIVERY_NO_SINK)
-		return d->sink.is_dirty && d->sink.output->fsync == OUTPUT_FSYNC_SECOND ? 1000 : -1;
-	left_ns = d->retry_ns > now_ns ? d->retry_ns - now_ns : 0;
-	return (int)(left_ns / NS_PER_MS) + 1;
+	switch (d->state) {
+	case DELIVERY_PAUSE:
+	case DELIVERY_NO_SINK:
+		left_ns = d->retry_ns > now_ns ? d->retry_ns - now_ns : 0;
+		return (int)(left_ns / NS_PER_MS) + 1;
+	case DELIVERY_WRITABLE:
+		if (!d->is_watched)
+			return 20;
+		break;
+	case DELIVERY_WORKS:
+		break;
+	}
+	if (ops->needs_fd && d->sink.fd < 0)
+		return -1;
+	return ops->timeout_ms ? ops->timeout_ms((struct sink *)&d->sink, now_ns) : -1;
 }

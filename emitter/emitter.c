@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The emitter's acts: take what came over the control socket, then merge, format, deliver, commit.
- * One batch is in hand at most; while the sink does not take it nothing more is read, so that
- * alerts wait where a restarted emitter finds them again: in the rings. */
+ * Alerts on their way are in the delivery's window; they leave their ring only when the sink has
+ * them, so that a restarted emitter finds the others again, and while the window is full nothing
+ * more is read. */
 
-#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -21,10 +21,8 @@
 
 #include "delivery.h"
 #include "emitter.h"
-#include "format.h"
 #include "merge.h"
 
-#define TEST_RULE "saker test alert"
 /* Progress pages move without a wake-up: how often to look while an alert is held up. */
 #define HELD_POLL_MS 2
 /* One watchdog deadline (protocol line 9). */
@@ -32,12 +30,25 @@
 
 struct emitter {
 	struct output output;
-	const struct format *format;
 	struct merge merge;
 	struct delivery delivery;
-	bool is_ended;  /* every ring has ended */
-	int watched_fd; /* -1: none */
+	struct delivery_watcher watcher;
+	struct stage *stage;
+	struct merge_mark *marks; /* by number, as the window's messages: where each one ends */
+	uint64_t n_committed;     /* alerts below this number have left their rings */
+	bool is_ended;            /* every ring has ended */
 };
+
+static int on_watch(struct delivery_watcher *w, int fd, uint32_t events)
+{
+	return stage_watch(container_of(w, struct emitter, watcher)->stage, fd, events);
+}
+
+static int on_ask(
+	struct delivery_watcher *w _unused_, uint64_t token _unused_, const char *what _unused_)
+{
+	return -EOPNOTSUPP; /* no sink of this version asks for more than its one descriptor */
+}
 
 static int map_page(struct stage *s, enum ctl_role role, unsigned index, size_t size,
 	const char *what, const void **ret_page)
@@ -71,7 +82,6 @@ static int load_output(struct stage *s, struct emitter *e)
 	seg_unmap(text, n);
 	if (r < 0)
 		return log_err_errno(r, "read the output's configuration: %s", why);
-	e->format = format_get(e->output.format);
 	return 0;
 }
 
@@ -104,6 +114,34 @@ static int attach_inputs(struct stage *s, struct emitter *e)
 	return r;
 }
 
+static int set_up_delivery(struct stage *s, struct emitter *e)
+{
+	struct delivery *d = &e->delivery;
+	int r = delivery_init(d, &e->output, s->stats), fd;
+
+	if (r < 0)
+		return r;
+	e->stage = s;
+	e->watcher = (struct delivery_watcher){on_watch, on_ask};
+	d->watcher = &e->watcher;
+	d->sink.torn = &s->stats->torn;
+	d->sink.has_torn = stats_get(&s->stats->torn);
+	e->marks = calloc(d->window.n_msgs, sizeof(*e->marks));
+	if (!e->marks)
+		return log_err_errno(-ENOMEM, "reserve the window");
+	r = stage_allow(s, &d->sink.ops->seal);
+	if (r < 0)
+		return log_err_errno(r, "prepare the seal");
+	fd = stage_fd_take(s, FD_SINK, s->index);
+	if (fd < 0) /* given without a number */
+		fd = stage_fd_take(s, FD_SINK, 0);
+	if (d->sink.ops->needs_fd)
+		delivery_new_sink(d, fd, true, clock_mono_ns());
+	else
+		(void)fd_close(fd);
+	return 0;
+}
+
 static int em_pre_seal(struct stage *s)
 {
 	struct emitter *e = calloc(1, sizeof(*e));
@@ -112,128 +150,98 @@ static int em_pre_seal(struct stage *s)
 	if (!e)
 		return log_err_errno(-ENOMEM, "start");
 	s->priv = e;
-	e->watched_fd = -1;
 	(void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error like others */
 	tzset();                        /* the zone's file cannot be opened later */
 	r = load_output(s, e);
 	if (r == 0)
 		r = attach_inputs(s, e);
-	if (r < 0)
-		return r;
-	delivery_init(&e->delivery, &e->output, s->stats);
-	e->delivery.sink.torn = &s->stats->torn;
-	e->delivery.sink.has_torn = stats_get(&s->stats->torn);
-	if (strbuf_reserve(&e->delivery.batch.text, BATCH_BYTES) < 0)
-		return log_err_errno(-ENOMEM, "reserve the batch");
-	delivery_new_sink(&e->delivery, stage_fd_take(s, FD_SINK, s->index), true, clock_mono_ns());
-	if (e->delivery.sink.fd < 0)
-		delivery_new_sink(
-			&e->delivery, stage_fd_take(s, FD_SINK, 0), true, clock_mono_ns());
-	return 0;
+	return r < 0 ? r : set_up_delivery(s, e);
 }
 
-static void add_alert(struct emitter *e, const struct alert *a)
+static int em_post_seal(struct stage *s)
 {
-	struct batch *b = &e->delivery.batch;
-	struct batch_msg *m = &b->msg[b->n];
-
-	*m = (struct batch_msg){
-		.off = b->text.n,
-		.ts_ns = a->h.ts_ns,
-		.priority = MIN(a->priority, 7),
-		.is_test = span_eq(rec_text(a, a->rule_name), SPAN_LIT(TEST_RULE)),
-	};
-	e->format->add(&e->output, a, &b->text);
-	strbuf_add_char(&b->text, '\n');
-	m->end = b->text.n;
-	b->n++;
+	return delivery_open(&((struct emitter *)s->priv)->delivery);
 }
 
-/* Fill the batch with what may go. Number of alerts added, or negative errno. */
+/* Fill the window with what may go. Number of alerts added, or negative errno. */
 static int fill(struct stage *s, struct emitter *e, uint64_t now_ns)
 {
-	struct batch *b = &e->delivery.batch;
+	struct window *w = &e->delivery.window;
 	const struct alert *a;
-	int r = 1;
+	int r = 0, n = 0;
 
+	if (!delivery_has_room(&e->delivery))
+		return 0;
 	merge_look(&e->merge);
-	while (!batch_is_full(b) && (r = merge_next(&e->merge, now_ns, &a)) > 0)
-		add_alert(e, a);
+	while (delivery_has_room(&e->delivery) && (r = merge_next(&e->merge, now_ns, &a)) > 0) {
+		merge_mark(&e->merge, &e->marks[w->next & (w->n_msgs - 1)]);
+		if (delivery_add(&e->delivery, a) < 0)
+			return log_err_errno(-ENOMEM, "format an alert");
+		n++;
+	}
 	if (r == -EBADMSG)
 		stage_peer_fault(s, FD_RING_IN_DATA, e->merge.fault_ring, "alert ring");
 	e->is_ended = r == -ENODATA;
-	if (!strbuf_ok(&b->text))
-		return log_err_errno(
-			-ENOMEM, "format alerts"); /* the batch is sized so that this cannot be */
-	return (int)b->n;
+	return n;
 }
 
-static void ask_for_sink(struct stage *s, struct emitter *e, uint64_t now_ns)
+static void count_retired(struct stage *s, struct delivery *d)
 {
-	if (delivery_wants_sink(&e->delivery, now_ns))
-		(void)stage_send(s, CTL_NEED_SINK, FD_SINK, s->index, -e->delivery.error, 0,
-			e->output.name, -1); /* asked again later */
+	stats_add(&s->stats->alerts, d->n_delivered + d->n_refused);
+	stats_add(&s->stats->delivered, d->n_delivered);
+	stats_add(&s->stats->records_out, d->n_delivered);
+	stats_add(&s->stats->loss[LOSS_OUT_SINK_FAILED], d->n_refused);
+	d->n_delivered = d->n_refused = 0;
 }
 
-/* Watched only while it is waited for: a descriptor of a shared description stays in an epoll after
- * its close. */
-static void unwatch_sink(struct stage *s, struct emitter *e)
+/* The rings move on to behind the last alert that the sink is done with. */
+static void commit(struct emitter *e)
 {
-	if (e->watched_fd >= 0)
-		(void)stage_watch(s, e->watched_fd, 0);
-	e->watched_fd = -1;
+	const struct window *w = &e->delivery.window;
+
+	if (window_is_empty(w)) {
+		merge_commit(&e->merge);
+	} else if (e->n_committed != w->first) {
+		for (uint64_t n = e->n_committed; n != w->first; n++)
+			merge_pass(&e->merge, &e->marks[n & (w->n_msgs - 1)]);
+		merge_commit_passed(&e->merge);
+	}
+	e->n_committed = w->first;
 }
 
-static void watch_sink(struct stage *s, struct emitter *e)
-{
-	if (e->delivery.state == DELIVERY_WRITABLE &&
-		stage_watch(s, e->delivery.sink.fd, EPOLLOUT) == 0)
-		e->watched_fd = e->delivery.sink.fd;
-}
-
-/* Send what is in hand; the rings move on only when the sink has it. */
 static void deliver(struct stage *s, struct emitter *e, uint64_t now_ns)
 {
 	struct delivery *d = &e->delivery;
-	bool is_empty = d->batch.n == 0;
 
-	unwatch_sink(s, e);
-	if (delivery_push(d, now_ns) || is_empty) {
-		merge_commit(&e->merge);
-		batch_reset(&d->batch);
-	}
-	ask_for_sink(s, e, now_ns);
-	watch_sink(s, e);
+	delivery_turn(d, now_ns);
+	count_retired(s, d);
+	commit(e);
+	if (delivery_wants_sink(d, now_ns))
+		(void)stage_send(s, CTL_NEED_SINK, FD_SINK, s->index, -d->error, 0, e->output.name,
+			-1); /* asked again later */
 }
 
 static int em_turn(struct stage *s)
 {
 	struct emitter *e = s->priv;
 	uint64_t now_ns = clock_mono_ns();
-	uint64_t in_before = s->stats->records_in;
-	unsigned n;
-	int r;
+	uint64_t in_before = s->stats->records_in, first = e->delivery.window.first;
+	int n = fill(s, e, now_ns);
 
-	if (e->delivery.batch.n == 0) {
-		r = fill(s, e, now_ns);
-		if (r < 0)
-			return r;
-	}
-	n = e->delivery.batch.n;
+	if (n < 0)
+		return n;
 	deliver(s, e, now_ns);
-	if (e->delivery.batch.n)
-		return 0;
-	if (e->is_ended)
+	if (e->is_ended && window_is_empty(&e->delivery.window))
 		return -ENODATA;
-	return n || s->stats->records_in != in_before;
+	return n || s->stats->records_in != in_before || e->delivery.window.first != first;
 }
 
 static bool em_arm(struct stage *s)
 {
 	struct emitter *e = s->priv;
 
-	/* nothing is read while a batch is in hand: the sink, not the rings, is waited for */
-	return e->delivery.batch.n || merge_arm(&e->merge);
+	/* nothing is read while the window is full: the sink, not the rings, is waited for */
+	return !delivery_has_room(&e->delivery) || merge_arm(&e->merge);
 }
 
 static void em_disarm(struct stage *s)
@@ -246,10 +254,8 @@ static int em_timeout_ms(struct stage *s)
 	struct emitter *e = s->priv;
 	int ms = delivery_timeout_ms(&e->delivery, clock_mono_ns());
 
-	if (e->merge.is_held && e->delivery.batch.n == 0)
+	if (e->merge.is_held && delivery_has_room(&e->delivery))
 		return HELD_POLL_MS;
-	if (e->delivery.state == DELIVERY_WRITABLE && e->watched_fd < 0)
-		return 20;
 	return ms >= 0 ? MIN(ms, 1000) : 1000;
 }
 
@@ -266,40 +272,33 @@ static int em_on_ctl(struct stage *s, const struct ctl_msg *msg, int fd)
 		(void)fd_close(fd);
 		return -EBADMSG;
 	}
-	unwatch_sink(s, e);
 	delivery_new_sink(&e->delivery, fd, false, clock_mono_ns());
 	return 0;
 }
 
-static int em_on_ready(struct stage *s _unused_, int fd _unused_, uint32_t events _unused_)
+static int em_on_ready(struct stage *s, int fd, uint32_t events)
 {
-	return 0; /* the next turn tries to write */
+	struct sink *k = &((struct emitter *)s->priv)->delivery.sink;
+
+	if (k->ops->on_ready && fd != k->fd)
+		k->ops->on_ready(k, fd, events);
+	return 0; /* the next turn does the I/O */
 }
 
 static void em_drain(struct stage *s)
 {
-	struct emitter *e = s->priv;
-
-	if (e && e->delivery.sink.fd >= 0)
-		deliver(s, e, clock_mono_ns());
+	deliver(s, s->priv, clock_mono_ns());
 }
 
 static const struct seal_call calls[] = {
-	{__NR_write, "lines to stdout or a file"},
-	{__NR_poll, "is a shared pipe or terminal writable"},
-	{__NR_sendto, "stdout that is a socket"},
-	{__NR_sendmsg, "syslog"},
-	{__NR_fstat, "what kind of descriptor a new sink is"},
-	{__NR_newfstatat, "the same, as newer C libraries do it"},
-	{__NR_getsockopt, "is a new syslog socket a stream"},
-	{__NR_fdatasync, "file: fsync"},
-	{__NR_close, "the sink before"},
+	{__NR_close, "the sink's descriptor before"},
 };
 
 const struct stage_ops emitter_ops = {
 	.name = "emitter",
-	.seal = {.calls = calls, .n_calls = ARRAY_LEN(calls), .files = 1},
+	.seal = {.calls = calls, .n_calls = ARRAY_LEN(calls)}, /* and the sink's: stage_allow() */
 	.pre_seal = em_pre_seal,
+	.post_seal = em_post_seal,
 	.turn = em_turn,
 	.arm = em_arm,
 	.disarm = em_disarm,

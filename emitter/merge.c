@@ -144,8 +144,20 @@ int merge_next(struct merge *m, uint64_t now_ns, const struct alert **ret_alert)
 	best->is_taken = best->has_last = true;
 	best->last_ord = best->head->h.ord;
 	best->last_rule = best->head->rule;
+	m->last_ring = (unsigned)(best - m->rings);
 	*ret_alert = best->head;
 	return 1;
+}
+
+void merge_mark(const struct merge *m, struct merge_mark *ret_mark)
+{
+	const struct merge_ring *r = &m->rings[m->last_ring];
+
+	*ret_mark = (struct merge_mark){
+		.pos = r->in.pos + ALIGN_UP((uint64_t)r->head->h.ring.len, 8),
+		.n_taken = r->in.n_taken + 1,
+		.ring = m->last_ring,
+	};
 }
 
 void merge_commit(struct merge *m)
@@ -154,6 +166,27 @@ void merge_commit(struct merge *m)
 		if (m->rings[i].is_taken)
 			skip(&m->rings[i]);
 		spsc_consumer_commit(&m->rings[i].in);
+		m->rings[i].passed_pos = 0;
+	}
+}
+
+void merge_pass(struct merge *m, const struct merge_mark *mark)
+{
+	m->rings[mark->ring].passed_pos = mark->pos;
+	m->rings[mark->ring].passed_taken = mark->n_taken;
+}
+
+void merge_commit_passed(struct merge *m)
+{
+	for (unsigned i = 0; i < m->n; i++) {
+		struct merge_ring *r = &m->rings[i];
+
+		if (!r->passed_pos)
+			continue;
+		if (r->is_taken)
+			skip(r);
+		spsc_consumer_commit_to(&r->in, r->passed_pos, r->passed_taken);
+		r->passed_pos = 0;
 	}
 }
 

@@ -24,6 +24,13 @@ struct merge_ring {
 	uint64_t last_ord; /* last taken: repeats are at or below it */
 	uint32_t last_rule;
 	bool has_last;
+	uint64_t passed_pos, passed_taken; /* of merge_pass(); 0: nothing since the last commit */
+};
+
+/* Where in its ring an alert ends. */
+struct merge_mark {
+	uint64_t pos, n_taken;
+	unsigned ring;
 };
 
 struct merge {
@@ -35,6 +42,7 @@ struct merge {
 	struct stats_page *stats; /* repeats, malformed and their loss are counted here; borrowed */
 	bool is_held;             /* there is an alert that may not go yet */
 	unsigned fault_ring;      /* of merge_next() == -EBADMSG */
+	unsigned last_ring;       /* of the alert that was handed out last */
 };
 
 /* Read the progress pages: once a batch, before merge_next(). */
@@ -43,8 +51,13 @@ void merge_look(struct merge *m);
  * -ENODATA every ring has ended and is empty; -EBADMSG ring fault_ring is broken. @now_ns:
  * CLOCK_MONOTONIC. */
 int merge_next(struct merge *m, uint64_t now_ns, const struct alert **ret_alert);
-/* The sink has everything that was handed out. */
+/* The place behind the alert that was handed out last. */
+void merge_mark(const struct merge *m, struct merge_mark *ret_mark);
+/* Everything that was handed out is safely downstream. */
 void merge_commit(struct merge *m);
+/* Or only a part of it: pass the marks, in the order of the alerts, then commit what was passed. */
+void merge_pass(struct merge *m, const struct merge_mark *mark);
+void merge_commit_passed(struct merge *m);
 /* Before waiting; false: there is something new to look at, nothing is armed. */
 bool merge_arm(struct merge *m);
 void merge_disarm(struct merge *m);

@@ -4,7 +4,6 @@
  * says, not to be ready. */
 
 #include <errno.h>
-#include <unistd.h>
 
 #include <base/cleanup.h>
 #include <base/macros.h>
@@ -18,26 +17,34 @@ static const struct sink_ops *const sinks[] = {
 };
 _Static_assert(ARRAY_LEN(sinks) == _OUTPUT_KIND_MAX, "a row for each kind");
 
-void sink_init(struct sink *k, const struct output *o)
+void sink_init(struct sink *k, const struct output *o, struct sink_host *host)
 {
 	assert(o->kind < _OUTPUT_KIND_MAX);
-	*k = (struct sink){.ops = sinks[o->kind], .output = o, .fd = -1, .pid = (int)getpid()};
+	*k = (struct sink){.ops = sinks[o->kind], .output = o, .host = host, .fd = -1};
+}
+
+void sink_detach(struct sink *k)
+{
+	if (k->fd >= 0 && k->ops->detach)
+		k->ops->detach(k);
+	k->fd = fd_close(k->fd);
 }
 
 void sink_done(struct sink *k)
 {
-	k->fd = fd_close(k->fd);
+	sink_detach(k);
+	if (k->ops->close)
+		k->ops->close(k);
 }
 
 int sink_attach(struct sink *k, int fd, bool may_open)
 {
 	int r;
 
-	sink_done(k);
-	k->is_nonblocking = k->is_regular = k->is_socket = k->is_stream = k->is_dirty = false;
+	sink_detach(k);
 	k->fd = fd;
 	r = k->ops->attach(k, may_open);
 	if (r < 0)
-		sink_done(k);
+		sink_detach(k);
 	return r;
 }

@@ -63,6 +63,23 @@ int stage_watch(struct stage *s, int fd, uint32_t events)
 	return epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, fd, &e) < 0 ? -errno : 0;
 }
 
+int stage_allow(struct stage *s, const struct seal_spec *more)
+{
+	unsigned n = s->seal.n_calls + more->n_calls;
+	struct seal_call *calls = reallocarray(NULL, n ? n : 1, sizeof(*calls));
+
+	if (!calls)
+		return -ENOMEM;
+	for (unsigned i = 0; i < n; i++)
+		calls[i] =
+			i < s->seal.n_calls ? s->seal.calls[i] : more->calls[i - s->seal.n_calls];
+	s->seal.calls = calls; /* lives as long as the process, as the one before */
+	s->seal.n_calls = n;
+	s->seal.threads |= more->threads;
+	s->seal.files |= more->files;
+	return 0;
+}
+
 /* The proportional share of this process's memory, from the kernel's own text about us. 0: not
  * known. */
 static uint64_t stage_read_pss(int smaps_fd)
@@ -293,7 +310,7 @@ static void _noreturn_ stage_end(struct stage_loop *l, int r)
 
 int stage_main(const struct stage_ops *ops, int argc, char **argv)
 {
-	struct stage s = {.ops = ops, .ctl_fd = -1, .epoll_fd = -1};
+	struct stage s = {.ops = ops, .ctl_fd = -1, .epoll_fd = -1, .seal = ops->seal};
 	struct stage_loop l = {.s = &s, .wake_fd = -1, .smaps_fd = -1};
 	struct stage_hello hello;
 
@@ -303,7 +320,7 @@ int stage_main(const struct stage_ops *ops, int argc, char **argv)
 		_exit(1);
 	if (ops->pre_seal && ops->pre_seal(&s) < 0)
 		_exit(1);
-	if (stage_seal(&s, &ops->seal, 0, &hello) < 0)
+	if (stage_seal(&s, &s.seal, 0, &hello) < 0)
 		_exit(1);
 	if (ops->post_seal && ops->post_seal(&s) < 0)
 		_exit(1);

@@ -33,21 +33,30 @@ static void start(enum output_kind kind, int fd, bool may_open)
 		.kind = kind,
 		.facility = 1,
 		.fsync = OUTPUT_FSYNC_BATCH};
-	delivery_init(&d, &output, &stats);
+	assert_int_equal(delivery_init(&d, &output, &stats), 0);
 	delivery_new_sink(&d, fd, may_open, 0);
 }
 
+/* A message as delivery_add() makes one, but of a given line. */
 static void add(const char *line, unsigned priority, bool is_test)
 {
-	struct batch_msg *m = &d.batch.msg[d.batch.n++];
+	struct strbuf *text;
+	struct sink_msg *m;
 
-	*m = (struct batch_msg){.off = d.batch.text.n,
-		.ts_ns = 1566230400020000000ULL,
-		.priority = (uint8_t)priority,
-		.is_test = is_test};
-	strbuf_add_str(&d.batch.text, line);
-	strbuf_add_char(&d.batch.text, '\n');
-	m->end = d.batch.text.n;
+	assert_true(delivery_has_room(&d));
+	m = window_begin(&d.window, &text);
+	m->ts_ns = 1566230400020000000ULL;
+	m->priority = (uint8_t)priority;
+	m->is_test = is_test;
+	strbuf_add_str(text, line);
+	window_add(&d.window, m, NULL);
+}
+
+/* Does the sink have everything? */
+static bool push(uint64_t now_ns)
+{
+	delivery_turn(&d, now_ns);
+	return window_is_empty(&d.window);
 }
 
 static size_t drain(int fd, char *buf, size_t cap)
@@ -67,11 +76,11 @@ static void test_stdout__pipe__lines_and_counts(void **state)
 	start(OUTPUT_STDOUT, p[1], true);
 	add("one", 4, false);
 	add("two", 5, true);
-	assert_true(delivery_push(&d, 0));
+	assert_true(push(0));
 	assert_int_equal(drain(p[0], buf, sizeof(buf) - 1), 8);
 	assert_string_equal(buf, "one\ntwo\n");
-	assert_int_equal(stats.alerts, 2);
-	assert_int_equal(stats.delivered, 2);
+	assert_int_equal(d.n_refused, 0);
+	assert_int_equal(d.n_delivered, 2);
 	assert_int_equal(stats.test_delivered, 1);
 	assert_true(stats.test_latency_ns > 0);
 	delivery_done(&d);
@@ -91,23 +100,26 @@ static void full_pipe(bool may_open)
 		line[0] = (char)('A' + i);
 		add(line, 4, false);
 	}
-	want = d.batch.text.n;
+	want = 60 * sizeof(line);
 	assert_true(want > 65536);
-	assert_false(delivery_push(&d, 0)); /* the pipe is full: it said so instead of blocking */
+	assert_false(push(0)); /* the pipe is full: it said so instead of blocking */
 	assert_int_equal(d.state, DELIVERY_WRITABLE);
-	assert_int_equal(stats.delivered, 0);
+	assert_in_range(d.n_delivered, 20, 22); /* what a pipe holds */
 	for (unsigned i = 0; i < 100 && n < want; i++) {
 		n += drain(p[0], buf + n, sizeof(buf) - n);
-		(void)delivery_push(&d, 0);
-		if (d.batch.n_sent == d.batch.n)
+		if (push(0))
 			break;
 	}
 	fcntl(p[0], F_SETFL, O_NONBLOCK);
 	for (size_t got; (got = drain(p[0], buf + n, sizeof(buf) - n)) > 0;)
 		n += got;
 	assert_int_equal(n, want);
-	assert_memory_equal(buf, d.batch.text.p, want);
-	assert_int_equal(stats.delivered, 60);
+	for (unsigned i = 0; i < 60; i++) {
+		line[0] = (char)('A' + i);
+		assert_memory_equal(buf + i * sizeof(line), line, sizeof(line) - 1);
+		assert_int_equal(buf[(i + 1) * sizeof(line) - 1], '\n');
+	}
+	assert_int_equal(d.n_delivered, 60);
 	delivery_done(&d);
 	close(p[0]);
 }
@@ -148,7 +160,7 @@ static void test_stdout__reader_gone__asks_for_a_sink_with_growing_delays(void *
 	start(OUTPUT_STDOUT, p[1], true);
 	add("one", 4, false);
 	close(p[0]);
-	assert_false(delivery_push(&d, 0));
+	assert_false(push(0));
 	assert_int_equal(d.state, DELIVERY_NO_SINK);
 	assert_int_equal(stats.last_error, EPIPE);
 	assert_false(delivery_wants_sink(&d, DELIVERY_DELAY_MIN_NS - 1));
@@ -160,10 +172,10 @@ static void test_stdout__reader_gone__asks_for_a_sink_with_growing_delays(void *
 	assert_int_equal(d.delay_ns, DELIVERY_DELAY_MAX_NS);
 	assert_int_equal(pipe(p), 0);
 	delivery_new_sink(&d, p[1], false, 0);
-	assert_true(delivery_push(&d, 0));
+	assert_true(push(0));
 	assert_int_equal(d.delay_ns, DELIVERY_DELAY_MIN_NS);
 	assert_int_equal(drain(p[0], buf, sizeof(buf)), 4);
-	assert_int_equal(stats.delivered, 1);
+	assert_int_equal(d.n_delivered, 1);
 	delivery_done(&d);
 	close(p[0]);
 }
@@ -179,17 +191,18 @@ static void test_stream__new_sink_in_mid_line__line_is_whole(void **state)
 	add("first", 4, false);
 	memset(line, 'x', sizeof(line) - 1);
 	add(line, 4, false);
-	assert_false(delivery_push(&d, 0)); /* the second one is cut */
-	assert_int_equal(d.batch.n_sent, 1);
+	assert_false(push(0));               /* the second one is cut */
+	assert_int_equal(d.window.first, 1); /* the first one is done with */
 	close(p[0]);
-	assert_false(delivery_push(&d, 0));
+	assert_false(push(0));
 	assert_int_equal(pipe(p), 0);
 	delivery_new_sink(&d, p[1], true, 0);
 	for (size_t n = 0; n < 65536;) {
-		(void)delivery_push(&d, 0);
+		(void)push(0);
 		n += drain(p[0], buf + n, sizeof(buf) - n);
 	}
-	assert_memory_equal(buf, d.batch.text.p + 6, 65536);
+	assert_memory_equal(buf, line, 65535);
+	assert_int_equal(buf[65535], '\n');
 	delivery_done(&d);
 	close(p[0]);
 }
@@ -206,9 +219,9 @@ static void test_stream__predecessor_died_in_mid_line__line_is_ended_first(void 
 	stats.torn = 1; /* as the dead one left it */
 	d.sink.has_torn = true;
 	add("one", 4, false);
-	assert_true(delivery_push(&d, 0));
+	assert_true(push(0));
 	add("two", 4, false);
-	assert_true(delivery_push(&d, 0));
+	assert_true(push(0));
 	assert_true(drain(p[0], buf, sizeof(buf) - 1) > 0);
 	assert_memory_equal(buf, "\none\n", 5);
 	assert_non_null(strstr(buf, "two\n"));
@@ -228,12 +241,11 @@ static void test_file__appends_and_follows_a_new_descriptor(void **state)
 	close(fd);
 	start(OUTPUT_FILE, open(path, O_WRONLY | O_APPEND | O_CLOEXEC), true);
 	add("one", 4, false);
-	assert_true(delivery_push(&d, 0));
-	assert_false(d.sink.is_dirty); /* fsync: batch */
-	batch_reset(&d.batch);
+	assert_true(push(0));
+	assert_int_equal(delivery_timeout_ms(&d, 0), -1); /* nothing is left to synchronise */
 	delivery_new_sink(&d, open(path, O_WRONLY | O_APPEND | O_CLOEXEC), false, 0);
 	add("two", 4, false);
-	assert_true(delivery_push(&d, 0));
+	assert_true(push(0));
 	fd = open(path, O_RDONLY);
 	assert_int_equal(drain(fd, buf, sizeof(buf) - 1), 12);
 	assert_string_equal(buf, "old\none\ntwo\n");
@@ -251,13 +263,13 @@ static void test_file__full_disk__waits_with_the_same_descriptor(void **state)
 		skip();
 	start(OUTPUT_FILE, fd, false);
 	add("one", 4, false);
-	assert_false(delivery_push(&d, 0));
+	assert_false(push(0));
 	assert_int_equal(d.state, DELIVERY_PAUSE);
 	assert_int_equal(stats.last_error, ENOSPC);
-	assert_false(delivery_push(&d, 1));
+	assert_false(push(1));
 	assert_true(delivery_timeout_ms(&d, 0) > 50);
 	assert_true(d.sink.fd >= 0);
-	assert_int_equal(stats.delivered, 0);
+	assert_int_equal(d.n_delivered, 0);
 	delivery_done(&d);
 }
 
@@ -271,14 +283,14 @@ static void test_syslog__datagrams__form_and_severity(void **state)
 	start(OUTPUT_SYSLOG, p[1], true);
 	add("one", 2, false);
 	add("two", 7, false);
-	assert_true(delivery_push(&d, 0));
+	assert_true(push(0));
 	snprintf(want, sizeof(want), "<10>Aug 19 18:00:00 saker[%d]: one", (int)getpid());
 	buf[drain(p[0], buf, sizeof(buf) - 1)] = 0;
 	assert_string_equal(buf, want);
 	snprintf(want, sizeof(want), "<15>Aug 19 18:00:00 saker[%d]: two", (int)getpid());
 	buf[drain(p[0], buf, sizeof(buf) - 1)] = 0;
 	assert_string_equal(buf, want);
-	assert_int_equal(stats.delivered, 2);
+	assert_int_equal(d.n_delivered, 2);
 	delivery_done(&d);
 	close(p[0]);
 }
@@ -293,7 +305,7 @@ static void test_syslog__stream__messages_end_in_nul(void **state)
 	start(OUTPUT_SYSLOG, p[1], true);
 	add("one", 4, false);
 	add("two", 4, false);
-	assert_true(delivery_push(&d, 0));
+	assert_true(push(0));
 	n = snprintf(want, sizeof(want), "<12>Aug 19 18:00:00 saker[%d]: one", (int)getpid());
 	assert_int_equal(drain(p[0], buf, sizeof(buf)), 2 * (n + 1));
 	assert_string_equal(buf, want);
@@ -316,20 +328,19 @@ static void syslog_slow(int type)
 	memset(line, 'x', sizeof(line) - 1);
 	for (unsigned i = 0; i < 40; i++)
 		add(line, 4, false);
-	assert_false(delivery_push(&d, 0));
+	assert_false(push(0));
 	assert_int_equal(d.state, DELIVERY_WRITABLE);
 	for (unsigned i = 0; i < 1000; i++) {
 		size_t n = drain(p[0], buf, sizeof(buf));
 
 		for (size_t k = 0; k < n; k++)
 			lines += buf[k] == '<';
-		if (stats.delivered == 40 && n == 0)
+		if (d.n_delivered == 40 && n == 0)
 			break;
-		if (stats.delivered == 0)
-			(void)delivery_push(&d, 0);
+		(void)push(0);
 	}
 	assert_int_equal(lines, 40);
-	assert_int_equal(stats.delivered, 40);
+	assert_int_equal(d.n_delivered, 40);
 	delivery_done(&d);
 	close(p[0]);
 }
@@ -350,13 +361,13 @@ static void test_syslog__daemon_restarts__message_is_kept(void **state)
 	start(OUTPUT_SYSLOG, p[1], true);
 	add("one", 4, false);
 	close(p[0]);
-	assert_false(delivery_push(&d, 0));
+	assert_false(push(0));
 	assert_int_equal(d.state, DELIVERY_NO_SINK);
-	assert_int_equal(d.batch.n_sent, 0);
+	assert_int_equal(d.window.first, 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, p), 0);
 	delivery_new_sink(&d, p[1], false, 0);
-	assert_true(delivery_push(&d, 0));
-	assert_int_equal(stats.delivered, 1);
+	assert_true(push(0));
+	assert_int_equal(d.n_delivered, 1);
 	delivery_done(&d);
 	close(p[0]);
 }
@@ -372,7 +383,7 @@ static void test_syslog__too_long_for_a_datagram__cut(void **state)
 	start(OUTPUT_SYSLOG, p[1], true);
 	memset(line, 'x', sizeof(line) - 1);
 	add(line, 4, false);
-	assert_true(delivery_push(&d, 0));
+	assert_true(push(0));
 	assert_in_range(drain(p[0], buf, sizeof(buf)), 8000, 8100);
 	delivery_done(&d);
 	close(p[0]);

@@ -343,6 +343,46 @@ static void test_merge__not_committed__found_again_by_the_next(void **state)
 	model_stop(&m);
 }
 
+static void test_pass__settled_part__the_rest_is_found_again(void **state)
+{
+	static struct model m;
+	struct merge_mark marks[4];
+	const struct alert *a;
+
+	(void)state;
+	model_start(&m, 2, 1);
+	put_alert(&m, 0, 5, 0);
+	put_alert(&m, 1, 6, 0);
+	put_alert(&m, 0, 7, 0);
+	put_alert(&m, 0, 8, 0);
+	spsc_publish(&m.out[0]);
+	spsc_publish(&m.out[1]);
+	m.tracker.upto = 9;
+	m.tracker.last[0] = m.tracker.last[1] = 8;
+	m.progress[0].at = m.progress[1].at = 9;
+	merge_look(&m.merge);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(merge_next(&m.merge, 0, &a), 1);
+		assert_int_equal(a->h.ord, 5 + i);
+		merge_mark(&m.merge, &marks[i]);
+	}
+	for (unsigned i = 0; i < 3; i++)
+		merge_pass(&m.merge, &marks[i]);
+	merge_commit_passed(&m.merge); /* 5, 6, 7; the sink still has 8 in hand */
+	for (unsigned i = 0; i < 2; i++) {
+		spsc_consumer_done(&m.merge.rings[i].in);
+		m.merge.rings[i] = (struct merge_ring){.progress = &m.progress[i]};
+		assert_int_equal(spsc_consumer_attach(&m.merge.rings[i].in, m.fds[i].data_ro,
+					 m.fds[i].cursor_rw),
+			0);
+	}
+	merge_look(&m.merge);
+	assert_int_equal(merge_next(&m.merge, 0, &a), 1);
+	assert_int_equal(a->h.ord, 8);
+	assert_int_equal(merge_next(&m.merge, 0, &a), 0);
+	model_stop(&m);
+}
+
 static void test_arm__held_alert__waits_for_the_empty_ring_only(void **state)
 {
 	static struct model m;
@@ -371,6 +411,7 @@ int main(void)
 		cmocka_unit_test(test_merge__hung_evaluator_live__waits_one_deadline),
 		cmocka_unit_test(test_merge__malformed_alert__counted_and_passed_over),
 		cmocka_unit_test(test_merge__not_committed__found_again_by_the_next),
+		cmocka_unit_test(test_pass__settled_part__the_rest_is_found_again),
 		cmocka_unit_test(test_arm__held_alert__waits_for_the_empty_ring_only),
 	};
 

@@ -64,6 +64,7 @@ struct stage {
 	int ctl_fd, epoll_fd;
 	uint64_t value; /* said at the start. Evaluator: order of the record to skip; 0 nothing */
 	bool stopping;  /* CTL_STOP came */
+	struct seal_spec seal; /* ops->seal and what stage_allow() added */
 	/* the most that turn() found in what may overflow while the stage naps; the skeleton resets
 	 * it */
 	unsigned fill_percent;
@@ -81,6 +82,9 @@ const struct stage_fd *stage_fd_find(const struct stage *s, enum ctl_role role, 
 
 /* Wait for this descriptor as well (EPOLLIN, EPOLLOUT); 0 events: stop. */
 int stage_watch(struct stage *s, int fd, uint32_t events);
+
+/* Before the seal: this run needs more than ops->seal, by its configuration. 0 or -ENOMEM. */
+int stage_allow(struct stage *s, const struct seal_spec *more);
 
 /* A peer broke the protocol on a ring: report to the supervisor and end with 3. */
 void stage_peer_fault(struct stage *s, enum ctl_role role, unsigned index, const char *why)
