@@ -107,12 +107,16 @@ static int attach_rings(struct stage *s, struct collector *c)
 {
 	int r = spsc_producer_attach(&c->out.ring, stage_fd_get(s, FD_RING_OUT_DATA, 0),
 		stage_fd_get(s, FD_RING_OUT_CURSOR, 0), stage_fd_get(s, FD_WAKE_PEER, 0));
+	if (r == -EBADMSG)
+		stage_peer_fault(s, FD_RING_OUT_DATA, 0, "raw ring");
 	if (r < 0)
 		return log_err_errno(r, "attach the raw ring");
 	if (stage_fd_get(s, FD_RING_IN_DATA, 0) < 0)
 		return 0;
 	r = spsc_consumer_attach(&c->meta.ring, stage_fd_get(s, FD_RING_IN_DATA, 0),
 		stage_fd_get(s, FD_RING_IN_CURSOR, 0));
+	if (r == -EBADMSG)
+		stage_peer_fault(s, FD_RING_IN_DATA, 0, "meta ring");
 	if (r < 0)
 		return log_err_errno(r, "attach the meta ring");
 	c->meta.is_attached = true;
@@ -218,6 +222,7 @@ static int do_events(struct stage *s, struct collector *c)
 {
 	if (s->stopping && !c->is_live) {
 		c->phase = PHASE_END; /* what is made up on demand has no rest to drain */
+		c->batch.skip_to = 0; /* nothing more will be taken: END may be published */
 		return 1;
 	}
 	int r = col_batch_fill(&c->batch, &c->out);

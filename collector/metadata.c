@@ -87,6 +87,8 @@ static int md_pre_seal(struct stage *s)
 	s->priv = m;
 	int r = spsc_producer_attach(&m->ring, stage_fd_get(s, FD_RING_OUT_DATA, 0),
 		stage_fd_get(s, FD_RING_OUT_CURSOR, 0), stage_fd_get(s, FD_WAKE_PEER, 0));
+	if (r == -EBADMSG)
+		stage_peer_fault(s, FD_RING_OUT_DATA, 0, "meta ring");
 	if (r < 0)
 		return log_err_errno(r, "attach the meta ring");
 	for (unsigned i = 0; i < _MD_FILE_MAX; i++) {

@@ -91,6 +91,8 @@ static int attach_ring(struct stage *s, struct emitter *e, unsigned i)
 	int r = spsc_consumer_attach(&ring->in, stage_fd_get(s, FD_RING_IN_DATA, i),
 		stage_fd_get(s, FD_RING_IN_CURSOR, i));
 
+	if (r == -EBADMSG)
+		stage_peer_fault(s, FD_RING_IN_DATA, i, "alert ring");
 	if (r < 0)
 		return log_err_errno(r, "attach alert ring %u", i);
 	return map_page(s, FD_PROGRESS_EVALUATOR, i, sizeof(*ring->progress), "evaluator",

@@ -60,13 +60,8 @@ static int open_progress(struct work *w, struct stage *s)
  * all, whenever a predecessor died. */
 static void find_mark(struct work *w)
 {
-	const struct progress_evaluator *p = w->progress;
-
 	w->committed_pos = w->done_pos;
-	w->done = (struct progress_evaluator_mark){.judged = p->judged};
-	for (unsigned i = ARRAY_LEN(p->marks); i-- > 0;)
-		if (p->marks[i].tail == w->done_pos)
-			w->done = p->marks[i];
+	w->done = progress_evaluator_find(w->progress, w->stage->stats, w->done_pos);
 	atomic_store_relaxed(&w->progress->judged, w->done.judged);
 	stats_set(&w->stage->stats->loss[LOSS_EVALUATOR_MALFORMED], w->done.malformed);
 	stats_set(&w->stage->stats->loss[LOSS_EVALUATOR_POISON], w->done.poison);
@@ -129,6 +124,8 @@ int work_open(struct work *w, struct stage *s)
 		return log_err_errno(r, "allocate the alert");
 	r = spsc_consumer_attach(
 		&w->in, stage_fd_get(s, FD_RING_IN_DATA, 0), stage_fd_get(s, FD_RING_IN_CURSOR, 0));
+	if (r == -EBADMSG)
+		stage_peer_fault(s, FD_RING_IN_DATA, 0, "event ring");
 	if (r < 0)
 		return log_err_errno(r, "attach the event ring");
 	w->done_pos = spsc_consumer_pos(&w->in);

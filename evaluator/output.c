@@ -23,6 +23,8 @@ int outputs_open(struct outputs *o, struct stage *s)
 			continue;
 		r = spsc_producer_attach(
 			&o->out[i].ring, data, cursor, stage_fd_get(s, FD_WAKE_PEER, i));
+		if (r == -EBADMSG)
+			stage_peer_fault(s, FD_RING_OUT_DATA, i, "alert ring");
 		if (r < 0)
 			return log_err_errno(r, "attach the alert ring of output %u", i);
 		o->out[i].is_given = true;

@@ -367,8 +367,10 @@ int work_turn(struct work *w)
 		const struct spsc_rec *rec;
 
 		r = spsc_next(&w->in, &rec);
-		if (r < 0)
+		if (r < 0) {
+			commit(w); /* nobody reads these again: the ring is replaced */
 			stage_peer_fault(w->stage, FD_RING_IN_DATA, 0, "record that cannot be");
+		}
 		if (r == 0)
 			break;
 		r = take(w, (const struct rec_head *)rec);

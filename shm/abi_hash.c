@@ -35,6 +35,8 @@ static const uint32_t layouts[] = {
 	AT(spsc_slot, next_seq), AT(spsc_slot, n_cpus), AT(spsc_slot, cpu_pos),
 	SIZE(spsc_data_page), AT(spsc_data_page, slots_off), AT(spsc_data_page, head),
 	AT(spsc_data_page, full), AT(spsc_data_page, high_water), AT(spsc_data_page, wakes),
+	AT(spsc_data_page, n_records), EVENT_SLOT_SEQ, EVENT_SLOT_FORWARDED, EVENT_SLOT_SHED,
+	EVENT_SLOT_TOO_BIG, EVENT_SLOT_CUT_OFF, EVENT_SLOT_ORD, EVENT_SLOT_LAST, EVENT_SLOT_ENDED,
 	SIZE(spsc_cursor_page), AT(spsc_cursor_page, tail), AT(spsc_cursor_page, sleeping),
 	AT(spsc_cursor_page, n_records),
 	/* records */

@@ -56,9 +56,10 @@ bool spsc_shape_fits(const struct spsc_shape *s, const struct spsc_data_page *pa
 	       atomic_load_relaxed(&page->slots_off) == s->slots_off;
 }
 
-static int page_init(int data_rw, const struct spsc_shape *s)
+static int page_init(int data_rw, const struct spsc_shape *s, const struct spsc_left *left)
 {
 	struct spsc_data_page *page;
+	struct spsc_slot *slot;
 	void *payload;
 	size_t n;
 	int r;
@@ -69,12 +70,45 @@ static int page_init(int data_rw, const struct spsc_shape *s)
 	page = payload;
 	page->size = s->size;
 	page->slots_off = s->slots_off;
+	page->head = left->pos;
+	page->n_records = left->n_taken;
+	if (s->slots_off && left->has_slot) {
+		slot = (struct spsc_slot *)((uint8_t *)payload + s->slots_off);
+		slot[0] = left->slot;
+		slot[0].head = left->pos;
+		slot[1].head = UINT64_MAX;
+	}
+	seg_unmap(payload, n);
+	return 0;
+}
+
+static int cursor_init(int cursor_rw, const struct spsc_left *left)
+{
+	struct spsc_cursor_page *page;
+	void *payload;
+	size_t n;
+	int r;
+
+	r = seg_map(cursor_rw, SEG_RING_CURSOR, PROT_READ | PROT_WRITE, &payload, &n);
+	if (r < 0)
+		return r;
+	page = payload;
+	page->tail = left->pos;
+	page->n_records = left->n_taken;
 	seg_unmap(payload, n);
 	return 0;
 }
 
 int spsc_create(const char *name, size_t size, bool has_slots, const uint8_t run_id[16],
 	struct spsc_fds *ret_fds)
+{
+	const struct spsc_left nothing = {0};
+
+	return spsc_renew(name, size, has_slots, run_id, &nothing, ret_fds);
+}
+
+int spsc_renew(const char *name, size_t size, bool has_slots, const uint8_t run_id[16],
+	const struct spsc_left *left, struct spsc_fds *ret_fds)
 {
 	struct spsc_shape s = {
 		.ctl = has_slots ? SPSC_CTL_SLOTS : SPSC_CTL_PLAIN,
@@ -90,7 +124,9 @@ int spsc_create(const char *name, size_t size, bool has_slots, const uint8_t run
 	if (r == 0)
 		r = seg_create(name, SEG_RING_CURSOR, PAGE, run_id, &f.cursor_rw, &f.cursor_ro);
 	if (r == 0)
-		r = page_init(f.data_rw, &s);
+		r = page_init(f.data_rw, &s, left);
+	if (r == 0)
+		r = cursor_init(f.cursor_rw, left);
 	if (r < 0) {
 		spsc_fds_close(&f);
 		return r;

@@ -83,6 +83,7 @@ int spsc_producer_attach(struct spsc_producer *p, int data_rw, int cursor_ro, in
 		return r;
 	}
 	n.cursor = n.cursor_map;
+	n.n_records = atomic_load_relaxed(&n.page->n_records);
 	n.head = n.published =
 		atomic_load_relaxed(&n.page->head); /* our own field; its last writer is dead */
 	/* acquire: pairs with the release of tail in spsc_consumer_commit_to() */
@@ -158,6 +159,7 @@ void spsc_commit(struct spsc_producer *p, size_t len)
 	rec->len = (uint32_t)n;
 	rec->type = p->reserved_type;
 	p->head += n;
+	p->n_records++;
 	p->reserved = 0;
 }
 
@@ -173,6 +175,7 @@ void spsc_publish(struct spsc_producer *p)
 	if (p->head == p->published)
 		return;
 	p->published = p->head;
+	atomic_store_relaxed(&p->page->n_records, p->n_records);
 	/* release: pairs with the acquire of head in head_refresh() of the consumer: the records
 	 * are written */
 	atomic_store_release(&p->page->head, p->head);

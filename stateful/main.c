@@ -39,11 +39,15 @@ static int attach_rings(struct stage *s, struct st_stage *t)
 	int r = spsc_consumer_attach(
 		&t->in, stage_fd_get(s, FD_RING_IN_DATA, 0), stage_fd_get(s, FD_RING_IN_CURSOR, 0));
 
+	if (r == -EBADMSG)
+		stage_peer_fault(s, FD_RING_IN_DATA, 0, "raw ring");
 	if (r < 0)
 		return log_err_errno(r, "attach the raw ring");
 	for (unsigned i = 0; i < s->settings->n_evaluators; i++) {
 		r = spsc_producer_attach(&t->out.rings[i], stage_fd_get(s, FD_RING_OUT_DATA, i),
 			stage_fd_get(s, FD_RING_OUT_CURSOR, i), stage_fd_get(s, FD_WAKE_PEER, i));
+		if (r == -EBADMSG)
+			stage_peer_fault(s, FD_RING_OUT_DATA, i, "event ring");
 		if (r < 0)
 			return log_err_errno(r, "attach event ring %u", i);
 	}

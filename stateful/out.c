@@ -29,38 +29,33 @@
 	(12u << 20) /* the records of one lineage (announce.c) and the event after them            \
 		     */
 
-/* Figures in a ring's restart slot. All of them only grow. */
-enum out_slot {
-	SLOT_SEQ,
-	SLOT_FORWARDED,
-	SLOT_SHED,
-	SLOT_TOO_BIG,
-	SLOT_CUT_OFF,
-	SLOT_ORD,
-	SLOT_LAST,
-	_SLOT_MAX
-};
-
 struct box_entry {
 	int32_t ring;
 	uint32_t pad0;
 	/* the record follows */
 };
 
+static uint64_t bit(unsigned ring)
+{
+	return UINT64_C(1) << ring;
+}
+
 /* Where a predecessor left the ring; a fresh ring has no slot. */
 static void resume(struct st_out *o, unsigned i)
 {
 	struct spsc_slot slot;
 
-	if (spsc_slot_read(&o->rings[i], &slot) < 0 || slot.n_cpus < _SLOT_MAX)
+	if (spsc_slot_read(&o->rings[i], &slot) < 0 || slot.n_cpus < _EVENT_SLOT_MAX)
 		return;
-	o->settled[i] = o->sent_seq[i] = slot.cpu_pos[SLOT_SEQ];
-	o->forwarded[i] = slot.cpu_pos[SLOT_FORWARDED];
-	o->shed[i] = slot.cpu_pos[SLOT_SHED];
-	o->too_big[i] = slot.cpu_pos[SLOT_TOO_BIG];
-	o->cut_off[i] = slot.cpu_pos[SLOT_CUT_OFF];
-	o->last[i] = slot.cpu_pos[SLOT_LAST];
-	o->next_ord = MAX(o->next_ord, slot.cpu_pos[SLOT_ORD]);
+	o->settled[i] = o->sent_seq[i] = slot.cpu_pos[EVENT_SLOT_SEQ];
+	o->forwarded[i] = slot.cpu_pos[EVENT_SLOT_FORWARDED];
+	o->shed[i] = slot.cpu_pos[EVENT_SLOT_SHED];
+	o->too_big[i] = slot.cpu_pos[EVENT_SLOT_TOO_BIG];
+	o->cut_off[i] = slot.cpu_pos[EVENT_SLOT_CUT_OFF];
+	o->last[i] = slot.cpu_pos[EVENT_SLOT_LAST];
+	if (slot.cpu_pos[EVENT_SLOT_ENDED])
+		o->ended |= bit(i);
+	o->next_ord = MAX(o->next_ord, slot.cpu_pos[EVENT_SLOT_ORD]);
 }
 
 int st_out_init(
@@ -120,11 +115,6 @@ static int write_one(struct st_out *o, unsigned ring, const struct rec_head *rec
 	spsc_commit(p, rec->ring.len);
 	o->last[ring] = rec->ord;
 	return 0;
-}
-
-static uint64_t bit(unsigned ring)
-{
-	return UINT64_C(1) << ring;
 }
 
 /* The order of the first record that ring i's evaluator has not committed. The tail is the
@@ -202,11 +192,14 @@ static unsigned write_all(struct st_out *o, struct rec_head *rec, unsigned from)
 	rec->ord = o->next_ord;
 	remember(o, rec);
 	for (; from < o->n_rings; from++) {
-		if ((o->cut & bit(from) && !is_end) || write_one(o, from, rec) == 0)
+		if (o->ended & bit(from) || (o->cut & bit(from) && !is_end))
 			continue;
-		if (!o->can_cut || is_end || o->fault_ring >= 0)
+		if (write_one(o, from, rec) == 0)
+			o->ended |= is_end ? bit(from) : 0;
+		else if (!o->can_cut || is_end || o->fault_ring >= 0)
 			return from;
-		cut_off(o, from);
+		else
+			cut_off(o, from);
 	}
 	o->next_ord++;
 	o->n_written++;
@@ -217,7 +210,7 @@ static unsigned write_all(struct st_out *o, struct rec_head *rec, unsigned from)
 static bool write_again(struct st_out *o, unsigned ring, struct rec_head *rec)
 {
 	rec->ord = o->next_ord;
-	if (o->cut & bit(ring))
+	if ((o->cut | o->ended) & bit(ring))
 		return true;
 	if (write_one(o, ring, rec) < 0) {
 		if (!o->can_cut || o->fault_ring >= 0)
@@ -345,6 +338,17 @@ void st_out_new_epoch(struct st_out *o)
 		o->box_ring = 0;
 }
 
+void st_out_end(struct st_out *o)
+{
+	struct rec_head end = {.ring = {.len = sizeof(end), .type = REC_END}, .seq = o->done_seq};
+
+	o->box_ring = write_all(o, &end, 0);
+	if (o->box_ring < o->n_rings)
+		box_add(o, ST_ALL_RINGS, &end);
+	else
+		o->box_ring = 0;
+}
+
 struct one_ring {
 	struct st_out *o;
 	unsigned ring;
@@ -366,7 +370,8 @@ uint64_t st_out_rejoin(struct st_out *o)
 {
 	uint64_t back = 0;
 
-	for (uint64_t left = st_out_is_blocked(o) ? 0 : o->cut; left; left &= left - 1) {
+	for (uint64_t left = st_out_is_blocked(o) ? 0 : o->cut & ~o->ended; left;
+		left &= left - 1) {
 		struct one_ring one = {.o = o, .ring = (unsigned)__builtin_ctzll(left)};
 		struct rec_snap begin;
 
@@ -422,17 +427,20 @@ bool st_out_flush(struct st_out *o)
 
 static void publish_ring(struct st_out *o, unsigned i)
 {
-	uint64_t pos[_SLOT_MAX] = {
-		[SLOT_SEQ] = MAX(o->done_seq, o->sent_seq[i]),
-		[SLOT_FORWARDED] = o->forwarded[i],
-		[SLOT_SHED] = o->shed[i],
-		[SLOT_TOO_BIG] = o->too_big[i],
-		[SLOT_CUT_OFF] = o->cut_off[i],
-		[SLOT_ORD] = o->next_ord,
-		[SLOT_LAST] = o->last[i],
+	uint64_t pos[_EVENT_SLOT_MAX] = {
+		[EVENT_SLOT_SEQ] = MAX(o->done_seq, o->sent_seq[i]),
+		[EVENT_SLOT_FORWARDED] = o->forwarded[i],
+		[EVENT_SLOT_SHED] = o->shed[i],
+		[EVENT_SLOT_TOO_BIG] = o->too_big[i],
+		[EVENT_SLOT_CUT_OFF] = o->cut_off[i],
+		/* what waits may be in some rings already, under the order at hand */
+		[EVENT_SLOT_ORD] = o->next_ord + (o->box_ring > 0),
+		[EVENT_SLOT_LAST] = o->last[i],
+		[EVENT_SLOT_ENDED] = o->ended & bit(i) ? 1 : 0,
 	};
 
-	(void)spsc_slot_write(&o->rings[i], pos[SLOT_SEQ] + 1, pos, _SLOT_MAX); /* a ring without
+	(void)spsc_slot_write(
+		&o->rings[i], pos[EVENT_SLOT_SEQ] + 1, pos, _EVENT_SLOT_MAX); /* a ring without
 		slots: a successor goes by the progress page */
 	spsc_publish(&o->rings[i]);
 }

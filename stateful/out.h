@@ -33,6 +33,8 @@ struct st_out {
 	/* Protocol line 9. */
 	bool can_cut; /* live: a ring without room for state is cut off instead of waited for */
 	uint64_t cut; /* bit i: nothing is written to ring i */
+	uint64_t
+		ended; /* bit i: END was written to ring i, by us or a predecessor: nothing may follow */
 	/* What found no room, in order. Nothing overtakes it. */
 	uint8_t *box;
 	size_t box_size, box_from, box_to;
@@ -56,6 +58,12 @@ bool st_out_flush(struct st_out *o);
 void st_out_publish(struct st_out *o);
 /* Says to all evaluators that what they were told is void: a new epoch begins here. */
 void st_out_new_epoch(struct st_out *o);
+/* END for the rings that have none yet: a predecessor ended, and since then a ring was replaced. */
+void st_out_end(struct st_out *o);
+static inline bool st_out_has_ended(const struct st_out *o)
+{
+	return o->ended == (UINT64_MAX >> (64 - o->n_rings));
+}
 /* What no evaluator needs any more is let go of: once a batch. */
 void st_out_trim(struct st_out *o);
 /* Rings that were cut off and whose evaluators have taken all that was left get a new beginning;

@@ -14,18 +14,6 @@
 #include <base/atomics.h>
 #include <base/macros.h>
 
-/* The ledger at the place where the raw ring was committed. */
-static struct progress_tracker_mark mark_find(const struct st_stage *s)
-{
-	const struct progress_tracker *p = s->progress;
-
-	for (unsigned i = 0; i < ARRAY_LEN(p->marks); i++)
-		if (p->marks[i].tail == s->in.pos)
-			return p->marks[i];
-	return (struct progress_tracker_mark){
-		.applied = p->applied, .judged_here = p->judged_here, .last_seq = p->last_seq};
-}
-
 /* Before the raw ring's tail moves to @pos, so that there always is a mark that fits it. */
 static void mark_write(struct st_stage *s, uint64_t pos)
 {
@@ -35,7 +23,7 @@ static void mark_write(struct st_stage *s, uint64_t pos)
 		return;
 	if (m->tail == s->cursor_pos)
 		m++;
-	/* release: pairs with the reads in mark_find() after our death */
+	/* release: pairs with the reads in progress_tracker_find() after our death */
 	atomic_store_release(&m->tail, UINT64_MAX);
 	m->applied = s->base.applied + s->done.events;
 	m->judged_here = s->base.judged_here + s->done.judged_here;
@@ -95,6 +83,17 @@ static void ledger(struct st_stage *s)
 		atomic_store_relaxed(&p->ended, (uint64_t)1);
 }
 
+/* A predecessor had passed END on. If a ring was replaced since then, END is missing there. */
+static void go_on_ended(struct st_stage *s)
+{
+	if (!st_out_has_ended(&s->out))
+		st_out_end(&s->out);
+	s->core.counters.ended = true;
+	s->done = s->core.counters;
+	s->ended = !st_out_is_blocked(&s->out);
+	st_out_publish(&s->out);
+}
+
 int st_stage_init(struct st_stage *s, const struct st_config *cfg)
 {
 	struct st_config with_sink = *cfg;
@@ -108,16 +107,17 @@ int st_stage_init(struct st_stage *s, const struct st_config *cfg)
 	r = st_core_init(&s->core, &with_sink);
 	if (r < 0)
 		return r;
-	s->base = mark_find(s);
+	s->base = progress_tracker_find(s->progress, s->stats, s->in.pos);
 	s->cursor_pos = s->in.pos;
 	s->stats_base = *s->stats;
 	s->core.counters.last_seq = s->base.last_seq;
 	s->done = s->core.counters;
-	s->ended = s->progress->ended;
 	s->core.is_successor = s->progress->epoch > 0;
-	if (s->core.is_successor && !s->ended)
+	if (s->progress->ended)
+		go_on_ended(s);
+	else if (s->core.is_successor)
 		st_out_new_epoch(&s->out);
-	else if (!s->core.is_successor)
+	else
 		atomic_store_relaxed(&s->progress->epoch, (uint64_t)1);
 	ledger(s);
 	tell(s);

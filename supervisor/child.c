@@ -254,8 +254,8 @@ static bool handle_message(struct sup *s, struct sup_child *c, const struct ctl_
 		sup_child_event(s, c, LC_EV_DONE);
 		return !is_short;
 	case CTL_FAULT:
-		log_err("%s: a neighbour broke the protocol (role %u, number %u): %.200s",
-			c->proc->name, m->role, m->index, m->text);
+		if (!is_short)
+			sup_ringfault_report(s, c, m);
 		return !is_short;
 	case CTL_NEED_SINK:
 		if (c->proc->type != PLAN_EMITTER && c->proc->type != PLAN_METADATA)
@@ -365,7 +365,8 @@ void sup_children_tick(struct sup *s, uint64_t now_ns)
 
 		if (c->deadline_ns && now_ns >= c->deadline_ns) {
 			c->deadline_ns = 0;
-			if (c->state != LC_BACKOFF || sup_recover_may_start(s, c, now_ns))
+			if (c->state != LC_BACKOFF || (sup_ringfault_may_start(s, c, now_ns) &&
+							      sup_recover_may_start(s, c, now_ns)))
 				sup_child_event(s, c, LC_EV_TIMER);
 		}
 		if (c->stats && c->pid > 0 && (c->state == LC_RUNNING || c->state == LC_DRAINING))

@@ -124,7 +124,8 @@ static int make_child_pages(struct sup *s, struct sup_child *c)
 static int make_rings(struct sup *s)
 {
 	s->rings = calloc(s->plan.n_rings + 1, sizeof(*s->rings));
-	if (!s->rings)
+	s->faults = calloc(s->plan.n_rings + 1, sizeof(*s->faults));
+	if (!s->rings || !s->faults)
 		return log_err_errno(-ENOMEM, "make the rings");
 	for (size_t i = 0; i < s->plan.n_rings; i++)
 		s->rings[i] = (struct spsc_fds){-1, -1, -1, -1};

@@ -47,6 +47,7 @@ struct stage_sums {
 	uint64_t judged;                          /* by evaluators */
 	uint64_t judged_here, applied, forwarded; /* tracker */
 	uint64_t taken, raw;                      /* collector */
+	uint64_t gone_raw, gone_event;            /* with rings that were replaced */
 };
 
 static void add_stages(const struct sup *s, struct sup_ledger *l, struct stage_sums *sums)
@@ -90,6 +91,22 @@ static uint64_t ahead(uint64_t a, uint64_t b)
 	return a > b ? a - b : 0;
 }
 
+/* What stood in rings that were replaced: not in flight any more, but lost. */
+static void add_faults(const struct sup *s, struct sup_ledger *l, struct stage_sums *sums)
+{
+	for (size_t i = 0; s->faults && i < s->plan.n_rings; i++) {
+		enum plan_type to = s->children[s->plan.rings[i].to].proc->type;
+
+		if (to == PLAN_TRACKER)
+			sums->gone_raw += s->faults[i].gone;
+		else if (to == PLAN_EVALUATOR)
+			sums->gone_event += s->faults[i].gone;
+		else
+			continue; /* alerts are the output's */
+		l->loss[LOSS_RING_FAULT] += s->faults[i].lost;
+	}
+}
+
 static void read_once(const struct sup *s, uint64_t recursion, struct sup_ledger *ret)
 {
 	struct sup_ledger l = {0};
@@ -98,6 +115,7 @@ static void read_once(const struct sup *s, uint64_t recursion, struct sup_ledger
 
 	add_stages(s, &l, &st);
 	add_upstream(s, &st);
+	add_faults(s, &l, &st);
 	add_kernel(s, &l, &kernel);
 	if (s->config->engine == ENGINE_BPF) {
 		l.seen = kernel.seen;
@@ -110,9 +128,9 @@ static void read_once(const struct sup *s, uint64_t recursion, struct sup_ledger
 		l.seen = st.taken;
 	}
 	l.judged = st.judged_here + st.judged;
-	l.in_flight += ahead(st.raw, st.applied);
-	l.in_flight += ahead(st.forwarded,
-		st.judged + l.loss[LOSS_EVALUATOR_MALFORMED] + l.loss[LOSS_EVALUATOR_POISON]);
+	l.in_flight += ahead(st.raw, st.applied + st.gone_raw);
+	l.in_flight += ahead(st.forwarded, st.judged + l.loss[LOSS_EVALUATOR_MALFORMED] +
+						   l.loss[LOSS_EVALUATOR_POISON] + st.gone_event);
 	if (s->undrained) {
 		l.loss[LOSS_STOP_UNDRAINED] += s->undrained;
 		l.in_flight = ahead(l.in_flight, s->undrained);
@@ -134,6 +152,14 @@ void sup_ledger_read(const struct sup *s, struct sup_ledger *ret)
 		if (ret->is_balanced)
 			return;
 	}
+}
+
+uint64_t sup_output_lost(const struct sup *s, const struct sup_child *emitter, enum loss_id id)
+{
+	if (!loss_is_output(id))
+		return 0;
+	return stats_get(&emitter->stats->loss[id]) +
+	       (id == LOSS_OUT_RING_FAULT ? sup_ringfault_lost(s, emitter) : 0);
 }
 
 /* Alerts that an output had not taken when it was ended by force. */
@@ -165,9 +191,9 @@ static void print_outputs(const struct sup *s)
 			(unsigned long long)stats_get(&c->stats->alerts),
 			(unsigned long long)stats_get(&c->stats->delivered));
 		for (unsigned n = 0; n < _LOSS_MAX; n++) {
-			uint64_t lost = stats_get(&c->stats->loss[n]);
+			uint64_t lost = sup_output_lost(s, c, n);
 
-			if (loss_is_output(n) && lost)
+			if (lost)
 				strbuf_addf(&b, ", %s %llu", loss_str(n), (unsigned long long)lost);
 		}
 		left = undelivered_bytes(s, i);

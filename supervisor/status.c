@@ -199,11 +199,10 @@ static json_t *output_losses(const struct sup *s, const struct sup_child *c)
 {
 	json_t *o = json_object();
 
-	(void)s;
 	for (unsigned i = 0; i < _LOSS_MAX; i++) {
-		uint64_t n = stats_get(&c->stats->loss[i]);
+		uint64_t n = sup_output_lost(s, c, i);
 
-		if (loss_is_output(i) && n)
+		if (n)
 			json_object_set_new(o, loss_str(i), j_int(n));
 	}
 	return o;

@@ -212,6 +212,7 @@ void sup_done(struct sup *s)
 		spsc_fds_close(&s->rings[i]);
 	free(s->children);
 	free(s->rings);
+	free(s->faults);
 	plan_done(&s->plan);
 	sup_bpf_done(&s->bpf);
 	for (unsigned i = 0; i < _PLAN_TYPE_MAX; i++)

@@ -93,6 +93,13 @@ struct sup_sample {
 	uint64_t seen, lost;
 };
 
+/* What became of a ring by faults (ringfault.c). */
+struct sup_fault {
+	bool is_open;  /* its ends are being ended; then it is replaced */
+	uint64_t gone; /* events that will not come out of it any more: not in flight */
+	uint64_t lost; /* of them: by name; in alert rings: alerts */
+};
+
 enum sup_phase { SUP_PREPARING, SUP_STARTING, SUP_DETECTING, SUP_STOPPING };
 
 struct sup {
@@ -126,6 +133,7 @@ struct sup {
 	struct strbuf held;              /* diagnostics of a verb's config run: shown if it fails */
 	struct sup_child *current_short; /* a program that ends by itself and is running now */
 	struct spsc_fds *rings;          /* as plan.rings */
+	struct sup_fault *faults;        /* as plan.rings */
 	struct sup_bpf bpf;
 
 	struct sup_client clients[SUP_CLIENTS_MAX];
@@ -167,6 +175,14 @@ bool sup_recover_may_start(struct sup *s, struct sup_child *c, uint64_t now_ns);
 void sup_recover_done(struct sup_child *c);
 void sup_recover_answer(struct sup *s, struct sup_child *maker, const struct ctl_msg *m);
 void sup_recover_end(struct sup *s, struct sup_child *c); /* a child ended, not as it should */
+
+/* ringfault.c: a ring whose header or cursor cannot be */
+void sup_ringfault_report(struct sup *s, struct sup_child *c, const struct ctl_msg *m);
+/* May it be started now? Not while the other end of a faulty ring lives; then the ring is replaced.
+ */
+bool sup_ringfault_may_start(struct sup *s, struct sup_child *c, uint64_t now_ns);
+/* Alerts of this emitter's that stood in rings which were replaced. */
+uint64_t sup_ringfault_lost(const struct sup *s, const struct sup_child *emitter);
 
 /* short.c: the programs that end by themselves */
 int sup_run_config(struct sup *s);
@@ -236,6 +252,8 @@ struct sup_ledger {
 };
 void sup_ledger_read(const struct sup *s, struct sup_ledger *ret);
 void sup_ledger_print(const struct sup *s);
+/* Alerts lost on the way to this output under this name; 0 if the name is not one of an output's. */
+uint64_t sup_output_lost(const struct sup *s, const struct sup_child *emitter, enum loss_id id);
 
 /* status.c: JSON text, caller frees; NULL out of memory. *ret_exit: 0 detecting, 3 degraded */
 char *sup_status_json(struct sup *s, int *ret_exit);

@@ -240,6 +240,9 @@ static int stage_work(struct stage_loop *l)
 
 		stage_vitals(l, now);
 		r = s->ops->turn(s);
+#ifdef SAKER_TEST_HOOKS
+		stage_hooks_turn(s);
+#endif
 		if (r < 0)
 			return r;
 		if (r > 0) {
@@ -320,6 +323,9 @@ int stage_main(const struct stage_ops *ops, int argc, char **argv)
 		_exit(1);
 	if (ops->pre_seal && ops->pre_seal(&s) < 0)
 		_exit(1);
+#ifdef SAKER_TEST_HOOKS
+	stage_hooks_prepare(&s);
+#endif
 	if (stage_seal(&s, &s.seal, 0, &hello) < 0)
 		_exit(1);
 	if (ops->post_seal && ops->post_seal(&s) < 0)

@@ -48,3 +48,9 @@ int seal_drop_caps(uint64_t keep_caps);
 int seal_rlimits(const struct seal_request *q);
 int seal_landlock(uint32_t *ret_abi); /* -ENOSYS: the kernel has none */
 int seal_seccomp(const struct seal_request *q);
+
+#ifdef SAKER_TEST_HOOKS
+/* stage_hooks.c */
+void stage_hooks_prepare(struct stage *s);
+void stage_hooks_turn(struct stage *s);
+#endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A hostile peer: 100,000 cases of a producer that writes heads, lengths and shapes at will,
- * 100,000 of a consumer that writes tails at will, each compared with what the rules say; then a
+/* A hostile peer: 500,000 cases of a producer that writes heads, lengths and shapes at will,
+ * 500,000 of a consumer that writes tails at will, each compared with what the rules say; then a
  * producer that changes everything while the consumer reads. The honest side may only refuse. */
 
 #include <errno.h>
@@ -17,7 +17,7 @@
 #include "ring_test.h"
 
 #define SIZE SPSC_SIZE_MIN
-#define CASES 100000
+#define CASES 500000
 
 static struct spsc_fds fds;
 static struct spsc_data_page *data;     /* hostile view of the data segment */
@@ -47,6 +47,25 @@ static uint64_t odd_number(uint64_t *s, uint64_t base)
 static bool len_ok(uint32_t len, uint64_t left)
 {
 	return len >= 8 && len <= SPSC_RECORD_MAX && len % 8 == 0 && len <= left;
+}
+
+/* The supervisor looks at both pages as they lie there, to make a fresh ring in their place. */
+static void look_at_what_is_left(uint64_t *s)
+{
+	uint64_t tail = cursor->tail, n_taken = cursor->n_records;
+	struct spsc_left left;
+
+	if (rnd(s) % 2) {
+		cursor->tail = odd_number(s, tail);
+		cursor->n_records = odd_number(s, 0);
+		data->n_records = odd_number(s, 0);
+	}
+	CHECK(spsc_left_read(fds.data_ro, fds.cursor_ro, &left) == 0);
+	CHECK(left.pos % 8 == 0 && left.pos <= UINT64_C(1) << 62 &&
+		left.n_taken <= UINT64_C(1) << 62);
+	CHECK(left.n_records <= SIZE / 8 && !left.has_slot);
+	cursor->tail = tail;
+	cursor->n_records = n_taken;
 }
 
 /* One case: the hostile producer sets head and the length at the consumer's position. */
@@ -104,6 +123,7 @@ static void hostile_producer(void)
 			r = spsc_consumer_attach(&again, fds.data_ro, fds.cursor_rw);
 			CHECK(r == (ok && !wrong_size ? 0 : -EBADMSG));
 			data->size = SIZE;
+			look_at_what_is_left(&s);
 			if (r == 0) {
 				spsc_consumer_done(&c);
 				c = again;

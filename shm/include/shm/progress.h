@@ -4,7 +4,23 @@
 
 #include <stdint.h>
 
+#include <shm/spsc.h>
+#include <shm/stats.h>
+
 #define PROGRESS_EVALUATORS_MAX 64
+
+/* Figures in an event ring's restart slot (struct spsc_slot.cpu_pos), the tracker's: always those of what was published. All of them only grow. */
+enum event_slot {
+	EVENT_SLOT_SEQ,       /* all events up to this number are settled for this ring */
+	EVENT_SLOT_FORWARDED, /* events written */
+	EVENT_SLOT_SHED,
+	EVENT_SLOT_TOO_BIG,
+	EVENT_SLOT_CUT_OFF,
+	EVENT_SLOT_ORD,   /* no order from here on was published in this ring */
+	EVENT_SLOT_LAST,  /* order of the last record written */
+	EVENT_SLOT_ENDED, /* 1: END was written, nothing may follow */
+	_EVENT_SLOT_MAX
+};
 
 /* Written by the tracker; emitters and the supervisor map it read-only. */
 struct progress_tracker {
@@ -44,3 +60,10 @@ struct progress_evaluator {
 	} marks[2];
 };
 _Static_assert(sizeof(struct progress_evaluator) % 64 == 0, "layout");
+
+/* The counts at the place where the ring is committed: those of the mark that fits @tail; if none does (the first start, a ring that was replaced after a
+ * fault of its reader), what the pages say. */
+struct progress_tracker_mark progress_tracker_find(
+	const struct progress_tracker *p, const struct stats_page *stats, uint64_t tail);
+struct progress_evaluator_mark progress_evaluator_find(
+	const struct progress_evaluator *p, const struct stats_page *stats, uint64_t tail);

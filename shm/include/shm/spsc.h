@@ -44,7 +44,8 @@ struct spsc_data_page {
 	uint64_t full;       /* times the producer found no room */
 	uint64_t high_water; /* most bytes ever in use */
 	uint64_t wakes;      /* times it rang */
-	uint8_t pad2[40];
+	uint64_t n_records;  /* published, ever */
+	uint8_t pad2[32];
 };
 
 struct spsc_cursor_page {
@@ -66,6 +67,22 @@ int spsc_create(const char *name, size_t size, bool has_slots, const uint8_t run
 	struct spsc_fds *ret_fds);
 void spsc_fds_close(struct spsc_fds *f);
 
+/* What a ring at fault leaves behind. Both sides may have lied: every figure is bounded, none is followed, no record is looked at. */
+struct spsc_left {
+	uint64_t pos;     /* where its successor begins: the consumer's commit, if it can be true */
+	uint64_t n_taken; /* records that the consumer had committed, by its own count */
+	uint64_t
+		n_records; /* published and not committed, by both sides' counts; at most what the ring has room for */
+	bool has_slot; /* of a ring with restart slots: `slot` is the newest, by its head at most the published one */
+	struct spsc_slot slot;
+};
+/* 0; -EBADMSG when not even the sizes are those of a ring. */
+int spsc_left_read(int data_ro, int cursor_ro, struct spsc_left *ret_left);
+/* A fresh, empty ring in its place: positions and counts go on where @left says, and the restart slot (unless has_slot is false) is that of the new ring's
+ * head, so that both sides' successors find the marks that fit. The old descriptions stay the caller's. */
+int spsc_renew(const char *name, size_t size, bool has_slots, const uint8_t run_id[16],
+	const struct spsc_left *left, struct spsc_fds *ret_fds);
+
 /* --- producer --- */
 struct spsc_producer {
 	struct spsc_data_page *page;
@@ -75,6 +92,7 @@ struct spsc_producer {
 	uint64_t head; /* reserved and not yet published ends here */
 	uint64_t published;
 	uint64_t tail_seen; /* last tail taken from the cursor, clamped */
+	uint64_t n_records; /* committed, ever */
 	int wake_fd;        /* borrowed; -1: never ring */
 	void *data_map, *cursor_map;
 	size_t data_map_size, cursor_map_size;

@@ -410,6 +410,114 @@ static void test_turn__died_before_the_commit__nothing_twice(void **state)
 	check_ledger(b, 31);
 }
 
+/* It dies between two stores: everything that it wrote after @before was taken is published, and
+ * its page and its commit are as they were. */
+struct moment {
+	struct progress_tracker page;
+	uint64_t tail, n_records;
+};
+
+static struct moment moment_take(const struct bench *b)
+{
+	const struct spsc_cursor_page *cursor = b->stage.in.cursor;
+
+	return (struct moment){.page = *(const struct progress_tracker *)b->progress,
+		.tail = cursor->tail,
+		.n_records = cursor->n_records};
+}
+
+static void die_and_go_back(struct bench *b, const struct moment *m)
+{
+	b->stage.in.cursor->tail = m->tail;
+	b->stage.in.cursor->n_records = m->n_records;
+	*(struct progress_tracker *)b->progress = m->page;
+	st_stage_done(&b->stage);
+	stage_start(b);
+}
+
+/* Evaluators that have seen END are gone: what is written behind it is never taken. */
+static void test_turn__died_between_end_and_ended__nothing_behind_end(void **state)
+{
+	struct bench *b = *state;
+	const struct progress_tracker *p = b->progress;
+	struct moment before;
+
+	for (unsigned i = 0; i < 10; i++)
+		put_event(b, i % 3 ? KEV_CODE_SYSCALL_UNLINK_2_X : KEV_CODE_SYSCALL_CLOSE_X, 10 + i,
+			3, 0);
+	before = moment_take(b);
+	put_end(b);
+	assert_int_equal(st_stage_turn(&b->stage), -ENODATA);
+	for (unsigned i = 0; i < RINGS; i++) {
+		drain(b, i);
+		assert_true(b->saw_end[i]);
+	}
+	die_and_go_back(b, &before);
+	assert_false(b->stage.ended);
+	assert_int_equal(st_stage_turn(&b->stage), -ENODATA);
+	assert_true(st_out_is_drained(&b->stage.out));
+	assert_int_equal(p->ended, 1);
+	check_ledger(b, 10);
+}
+
+/* What waits for room in one ring stands in another already: its order is used up. */
+static void test_turn__died_while_state_waits__order_is_not_given_again(void **state)
+{
+	struct bench *b = *state;
+	unsigned n = 0;
+
+	while (!st_out_is_blocked(&b->stage.out) || b->stage.out.box_ring == 0) {
+		put_event(b, KEV_CODE_SYSCALL_UNLINK_2_X, 10 + n % 40, 3, REC_F_NO_SHED);
+		put_event(b, KEV_CODE_PROCEXIT_1_E, 10 + n++ % 40, 1, REC_F_NO_SHED);
+		assert_true(st_stage_turn(&b->stage) >= 0);
+		drain(b, 0);
+		if (st_out_is_blocked(&b->stage.out) && b->stage.out.box_ring == 0)
+			drain(b, 1); /* an event that waits for ring 1 */
+		assert_true(n < 20000);
+	}
+	st_stage_done(&b->stage);
+	stage_start(b);
+	drain(b, 1);
+	while (st_out_is_blocked(&b->stage.out))
+		assert_true(st_stage_turn(&b->stage) >= 0);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_true(st_stage_turn(&b->stage) >= 0);
+		drain(b, 0); /* where each order has to be higher than the last */
+		drain(b, 1);
+	}
+	check_ledger(b, b->seq);
+}
+
+/* A ring that was replaced after a fault has no END, and its evaluator waits for one. */
+static void test_turn__ring_replaced_after_the_end__end_is_written_again(void **state)
+{
+	struct bench *b = *state;
+	struct spsc_left left;
+	struct spsc_fds fresh;
+
+	put_event(b, KEV_CODE_SYSCALL_UNLINK_2_X, 10, 3, 0);
+	put_end(b);
+	assert_int_equal(st_stage_turn(&b->stage), -ENODATA);
+	drain(b, 0);
+	st_stage_done(&b->stage);
+	assert_int_equal(
+		spsc_left_read(b->event_fds[1].data_ro, b->event_fds[1].cursor_ro, &left), 0);
+	assert_true(left.has_slot && left.slot.cpu_pos[EVENT_SLOT_ENDED] == 1);
+	left.slot.cpu_pos[EVENT_SLOT_ENDED] = 0;
+	assert_int_equal(spsc_renew("event", RING_BYTES, true, run_id, &left, &fresh), 0);
+	spsc_consumer_done(&b->ev[1]);
+	spsc_fds_close(&b->event_fds[1]);
+	b->event_fds[1] = fresh;
+	assert_int_equal(spsc_consumer_attach(&b->ev[1], fresh.data_ro, fresh.cursor_rw), 0);
+	stage_start(b);
+	assert_int_equal(st_stage_turn(&b->stage), -ENODATA);
+	assert_false(st_out_is_drained(&b->stage.out));
+	drain(b, 0);
+	drain(b, 1);
+	assert_true(b->saw_end[1]);
+	assert_true(st_out_is_drained(&b->stage.out));
+}
+
 static uint64_t epoch_of_next(struct bench *b, unsigned ring)
 {
 	const struct spsc_rec *rec;
@@ -531,6 +639,9 @@ int main(void)
 		T(test_turn__malformed__named_and_passed_over),
 		T(test_turn__successor__goes_on),
 		T(test_turn__died_before_the_commit__nothing_twice),
+		T(test_turn__died_between_end_and_ended__nothing_behind_end),
+		T(test_turn__died_while_state_waits__order_is_not_given_again),
+		T(test_turn__ring_replaced_after_the_end__end_is_written_again),
 		T(test_turn__no_room_for_state__cut_off_and_back),
 		T(test_snapshot__slow_evaluator__state_at_its_commit),
 		T(test_turn__blocked_at_first__committed_later),
