@@ -4,7 +4,7 @@
  * SYNOPSIS
  *   started by saker(8) alone
  * DESCRIPTION
- *   Takes kernel events from the per-CPU BPF ring buffers (or from the synthetic source), the state of the host from BPF iterators, and facts from
+ *   Takes kernel events from the per-CPU BPF ring buffers (or from the synthetic source or a capture file), the state of the host from BPF iterators, and facts from
  *   saker-metadata; gives every event its number and writes all of it into the raw ring for saker-tracker. First comes the snapshot (SNAP_BEGIN, state,
  *   SNAP_END), then events. A full raw ring stops the draining. With each batch the ring's restart slot says where a successor goes on: the same kernel records get
  *   the same numbers again. After CTL_STOP, or when the source ends, the rest is drained, END is written and the program exits.
@@ -98,6 +98,11 @@ static int open_source(struct stage *s, struct collector *c, const struct spsc_s
 		c->batch.skip_to = slot ? slot->cpu_pos[0] : 0;
 		c->out.flags = REC_F_NO_SHED;
 		return drv_synthetic_open(&syn, &c->source);
+	case ENGINE_REPLAY:
+		c->batch.in_snapshot = !slot;
+		c->batch.skip_to = slot ? slot->cpu_pos[0] : 0;
+		c->out.flags = REC_F_NO_SHED;
+		return drv_replay_open(stage_fd_take(s, FD_CAPTURE, 0), &c->source);
 	default:
 		return -EOPNOTSUPP;
 	}
@@ -218,6 +223,19 @@ static bool is_drained(struct stage *s, struct collector *c)
 	return now - c->quiet_since_ns >= QUIET_NS;
 }
 
+/* An input that is broken for good: what came before is judged, and the supervisor ends the run as
+ * one that failed. */
+static int source_failed(struct stage *s, struct collector *c, int r)
+{
+	if (!c->source->ops->error)
+		return log_err_errno(r, "read the event source");
+	log_err("the capture file cannot be read on %s", c->source->ops->error(c->source));
+	stats_set(&s->stats->last_error, (uint64_t)-r);
+	stats_set(&s->stats->last_error_ns, clock_epoch_ns());
+	c->phase = PHASE_END;
+	return 1;
+}
+
 static int do_events(struct stage *s, struct collector *c)
 {
 	if (s->stopping && !c->is_live) {
@@ -233,7 +251,7 @@ static int do_events(struct stage *s, struct collector *c)
 	if (r > 0)
 		c->quiet_since_ns = 0;
 	if (r < 0 && r != -EBADMSG)
-		return log_err_errno(r, "read the event source");
+		return source_failed(s, c, r);
 	return r;
 }
 

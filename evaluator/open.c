@@ -131,6 +131,9 @@ int work_open(struct work *w, struct stage *s)
 	w->done_pos = spsc_consumer_pos(&w->in);
 	w->done_taken = w->in.n_taken;
 	w->skip_ord = s->value;
+	if (s->stats_size > sizeof(*s->stats))
+		w->n_rules_counted =
+			(uint32_t)((s->stats_size - sizeof(*s->stats)) / sizeof(uint64_t));
 #ifdef SAKER_TEST_HOOKS
 	const char *poison = getenv("SAKER_TEST_POISON");
 

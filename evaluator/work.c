@@ -77,6 +77,8 @@ static void raise_alert(struct work *w, uint32_t rule)
 	w->has_matched = true;
 	w->todo = w->evl.img.rules[rule].outputs & w->outputs.given;
 	stats_add(&w->stage->stats->alerts, 1);
+	if (rule < w->n_rules_counted)
+		stats_add(&stats_rules(w->stage->stats)[rule], 1);
 	if (!w->todo)
 		return;
 	if (raise_build(&w->raise, &w->evl, rule) < 0) {

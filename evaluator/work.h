@@ -20,6 +20,7 @@ struct work {
 	struct spsc_consumer in;
 	struct progress_evaluator *progress;
 	struct stage *stage;
+	uint32_t n_rules_counted; /* rules that the statistics page has a counter for */
 
 	/* the record at hand */
 	enum work_busy busy;

@@ -89,7 +89,19 @@ static int malformed(struct st_core *core, const struct rec_head *rec)
 	return -EBADMSG;
 }
 
-static int begin(struct st_ctx *c, struct st_core *core, const struct rec_head *rec)
+/* Captures name the thread alone. */
+static void complete_head(struct st_core *core, struct kev_head *head)
+{
+	const struct st_thread *t;
+
+	if (head->tgid || !head->tid)
+		return;
+	t = st_thread_find(&core->threads, head->tid);
+	head->tgid = t ? (uint32_t)t->pid : head->tid;
+}
+
+/* @rec: our private copy. */
+static int begin(struct st_ctx *c, struct st_core *core, struct rec_head *rec)
 {
 	const char *why;
 
@@ -99,6 +111,7 @@ static int begin(struct st_ctx *c, struct st_core *core, const struct rec_head *
 	if (rec->ring.len < sizeof(*rec) ||
 		kev_parse(rec + 1, rec->ring.len - sizeof(*rec), &c->kev, &why) < 0)
 		return malformed(core, rec);
+	complete_head(core, (struct kev_head *)(rec + 1));
 	return 0;
 }
 
@@ -116,7 +129,7 @@ static void handle_event(struct st_ctx *c, bool forward)
 		h->post(c);
 }
 
-static int apply_event(struct st_core *core, const struct rec_head *rec)
+static int apply_event(struct st_core *core, struct rec_head *rec)
 {
 	const struct st_handler *h;
 	struct st_ctx c;
@@ -126,7 +139,8 @@ static int apply_event(struct st_core *core, const struct rec_head *rec)
 	if (r < 0)
 		return r;
 	h = st_handler_get(c.kev.info->ix);
-	forward = core->cfg.events[c.kev.info->ix].flags & IMG_EV_RULES;
+	forward = (core->cfg.events[c.kev.info->ix].flags & IMG_EV_RULES) &&
+		  !(c.kev.head->flags & KEV_F_STATE_ONLY);
 	core->counters.events++;
 	core->counters.last_seq = rec->seq;
 	c.has_res = kev_rawres(&c.kev, &c.res);

@@ -77,8 +77,8 @@ static void set_ids(const struct kev *k, struct st_thread *t)
 	t->vpgid = (int64_t)u64_or(k, 17, (uint64_t)t->vpgid);
 	t->pgid = (int64_t)u64_or(k, 28, (uint64_t)t->pgid);
 	t->loginuid = loginuid == UINT32_MAX ? -1 : (int64_t)loginuid;
-	t->uid = (uint32_t)u64_or(k, 26, k->head->uid);
-	t->gid = (uint32_t)u64_or(k, 29, k->head->gid);
+	t->uid = (uint32_t)u64_or(k, 26, k->head->uid == UINT32_MAX ? t->uid : k->head->uid);
+	t->gid = (uint32_t)u64_or(k, 29, k->head->gid == UINT32_MAX ? t->gid : k->head->gid);
 	t->cap_inheritable = u64_or(k, 20, t->cap_inheritable);
 	t->cap_permitted = u64_or(k, 21, t->cap_permitted);
 	t->cap_effective = u64_or(k, 22, t->cap_effective);

@@ -180,6 +180,8 @@ static void on_regular(struct st_ctx *c)
 		return;
 	f->name = st_text_new(&c->core->texts, kev_param_text(&c->kev, 1));
 	f->open_flags = flags;
+	if (c->kev.head->flags & KEV_F_DEV)
+		f->dev = (uint32_t)kev_param_u64(&c->kev, 3);
 	f->cloexec = flags & 0x1000; /* O_CLOEXEC of the event vocabulary */
 	f->flags = (flags & 0x8000 ? EV_FD_UPPER_LAYER : 0) |
 		   (flags & 0x10000 ? EV_FD_LOWER_LAYER : 0);

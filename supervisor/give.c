@@ -40,6 +40,20 @@ int sup_reopen_ro(int fd)
 	return ro < 0 ? -errno : ro;
 }
 
+/* Of its size and first bytes: those of two captures differ at the latest in their first event. */
+static uint64_t hash_capture(const struct sup *s)
+{
+	_cleanup_close_ int fd = s->config->engine == ENGINE_REPLAY ? sup_capture_open(s) : -1;
+	char head[4096];
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	n = pread(fd, head, sizeof(head), 0);
+	return n < 0 ? 0 : hash_bytes(head, (size_t)n, (uint64_t)st.st_size);
+}
+
 /* Live: random, kept over stage restarts. From an input that repeats: a hash of it, so that its
  * alerts have the same ids each time. */
 static int make_run_id(struct sup *s)
@@ -48,8 +62,8 @@ static int make_run_id(struct sup *s)
 		return getrandom(s->run_id, sizeof(s->run_id), 0) == (ssize_t)sizeof(s->run_id)
 			       ? 0
 			       : -EIO;
-	const uint64_t input[4] = {s->config->engine, s->config->synthetic_seed,
-		s->config->synthetic_events, s->config->synthetic_procs};
+	const uint64_t input[5] = {s->config->engine, s->config->synthetic_seed,
+		s->config->synthetic_events, s->config->synthetic_procs, hash_capture(s)};
 	const uint64_t id[2] = {
 		hash_bytes(input, sizeof(input), 0), hash_bytes(input, sizeof(input), 1)};
 
@@ -93,6 +107,7 @@ static int make_child_pages(struct sup *s, struct sup_child *c)
 	char name[SEG_NAME_LEN];
 	size_t size = c->proc->type == PLAN_TRACKER ? sizeof(struct progress_tracker)
 						    : sizeof(struct progress_evaluator);
+	size_t n_counters = c->proc->type == PLAN_EVALUATOR ? s->n_rules : 0;
 	void *p;
 	size_t n;
 	int r;
@@ -100,8 +115,8 @@ static int make_child_pages(struct sup *s, struct sup_child *c)
 	if (c->proc->type == PLAN_SUPERVISOR || c->proc->row->flags & PLAN_SHORT)
 		return 0;
 	(void)snprintf(name, sizeof(name), "stats.%.40s", c->proc->name);
-	r = seg_create(
-		name, SEG_STATS, sizeof(struct stats_page), s->run_id, &c->stats_rw, &c->stats_ro);
+	r = seg_create(name, SEG_STATS, sizeof(struct stats_page) + n_counters * sizeof(uint64_t),
+		s->run_id, &c->stats_rw, &c->stats_ro);
 	if (r == 0)
 		r = seg_map(c->stats_ro, SEG_STATS, PROT_READ, &p, &n);
 	if (r < 0)
@@ -242,6 +257,17 @@ static int give_netlink(struct sup *s, struct sup_child *c)
 	return sup_send(c, CTL_FD, FD_NETLINK, 0, "route", fd);
 }
 
+static int give_capture(struct sup *s, struct sup_child *c)
+{
+	_cleanup_close_ int fd = sup_capture_open(s);
+
+	if (fd < 0) {
+		log_err_errno(fd, "open the capture file '%s'", s->config->capture_file);
+		return -ECANCELED; /* logged */
+	}
+	return sup_send(c, CTL_FD, FD_CAPTURE, 0, s->config->capture_file, fd);
+}
+
 static int give_sink(struct sup *s, struct sup_child *c)
 {
 	const struct plan_output *o = &s->config->outputs[c->proc->index];
@@ -286,6 +312,8 @@ static int give_one(struct sup *s, struct sup_child *c, enum ctl_role role)
 		return s->bpf.args < 0 ? 0 : sup_send(c, CTL_FD, role, 0, "arguments", s->bpf.args);
 	case FD_FILE:
 		return give_files(s, c);
+	case FD_CAPTURE:
+		return give_capture(s, c);
 	case FD_NETLINK:
 		return give_netlink(s, c);
 	case FD_SINK:
@@ -324,7 +352,6 @@ static int give_ring(struct sup *s, struct sup_child *c, size_t n)
 
 int sup_give(struct sup *s, struct sup_child *c)
 {
-	const bool live = s->config->engine == ENGINE_BPF;
 	const struct plan_fd_row *rows;
 	size_t n;
 	int r;
@@ -332,7 +359,7 @@ int sup_give(struct sup *s, struct sup_child *c)
 	rows = plan_fds(&n);
 	r = sup_send(c, CTL_FD, FD_WAKE_OWN, 0, "wake", c->wake);
 	for (size_t i = 0; i < n && r == 0; i++)
-		if (rows[i].type == c->proc->type && (live || !(rows[i].flags & PLAN_LIVE_ONLY)))
+		if (rows[i].type == c->proc->type && plan_runs(rows[i].flags, s->config->engine))
 			r = give_one(s, c, rows[i].role);
 	for (size_t i = 0; i < s->plan.n_rings && r == 0; i++)
 		r = give_ring(s, c, i);

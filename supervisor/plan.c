@@ -78,6 +78,7 @@ static const struct plan_fd_row fd_rows[] = {
 	{PLAN_COLLECTOR, FD_BPF_RING, PLAN_LIVE_ONLY, "one BPF ring buffer a CPU"},
 	{PLAN_COLLECTOR, FD_BPF_WAKE, PLAN_LIVE_ONLY, "wake flags"},
 	{PLAN_COLLECTOR, FD_ITER, PLAN_LIVE_ONLY, "task and task_file iterators, one-shot"},
+	{PLAN_COLLECTOR, FD_CAPTURE, PLAN_REPLAY_ONLY, "the capture file, read-only"},
 	{PLAN_COLLECTOR, FD_ARGS, PLAN_LIVE_ONLY,
 		"arguments by pid, on kernels whose iterators cannot read them"},
 	{PLAN_TRACKER, FD_SETTINGS, 0, "settings"},
@@ -163,10 +164,16 @@ const struct plan_seal_row *plan_seal_rows(size_t *ret_n)
 	return seal_rows;
 }
 
-static bool row_runs(uint32_t flags, const struct plan_config *c)
+bool plan_runs(uint32_t flags, uint32_t engine)
 {
 	return !(flags & (PLAN_LATER | PLAN_ASIDE)) &&
-	       (!(flags & PLAN_LIVE_ONLY) || c->engine == ENGINE_BPF);
+	       (!(flags & PLAN_LIVE_ONLY) || engine == ENGINE_BPF) &&
+	       (!(flags & PLAN_REPLAY_ONLY) || engine == ENGINE_REPLAY);
+}
+
+static bool row_runs(uint32_t flags, const struct plan_config *c)
+{
+	return plan_runs(flags, c->engine);
 }
 
 static unsigned row_count(enum plan_count count, const struct plan_config *c)
@@ -364,7 +371,11 @@ int plan_check(const struct plan_config *c, const char **reterr_why)
 	*reterr_why = "a text has no end";
 	if (!has_end(c->control_socket, sizeof(c->control_socket)) ||
 		!has_end(c->spool_directory, sizeof(c->spool_directory)) ||
-		!has_end(c->metadata_file, sizeof(c->metadata_file)))
+		!has_end(c->metadata_file, sizeof(c->metadata_file)) ||
+		!has_end(c->capture_file, sizeof(c->capture_file)))
+		return -EBADMSG;
+	*reterr_why = "no capture file to replay";
+	if (c->engine == ENGINE_REPLAY && !c->capture_file[0])
 		return -EBADMSG;
 	for (unsigned i = 0; i < c->n_rules; i++)
 		if (!has_end(c->rules[i], sizeof(c->rules[i])))
@@ -398,8 +409,8 @@ static void print_seal(FILE *out, uint32_t steps)
 				(steps & ~(bit | (bit - 1))) ? "," : "");
 }
 
-static void print_proc(
-	const struct plan *p, unsigned n, enum plan_mode mode, bool landlock, bool live, FILE *out)
+static void print_proc(const struct plan *p, unsigned n, enum plan_mode mode, bool landlock,
+	uint32_t engine, FILE *out)
 {
 	const struct plan_proc *q = &p->procs[n];
 
@@ -419,7 +430,7 @@ static void print_proc(
 		}
 	}
 	for (size_t i = 0; i < ARRAY_LEN(fd_rows); i++)
-		if (fd_rows[i].type == q->type && (live || !(fd_rows[i].flags & PLAN_LIVE_ONLY)))
+		if (fd_rows[i].type == q->type && plan_runs(fd_rows[i].flags, engine))
 			(void)fprintf(out, "    fd   %s\n", fd_rows[i].what);
 	if (q->type == PLAN_SUPERVISOR)
 		return;
@@ -431,16 +442,14 @@ static void print_proc(
 void plan_print(const struct plan *p, const struct plan_config *c, enum plan_mode mode,
 	bool landlock, FILE *out)
 {
-	bool live = c->engine == ENGINE_BPF;
-
 	(void)fprintf(out, "start mode: %s\n", plan_mode_str(mode));
-	if (live) {
+	if (c->engine == ENGINE_BPF) {
 		(void)fprintf(out, "kernel: %u BPF ring buffers of ", p->n_cpus);
 		print_size(out, p->bpf_ring_bytes);
 		(void)fprintf(out, "\n");
 	}
 	for (unsigned i = 0; i < p->n_procs; i++)
-		print_proc(p, i, mode, landlock, live, out);
+		print_proc(p, i, mode, landlock, c->engine, out);
 	for (unsigned t = 0; t < _PLAN_TYPE_MAX; t++)
 		if (proc_rows[t].flags & PLAN_LATER)
 			(void)fprintf(out, "%-20s %-16s later      %s\n", proc_rows[t].name,

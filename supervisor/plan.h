@@ -30,11 +30,12 @@ enum plan_type {
 
 enum plan_count { PLAN_ONE, PLAN_PER_EVALUATOR, PLAN_PER_OUTPUT };
 
-#define PLAN_LATER 1     /* foreseen: shown, not started */
-#define PLAN_LIVE_ONLY 2 /* only when the kernel is the source */
-#define PLAN_SHORT 4     /* ends by itself at start */
-#define PLAN_ASIDE 16    /* no part of a run: started for a tool of the command line */
-#define PLAN_SLOTS 8     /* ring: with the restart slots of its producer */
+#define PLAN_LATER 1        /* foreseen: shown, not started */
+#define PLAN_LIVE_ONLY 2    /* only when the kernel is the source */
+#define PLAN_SHORT 4        /* ends by itself at start */
+#define PLAN_ASIDE 16       /* no part of a run: started for a tool of the command line */
+#define PLAN_REPLAY_ONLY 32 /* only when a capture file is the source */
+#define PLAN_SLOTS 8        /* ring: with the restart slots of its producer */
 
 struct plan_proc_row {
 	const char *name;    /* of the stage; "-N" or "-NAME" is added where there are several */
@@ -106,6 +107,8 @@ int plan_build(const struct plan_config *c, enum plan_mode mode, uint32_t n_cpus
 	struct plan *ret_plan, const char **reterr_why);
 void plan_done(struct plan *p);
 const struct plan_proc_row *plan_row(enum plan_type type);
+/* Is a row with these flags part of a run with this source (enum settings_engine)? */
+bool plan_runs(uint32_t flags, uint32_t engine);
 const struct plan_fd_row *plan_fds(size_t *ret_n);
 const struct plan_seal_row *plan_seal_rows(size_t *ret_n);
 /* Seal steps that must succeed. @landlock: the kernel has it. */

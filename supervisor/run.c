@@ -56,12 +56,28 @@ static int make_plan(struct sup *s)
 	return r < 0 ? log_err_errno(r, "%s", why) : 0;
 }
 
+/* Before anything is started: a name that is wrong is said at once. */
+static int check_capture(const struct sup *s)
+{
+	int fd;
+
+	if (s->config->engine != ENGINE_REPLAY)
+		return 0;
+	fd = sup_capture_open(s);
+	if (fd < 0)
+		return log_err_errno(fd, "open the capture file '%s'", s->config->capture_file);
+	(void)close(fd);
+	return 0;
+}
+
 /* Everything before the first stage. */
 static int prepare(struct sup *s)
 {
 	int r;
 
 	r = check_permission(s);
+	if (r == 0)
+		r = check_capture(s);
 	if (r == 0)
 		r = sup_control_open(s);
 	if (r == 0)
@@ -265,5 +281,9 @@ int sup_run(struct sup *s)
 		(unsigned long long)((clock_mono_ns() - s->started_ns) / NS_PER_MS));
 	detect(s);
 	sup_ledger_print(s);
-	return 0;
+	if (s->config->engine != ENGINE_REPLAY)
+		return 0;
+	sup_summary_print(s, stdout);
+	/* a file that could be read only in part: said by the collector, which knows where */
+	return stats_get(&sup_find_child(s, PLAN_COLLECTOR, 0)->stats->last_error) ? -EBADMSG : 0;
 }

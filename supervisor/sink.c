@@ -3,6 +3,7 @@
  * by name from the plan and from here, never by a stage's word: a stage says only which of its own
  * it wants again. */
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -52,6 +53,20 @@ int sup_syslog_open(const char *path)
 		r = -errno;
 	}
 	return r;
+}
+
+int sup_capture_open(const struct sup *s)
+{
+	/* O_NONBLOCK: a pipe that nobody writes to must hold neither us nor the reader */
+	int fd = open(s->config->capture_file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISFIFO(st.st_mode)))
+		return fd;
+	(void)close(fd);
+	return S_ISDIR(st.st_mode) ? -EISDIR : -ENOTSUP;
 }
 
 int sup_sink_open(struct sup *s, unsigned output)

@@ -216,6 +216,7 @@ int sup_syslog_open(const char *path);             /* likewise */
 int sup_meta_file_open(unsigned index);
 const char *sup_meta_file_name(unsigned index); /* NULL: no such */
 int sup_netlink_open(void);
+int sup_capture_open(const struct sup *s); /* to replay, from its beginning; not logged */
 
 /* uids.c: 0, -EADDRINUSE and who */
 int sup_uids_check(uint32_t first, uint32_t count, uint32_t *reterr_uid, int *reterr_pid);
@@ -228,6 +229,9 @@ void sup_log_redirect(const struct sup *s); /* log_stderr, log_syslog: once dete
 void sup_log_ready(struct sup *s, struct sup_watch *w, uint32_t events);
 void sup_log_flush(struct sup *s, struct sup_child *c);
 void sup_log_show_held(struct sup *s);
+
+/* summary.c: alerts by severity and by rule */
+void sup_summary_print(const struct sup *s, FILE *out);
 
 /* run.c */
 int sup_run(struct sup *s);

@@ -90,10 +90,16 @@ static uint32_t engine(struct config_run *c)
 
 	if (!strcmp(kind, "synthetic"))
 		return ENGINE_SYNTHETIC;
+	if (!strcmp(kind, "replay")) {
+		if (!*config_text(c->root, "engine.replay.capture_file", ""))
+			cfg_error(c->diag, &n->at, NULL,
+				"engine.kind 'replay' needs engine.replay.capture_file");
+		return ENGINE_REPLAY;
+	}
 	if (!strcmp(kind, "kmod"))
 		cfg_warn(c->diag, &n->at,
 			"engine.kind 'kmod' means modern_ebpf here: there is no kernel module");
-	if (!strcmp(kind, "replay") || !strcmp(kind, "nodriver"))
+	if (!strcmp(kind, "nodriver"))
 		cfg_error(
 			c->diag, &n->at, NULL, "engine.kind '%s' is not in this version yet", kind);
 	return ENGINE_BPF;
@@ -154,6 +160,7 @@ static void fill_plan(struct config_run *c)
 		sizeof(p->control_socket));
 	set_path(c, "spool.directory", "/var/lib/saker/spool", p->spool_directory,
 		sizeof(p->spool_directory));
+	set_path(c, "engine.replay.capture_file", "", p->capture_file, sizeof(p->capture_file));
 	set_path(c, "metadata.file", "", p->metadata_file, sizeof(p->metadata_file));
 }
 

@@ -107,6 +107,7 @@ static int stage_map_pages(struct stage *s)
 		if (r < 0)
 			return log_err_errno(r, "map the statistics page");
 		s->stats = p;
+		s->stats_size = n;
 		stats_set(&s->stats->heartbeat_ns, clock_mono_ns());
 	}
 	return 0;

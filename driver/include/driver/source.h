@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Sources of events behind one interface: bpf, synthetic, (later) replay. Used by the collector
+/* Sources of events behind one interface: bpf, synthetic, replay. Used by the collector
  * alone. A source hands over whole kev records in final order; it numbers nothing. */
 
 #include <stdbool.h>
@@ -38,6 +38,9 @@ struct drv_source_ops {
 	int (*wait_fd)(struct drv_source *s);
 	bool (*arm)(struct drv_source *s);
 	void (*disarm)(struct drv_source *s);
+	/* After a negative result of next() other than -ENODATA: what is wrong with the input, one
+	 * line. NULL: the errno says all, and opening the source again may help. */
+	const char *(*error)(struct drv_source *s);
 	void (*close)(struct drv_source *s);
 };
 
@@ -67,6 +70,11 @@ struct drv_synthetic_config {
 				   restarted collector passes over them */
 };
 int drv_synthetic_open(const struct drv_synthetic_config *c, struct drv_source **ret_source);
+
+/* The replay source: a capture file (driver/scap.h). Takes the descriptor if it succeeds. Events come
+ * in the file's order, preceded by the file's lists of interfaces, users, groups, processes and
+ * descriptors as state; times are those of the file. */
+int drv_replay_open(int fd, struct drv_source **ret_source);
 
 static inline void drv_source_close(struct drv_source *s)
 {

@@ -49,6 +49,12 @@ struct stats_page {
 };
 _Static_assert(_LOSS_MAX <= 64, "room for every loss");
 
+/* Behind an evaluator's page: alerts raised, by index of the image's rules, as many as it has. */
+static inline uint64_t *stats_rules(struct stats_page *p)
+{
+	return (uint64_t *)(void *)(p + 1);
+}
+
 /* One writer, many readers that may look at any time: relaxed. */
 static inline void stats_add(uint64_t *counter, uint64_t n)
 {

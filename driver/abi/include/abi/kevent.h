@@ -33,6 +33,10 @@ typedef __u64 kev_u64;
 #define KEV_F_TRUNC 0x04    /* a parameter was cut or could not be read */
 #define KEV_F_SNAPSHOT 0x08 /* state from an iterator, not an event */
 #define KEV_F_NO_TASK 0x10  /* tid and comm are not those of the doer (kernel worker) */
+#define KEV_F_DEV                                                                                  \
+	0x20 /* task_file_regular from a capture: mnt_id holds the device's number instead */
+#define KEV_F_STATE_ONLY                                                                           \
+	0x40 /* an event that changes the state and that no rule shall see (captures) */
 
 /* kev_head.extras: parameters that follow the declared ones of events.def, in this order; each set bit adds one. */
 #define KEV_X_REALPATH                                                                             \
@@ -51,11 +55,11 @@ struct kev_head {
 	kev_u8 flags;  /* KEV_F_* */
 	kev_u8 extras; /* KEV_X_* */
 	kev_u64 ts_ns; /* CLOCK_BOOTTIME, stamped after the ring buffer's reserve; for snapshots when it was read */
-	kev_u32 tid; /* in the initial pid namespace */
-	kev_u32 tgid;
+	kev_u32 tid;  /* in the initial pid namespace */
+	kev_u32 tgid; /* 0 where tid is not: not told (captures); the tracker knows it by tid */
 	kev_u64 leader_start_ns; /* start_boottime of the group leader: with tgid it names a process for good */
-	kev_u32 ppid;            /* tgid of the real parent; 0: none or unknown */
-	kev_u32 uid;             /* effective, initial user namespace */
+	kev_u32 ppid; /* tgid of the real parent; 0: none or unknown */
+	kev_u32 uid; /* effective, initial user namespace; UINT32_MAX not told (captures), as gid */
 	kev_u64 cgroup_id;       /* default hierarchy, or the memory controller's on v1 */
 	char comm[KEV_COMM_LEN]; /* NUL-ended */
 	kev_u16 cpu;

@@ -78,6 +78,7 @@ enum ctl_role {
 	FD_PLAN,          /* policy -> supervisor: struct plan_config in a SEG_SETTINGS segment */
 	FD_NETLINK,       /* metadata: a route socket for interfaces */
 	FD_SNAPSHOT,      /* SEG_SNAPSHOT: evaluator, tracker, when its predecessor died */
+	FD_CAPTURE,       /* collector: the capture file to replay, read-only */
 	_FD_ROLE_MAX,
 };
 

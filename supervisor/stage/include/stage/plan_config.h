@@ -45,6 +45,7 @@ struct plan_config {
 	char control_socket[108];
 	char spool_directory[PLAN_PATH_MAX];
 	char metadata_file[PLAN_PATH_MAX];
+	char capture_file[PLAN_PATH_MAX]; /* ENGINE_REPLAY: what to read */
 	struct plan_output outputs[PLAN_OUTPUTS_MAX];
 	char rules[PLAN_RULES_MAX]
 		  [PLAN_PATH_MAX]; /* files in order, directories already expanded */

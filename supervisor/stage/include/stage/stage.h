@@ -59,6 +59,7 @@ struct stage {
 	unsigned index;                  /* evaluator or output number */
 	const struct settings *settings; /* NULL only in loader and policy */
 	struct stats_page *stats;        /* likewise */
+	size_t stats_size; /* bytes mapped there: an evaluator's are more than the page */
 	struct stage_fd *fds;
 	size_t n_fds;
 	int ctl_fd, epoll_fd;
