@@ -12,6 +12,7 @@
 #include <abi/kshared.h>
 #include <base/hash.h>
 #include <shm/alert.h>
+#include <shm/dial.h>
 #include <shm/ev.h>
 #include <shm/prec.h>
 #include <shm/progress.h>
@@ -117,6 +118,9 @@ static const uint32_t layouts[] = {
 	AT(settings, synthetic_procs), AT(settings, synthetic_rate), AT(settings, max_event_ns),
 	AT(settings, started_ns), AT(settings, metadata_wait_ns), AT(settings, verbose),
 	AT(settings, host),
+	/* dialer */
+	SIZE(dial_request), AT(dial_request, timeout_ms), SIZE(dial_answer), SIZE(dial_output),
+	SIZE(dial_rules), AT(dial_output, targets), AT(dial_output, hosts), AT(dial_output, ports),
 };
 /* clang-format on */
 

@@ -210,7 +210,7 @@ static void answer_sink(struct sup *s, struct sup_child *c, const struct ctl_msg
 		a.index = 0;
 	} else {
 		a.role = FD_FILE;
-		r = sup_meta_file_open(m->index);
+		r = sup_host_file_open(c->proc->type, m->index);
 	}
 	if (r >= 0)
 		fd = r;
@@ -258,7 +258,8 @@ static bool handle_message(struct sup *s, struct sup_child *c, const struct ctl_
 			sup_ringfault_report(s, c, m);
 		return !is_short;
 	case CTL_NEED_SINK:
-		if (c->proc->type != PLAN_EMITTER && c->proc->type != PLAN_METADATA)
+		if (c->proc->type != PLAN_EMITTER && c->proc->type != PLAN_METADATA &&
+			c->proc->type != PLAN_DIALER)
 			return false;
 		answer_sink(s, c, m);
 		return true;

@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <errno.h>
@@ -156,6 +157,26 @@ static int make_rings(struct sup *s)
 	return 0;
 }
 
+static int make_lines(struct sup *s)
+{
+	bool has_any = false;
+
+	for (unsigned i = 0; i < s->config->n_outputs; i++) {
+		int pair[2];
+
+		if (!(s->config->outputs[i].flags & PLAN_OUT_F_NETWORK))
+			continue;
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+			return log_err_errno(-errno, "make a line to the dialer");
+		s->dial[i] = (struct sup_dial){.emitter = pair[0], .dialer = pair[1]};
+		has_any = true;
+	}
+	return has_any && s->dial_rules < 0
+		       ? log_err_errno(-EPROTO, "the configuration's run handed no rules for the "
+						"dialer over")
+		       : 0;
+}
+
 int sup_make_segments(struct sup *s)
 {
 	int r;
@@ -179,7 +200,8 @@ int sup_make_segments(struct sup *s)
 		if (r < 0)
 			return log_err_errno(r, "make the pages of %s", s->children[i].proc->name);
 	}
-	return make_rings(s);
+	r = make_rings(s);
+	return r < 0 ? r : make_lines(s);
 }
 
 /* --- handing over: one function a role that is not a plain descriptor --- */
@@ -227,18 +249,20 @@ static int give_iterators(struct sup *s, struct sup_child *c)
 
 static int give_files(struct sup *s, struct sup_child *c)
 {
+	const enum plan_type type = c->proc->type;
+
 	(void)s;
-	for (unsigned i = 0; sup_meta_file_name(i); i++) {
-		_cleanup_close_ int fd = sup_meta_file_open(i);
+	for (unsigned i = 0; sup_host_file_name(type, i); i++) {
+		_cleanup_close_ int fd = sup_host_file_open(type, i);
 		int r;
 
 		if (fd < 0) {
 			log_warning_errno(fd,
 				"open the host's '%s' file, going on without its names",
-				sup_meta_file_name(i));
+				sup_host_file_name(type, i));
 			continue;
 		}
-		r = sup_send(c, CTL_FD, FD_FILE, i, sup_meta_file_name(i), fd);
+		r = sup_send(c, CTL_FD, FD_FILE, i, sup_host_file_name(type, i), fd);
 		if (r < 0)
 			return r;
 	}
@@ -275,13 +299,26 @@ static int give_sink(struct sup *s, struct sup_child *c)
 
 	if (fd >= 0)
 		return sup_send(c, CTL_FD, FD_SINK, 0, o->path, fd);
-	if (o->kind != PLAN_OUT_SYSLOG) {
+	if (o->kind != PLAN_OUT_SYSLOG && o->kind != PLAN_OUT_HTTP) {
 		log_err_errno(fd, "open '%s' of output '%s'", o->path, o->name);
 		return -ECANCELED; /* logged */
 	}
-	log_warning_errno(fd, "output '%s': '%s' does not answer yet", o->name,
-		o->path[0] ? o->path : "/dev/log");
+	log_warning_errno(fd, "output '%s': '%s' does not answer yet", o->name, o->path);
 	return 0; /* the emitter asks again */
+}
+
+/* The dialer's end of every line, or the emitter's end of its own. */
+static int give_dial(struct sup *s, struct sup_child *c)
+{
+	int r = 0;
+
+	if (c->proc->type == PLAN_EMITTER)
+		return sup_send(c, CTL_FD, FD_DIAL, 0, "dialer", s->dial[c->proc->index].emitter);
+	for (unsigned i = 0; i < s->config->n_outputs && r == 0; i++)
+		if (s->dial[i].dialer >= 0)
+			r = sup_send(c, CTL_FD, FD_DIAL, i, s->config->outputs[i].name,
+				s->dial[i].dialer);
+	return r;
 }
 
 static int give_one(struct sup *s, struct sup_child *c, enum ctl_role role)
@@ -318,6 +355,10 @@ static int give_one(struct sup *s, struct sup_child *c, enum ctl_role role)
 		return give_netlink(s, c);
 	case FD_SINK:
 		return give_sink(s, c);
+	case FD_DIAL:
+		return give_dial(s, c);
+	case FD_DIAL_RULES:
+		return sup_send(c, CTL_FD, role, 0, "dial rules", s->dial_rules);
 	case FD_OUTPUT:
 		return sup_send(c, CTL_FD, role, 0, s->config->outputs[c->proc->index].name,
 			s->outputs[c->proc->index]);
@@ -359,7 +400,7 @@ int sup_give(struct sup *s, struct sup_child *c)
 	rows = plan_fds(&n);
 	r = sup_send(c, CTL_FD, FD_WAKE_OWN, 0, "wake", c->wake);
 	for (size_t i = 0; i < n && r == 0; i++)
-		if (rows[i].type == c->proc->type && plan_runs(rows[i].flags, s->config->engine))
+		if (plan_fd_applies(&rows[i], c->proc, s->config))
 			r = give_one(s, c, rows[i].role);
 	for (size_t i = 0; i < s->plan.n_rings && r == 0; i++)
 		r = give_ring(s, c, i);

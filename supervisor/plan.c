@@ -30,8 +30,8 @@ static const struct plan_proc_row proc_rows[] = {
 		"loads and attaches BPF, exits"},
 	[PLAN_GATE] = {"gate", "saker-gate", PLAN_ONE, 5, PLAN_LATER,
 		"container runtimes' sockets"},
-	[PLAN_DIALER] = {"dialer", "saker-dialer", PLAN_ONE, 6, PLAN_LATER,
-		"names and connections"},
+	[PLAN_DIALER] = {"dialer", "saker-dialer", PLAN_ONE, 6, PLAN_NETWORK,
+		"connects network outputs"},
 	[PLAN_RECORDER] = {"recorder", "saker-recorder", PLAN_ONE, 7, PLAN_LATER,
 		"one capture file"},
 	[PLAN_EVALUATOR] = {"evaluator", "saker-evaluator", PLAN_PER_EVALUATOR, 8, 0,
@@ -98,7 +98,13 @@ static const struct plan_fd_row fd_rows[] = {
 	{PLAN_EMITTER, FD_PROGRESS_TRACKER, 0, "progress of the tracker, read-only"},
 	{PLAN_EMITTER, FD_PROGRESS_EVALUATOR, 0, "progress of each evaluator, read-only"},
 	{PLAN_EMITTER, FD_OUTPUT, 0, "its block of configuration"},
-	{PLAN_EMITTER, FD_SINK, 0, "what it writes to"},
+	{PLAN_EMITTER, FD_SINK, PLAN_LOCAL, "what it writes to"},
+	{PLAN_EMITTER, FD_DIAL, PLAN_NETWORK, "its line to the dialer"},
+	{PLAN_DIALER, FD_SETTINGS, 0, "settings"},
+	{PLAN_DIALER, FD_STATS, 0, "own statistics"},
+	{PLAN_DIALER, FD_DIAL_RULES, 0, "where each output may be connected to"},
+	{PLAN_DIALER, FD_DIAL, 0, "a line to each emitter that needs the network"},
+	{PLAN_DIALER, FD_FILE, 0, "resolv.conf, hosts, nsswitch.conf"},
 };
 
 #define IN_FULL (1U << PLAN_MODE_FULL)
@@ -171,9 +177,31 @@ bool plan_runs(uint32_t flags, uint32_t engine)
 	       (!(flags & PLAN_REPLAY_ONLY) || engine == ENGINE_REPLAY);
 }
 
+static bool has_network(const struct plan_config *c)
+{
+	for (unsigned i = 0; i < c->n_outputs; i++)
+		if (c->outputs[i].flags & PLAN_OUT_F_NETWORK)
+			return true;
+	return false;
+}
+
 static bool row_runs(uint32_t flags, const struct plan_config *c)
 {
-	return plan_runs(flags, c->engine);
+	return plan_runs(flags, c->engine) && (!(flags & PLAN_NETWORK) || has_network(c));
+}
+
+bool plan_fd_applies(
+	const struct plan_fd_row *row, const struct plan_proc *p, const struct plan_config *c)
+{
+	const struct plan_output *o = &c->outputs[p->index];
+
+	if (row->type != p->type || !plan_runs(row->flags, c->engine))
+		return false;
+	if (row->flags & PLAN_NETWORK)
+		return o->flags & PLAN_OUT_F_NETWORK;
+	if (row->flags & PLAN_LOCAL && (o->kind == PLAN_OUT_HTTP || o->kind == PLAN_OUT_SYSLOG))
+		return o->flags & PLAN_OUT_F_LOCAL;
+	return !(row->flags & PLAN_LOCAL) || o->kind != PLAN_OUT_KAFKA;
 }
 
 static unsigned row_count(enum plan_count count, const struct plan_config *c)
@@ -350,7 +378,10 @@ static bool output_is_valid(const struct plan_output *o)
 		return false;
 	if (o->kind < PLAN_OUT_STDOUT || o->kind > PLAN_OUT_PROGRAM)
 		return false;
-	return o->kind != PLAN_OUT_FILE || o->path[0] != 0;
+	if (o->flags & PLAN_OUT_F_NETWORK && o->kind != PLAN_OUT_SYSLOG &&
+		o->kind != PLAN_OUT_HTTP && o->kind != PLAN_OUT_KAFKA)
+		return false;
+	return (o->kind != PLAN_OUT_FILE && !(o->flags & PLAN_OUT_F_LOCAL)) || o->path[0] != 0;
 }
 
 int plan_check(const struct plan_config *c, const char **reterr_why)
@@ -409,8 +440,8 @@ static void print_seal(FILE *out, uint32_t steps)
 				(steps & ~(bit | (bit - 1))) ? "," : "");
 }
 
-static void print_proc(const struct plan *p, unsigned n, enum plan_mode mode, bool landlock,
-	uint32_t engine, FILE *out)
+static void print_proc(const struct plan *p, unsigned n, const struct plan_config *c,
+	enum plan_mode mode, bool landlock, FILE *out)
 {
 	const struct plan_proc *q = &p->procs[n];
 
@@ -430,7 +461,7 @@ static void print_proc(const struct plan *p, unsigned n, enum plan_mode mode, bo
 		}
 	}
 	for (size_t i = 0; i < ARRAY_LEN(fd_rows); i++)
-		if (fd_rows[i].type == q->type && plan_runs(fd_rows[i].flags, engine))
+		if (plan_fd_applies(&fd_rows[i], q, c))
 			(void)fprintf(out, "    fd   %s\n", fd_rows[i].what);
 	if (q->type == PLAN_SUPERVISOR)
 		return;
@@ -449,7 +480,7 @@ void plan_print(const struct plan *p, const struct plan_config *c, enum plan_mod
 		(void)fprintf(out, "\n");
 	}
 	for (unsigned i = 0; i < p->n_procs; i++)
-		print_proc(p, i, mode, landlock, c->engine, out);
+		print_proc(p, i, c, mode, landlock, out);
 	for (unsigned t = 0; t < _PLAN_TYPE_MAX; t++)
 		if (proc_rows[t].flags & PLAN_LATER)
 			(void)fprintf(out, "%-20s %-16s later      %s\n", proc_rows[t].name,

@@ -36,6 +36,10 @@ enum plan_count { PLAN_ONE, PLAN_PER_EVALUATOR, PLAN_PER_OUTPUT };
 #define PLAN_ASIDE 16       /* no part of a run: started for a tool of the command line */
 #define PLAN_REPLAY_ONLY 32 /* only when a capture file is the source */
 #define PLAN_SLOTS 8        /* ring: with the restart slots of its producer */
+/* only with outputs that need the network; an emitter's row: only if its does */
+#define PLAN_NETWORK 64
+/* an emitter's row: only if its output has something that the supervisor opens */
+#define PLAN_LOCAL 128
 
 struct plan_proc_row {
 	const char *name;    /* of the stage; "-N" or "-NAME" is added where there are several */
@@ -110,6 +114,9 @@ const struct plan_proc_row *plan_row(enum plan_type type);
 /* Is a row with these flags part of a run with this source (enum settings_engine)? */
 bool plan_runs(uint32_t flags, uint32_t engine);
 const struct plan_fd_row *plan_fds(size_t *ret_n);
+/* Does this process get what the row says? */
+bool plan_fd_applies(
+	const struct plan_fd_row *row, const struct plan_proc *p, const struct plan_config *c);
 const struct plan_seal_row *plan_seal_rows(size_t *ret_n);
 /* Seal steps that must succeed. @landlock: the kernel has it. */
 uint32_t plan_required_seal(enum plan_type type, enum plan_mode mode, bool landlock);

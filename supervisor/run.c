@@ -96,7 +96,7 @@ static int prepare(struct sup *s)
 /* Downstream first, so that whoever is started has somebody to write to; the collector last: with
  * it the kernel's interest is switched on. */
 static const enum plan_type start_order[] = {
-	PLAN_EMITTER, PLAN_EVALUATOR, PLAN_TRACKER, PLAN_METADATA, PLAN_COLLECTOR};
+	PLAN_DIALER, PLAN_EMITTER, PLAN_EVALUATOR, PLAN_TRACKER, PLAN_METADATA, PLAN_COLLECTOR};
 
 static bool all_ready(const struct sup *s, enum plan_type up_to)
 {
@@ -181,6 +181,21 @@ void sup_kill_all(struct sup *s)
 	}
 }
 
+/* The dialer has no ring that could tell it the end: it goes when no emitter is left. */
+static void stop_dialer(struct sup *s)
+{
+	struct sup_child *d = sup_find_child(s, PLAN_DIALER, 0);
+
+	if (!d || d->pid <= 0 || d->pid == s->dialer_told || d->ctl.fd < 0)
+		return;
+	for (size_t i = 1; i < s->n_children; i++)
+		if (s->children[i].proc->type == PLAN_EMITTER &&
+			(s->children[i].pid > 0 || s->children[i].state == LC_BACKOFF))
+			return;
+	s->dialer_told = d->pid;
+	(void)sup_send(d, CTL_STOP, FD_NONE, 0, NULL, -1); /* it may be gone */
+}
+
 static bool all_stopped(const struct sup *s)
 {
 	for (size_t i = 1; i < s->n_children; i++)
@@ -238,6 +253,8 @@ static void detect(struct sup *s)
 		sup_pump(s, RUN_PUMP_MS);
 		now = clock_mono_ns();
 		take_sample(s, now);
+		if (s->phase == SUP_STOPPING)
+			stop_dialer(s);
 		sup_bpf_canary_tick(s, now);
 		if (s->phase != SUP_STOPPING && s->stop_asked)
 			sup_stop(s, "stop asked for");

@@ -124,6 +124,8 @@ static int take_given(struct sup *s, const struct sup_child *c, const struct ctl
 			       : -EBADMSG;
 	case FD_RULES_OPTIONS:
 		return take_sealed(fd, SEG_OUTPUT, &s->rules_options);
+	case FD_DIAL_RULES:
+		return take_sealed(fd, SEG_OUTPUT, &s->dial_rules);
 	case FD_IMAGE:
 		return take_sealed(fd, SEG_IMAGE, &s->image);
 	default:

@@ -34,15 +34,15 @@ static int open_file(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-int sup_syslog_open(const char *path)
+static int connect_unix(const char *path, const int *types, size_t n_types)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	int types[] = {SOCK_DGRAM, SOCK_STREAM}, r = -EPROTOTYPE;
+	int r = -EPROTOTYPE;
 
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return -ENAMETOOLONG;
 	memcpy(addr.sun_path, path, strlen(path));
-	for (size_t i = 0; i < ARRAY_LEN(types) && r == -EPROTOTYPE; i++) {
+	for (size_t i = 0; i < n_types && r == -EPROTOTYPE; i++) {
 		_cleanup_close_ int fd =
 			socket(AF_UNIX, types[i] | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
@@ -69,6 +69,13 @@ int sup_capture_open(const struct sup *s)
 	return S_ISDIR(st.st_mode) ? -EISDIR : -ENOTSUP;
 }
 
+int sup_syslog_open(const char *path)
+{
+	static const int types[] = {SOCK_DGRAM, SOCK_STREAM};
+
+	return connect_unix(path, types, ARRAY_LEN(types));
+}
+
 int sup_sink_open(struct sup *s, unsigned output)
 {
 	const struct plan_output *o = &s->config->outputs[output];
@@ -79,31 +86,54 @@ int sup_sink_open(struct sup *s, unsigned output)
 	case PLAN_OUT_FILE:
 		return open_file(o->path);
 	case PLAN_OUT_SYSLOG:
-		return sup_syslog_open(o->path[0] ? o->path : "/dev/log");
+		return o->path[0] ? sup_syslog_open(o->path) : -EOPNOTSUPP;
+	case PLAN_OUT_HTTP:
+		return o->path[0] ? connect_unix(o->path, &(const int){SOCK_STREAM}, 1)
+				  : -EOPNOTSUPP;
 	default:
 		return -EOPNOTSUPP;
 	}
 }
 
-static const struct {
+struct host_file {
 	const char *name, *path;
-} meta_files[] = {
-	{"passwd", "/etc/passwd"},
-	{"group", "/etc/group"},
 };
 
-const char *sup_meta_file_name(unsigned index)
+/* By a stage's own numbers. */
+static const struct host_file *host_file(enum plan_type type, unsigned index)
 {
-	return index < ARRAY_LEN(meta_files) ? meta_files[index].name : NULL;
+	static const struct host_file metadata[] = {
+		{"passwd", "/etc/passwd"},
+		{"group", "/etc/group"},
+	};
+	static const struct host_file dialer[] = {
+		{"resolv.conf", "/etc/resolv.conf"},
+		{"hosts", "/etc/hosts"},
+		{"nsswitch.conf", "/etc/nsswitch.conf"},
+	};
+
+	if (type == PLAN_METADATA && index < ARRAY_LEN(metadata))
+		return &metadata[index];
+	if (type == PLAN_DIALER && index < ARRAY_LEN(dialer))
+		return &dialer[index];
+	return NULL;
 }
 
-int sup_meta_file_open(unsigned index)
+const char *sup_host_file_name(enum plan_type type, unsigned index)
 {
+	const struct host_file *f = host_file(type, index);
+
+	return f ? f->name : NULL;
+}
+
+int sup_host_file_open(enum plan_type type, unsigned index)
+{
+	const struct host_file *f = host_file(type, index);
 	int fd;
 
-	if (index >= ARRAY_LEN(meta_files))
+	if (!f)
 		return -ENOENT;
-	fd = open(meta_files[index].path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	return fd < 0 ? -errno : fd;
 }
 

@@ -171,12 +171,15 @@ int sup_init(struct sup *s, const struct args *args)
 		.signals.fd = -1,
 		.control.fd = -1,
 		.rules_options = -1,
+		.dial_rules = -1,
 		.image = -1,
 		.settings_fd = -1};
 	for (unsigned i = 0; i < _PLAN_TYPE_MAX; i++)
 		s->programs[i] = -1;
-	for (unsigned i = 0; i < PLAN_OUTPUTS_MAX; i++)
+	for (unsigned i = 0; i < PLAN_OUTPUTS_MAX; i++) {
 		s->outputs[i] = -1;
+		s->dial[i] = (struct sup_dial){-1, -1};
+	}
 	for (unsigned i = 0; i < SUP_CLIENTS_MAX; i++)
 		s->clients[i].watch.fd = -1;
 	sup_bpf_init(&s->bpf);
@@ -217,8 +220,12 @@ void sup_done(struct sup *s)
 	sup_bpf_done(&s->bpf);
 	for (unsigned i = 0; i < _PLAN_TYPE_MAX; i++)
 		(void)fd_close(s->programs[i]);
-	for (unsigned i = 0; i < PLAN_OUTPUTS_MAX; i++)
+	for (unsigned i = 0; i < PLAN_OUTPUTS_MAX; i++) {
 		(void)fd_close(s->outputs[i]);
+		(void)fd_close(s->dial[i].emitter);
+		(void)fd_close(s->dial[i].dialer);
+	}
+	(void)fd_close(s->dial_rules);
 	(void)fd_close(s->rules_options);
 	(void)fd_close(s->image);
 	(void)fd_close(s->settings_fd);

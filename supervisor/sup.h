@@ -120,6 +120,12 @@ struct sup {
 
 	struct plan_config *config;
 	int rules_options, outputs[PLAN_OUTPUTS_MAX]; /* sealed blocks from the config run */
+	int dial_rules;                               /* likewise; -1 none */
+	/* Lines between emitters and the dialer: outlive both. -1 none. */
+	struct sup_dial {
+		int emitter, dialer;
+	} dial[PLAN_OUTPUTS_MAX];
+	pid_t dialer_told; /* this one was told to stop */
 	int image;
 	const void *image_map;
 	size_t image_size;
@@ -213,8 +219,9 @@ void sup_bpf_done(struct sup_bpf *b);
 /* sink.c */
 int sup_sink_open(struct sup *s, unsigned output); /* a descriptor or negative errno */
 int sup_syslog_open(const char *path);             /* likewise */
-int sup_meta_file_open(unsigned index);
-const char *sup_meta_file_name(unsigned index); /* NULL: no such */
+/* Files of the host that a stage of this type reads. */
+int sup_host_file_open(enum plan_type type, unsigned index);
+const char *sup_host_file_name(enum plan_type type, unsigned index); /* NULL: no such */
 int sup_netlink_open(void);
 int sup_capture_open(const struct sup *s); /* to replay, from its beginning; not logged */
 

@@ -87,6 +87,8 @@ static int add_output(
 		return 0;
 	row->kind = kinds[o->kind];
 	row->flags = PLAN_OUT_F_KEEP_ALIVE;
+	if (row->kind == PLAN_OUT_SYSLOG)
+		row->flags |= PLAN_OUT_F_LOCAL;
 	config_copy(c, NULL, o->name, row->name, sizeof(row->name));
 	if (o->path)
 		config_copy(c, o->path_node, o->path, row->path, sizeof(row->path));

@@ -54,7 +54,7 @@ static int step_nnp(const struct seal_request *q, struct seal_result *ret)
 static int step_namespaces(const struct seal_request *q, struct seal_result *ret)
 {
 	(void)ret;
-	return q->keep_caps ? -EOPNOTSUPP : seal_namespaces();
+	return q->keep_caps ? -EOPNOTSUPP : seal_namespaces(q->spec->net & SEAL_NET_DIALS);
 }
 
 static int step_root(const struct seal_request *q, struct seal_result *ret)
@@ -105,7 +105,8 @@ static int step_pdeathsig(const struct seal_request *q, struct seal_result *ret)
 
 static int step_landlock(const struct seal_request *q, struct seal_result *ret)
 {
-	return q->keep_caps ? -EOPNOTSUPP : seal_landlock(&ret->landlock);
+	return q->keep_caps ? -EOPNOTSUPP
+			    : seal_landlock(q->spec->net & SEAL_NET_DIALS, &ret->landlock);
 }
 
 static int step_seccomp(const struct seal_request *q, struct seal_result *ret)

@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #define NR_LANDLOCK_CREATE_RULESET 444
 #define NR_LANDLOCK_RESTRICT_SELF 446
 #define LANDLOCK_CREATE_VERSION 1
+#define LANDLOCK_NET_CONNECT_TCP 2ULL
 
 /* <linux/landlock.h> of a newer kernel than the build host may have: layout and bits are its ABI.
  */
@@ -44,7 +46,7 @@ unsigned seal_landlock_abi(void)
 	return abi > 0 ? (unsigned)abi : 0;
 }
 
-int seal_landlock(uint32_t *ret_abi)
+int seal_landlock(bool may_connect, uint32_t *ret_abi)
 {
 	unsigned abi = seal_landlock_abi(), i;
 	struct landlock_attr attr;
@@ -58,6 +60,8 @@ int seal_landlock(uint32_t *ret_abi)
 		.handled_net = landlock_abis[i].net,
 		.scoped = landlock_abis[i].scoped,
 	};
+	if (may_connect)
+		attr.handled_net &= ~LANDLOCK_NET_CONNECT_TCP;
 	fd = (int)syscall(NR_LANDLOCK_CREATE_RULESET, &attr, landlock_abis[i].size, 0);
 	if (fd < 0)
 		return -errno;

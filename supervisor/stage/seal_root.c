@@ -15,11 +15,12 @@
  * moment, in a mount namespace of our own. */
 #define SEAL_MOUNT_POINT "/proc"
 
-int seal_namespaces(void)
+int seal_namespaces(bool keep_net)
 {
-	/* The network namespace too: no stage opens a socket after its seal, connected ones are
-	 * handed over. */
-	if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWNET) < 0)
+	/* The network namespace too: no stage but the dialer opens a socket after its seal,
+	 * connected ones are handed over. */
+	if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP |
+		    (keep_net ? 0 : CLONE_NEWNET)) < 0)
 		return -errno;
 	/* What we mount and unmount from here on must not reach the host. */
 	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)

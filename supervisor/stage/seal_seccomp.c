@@ -4,11 +4,13 @@
  * has its reason beside it. */
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <linux/bpf.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <seccomp.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,7 +26,6 @@ static const struct seal_call seal_base[] = {
 	{SCMP_SYS(writev), "log"},
 	{SCMP_SYS(pread64), "own memory figure, segment headers"},
 	{SCMP_SYS(recvmsg), "control socket"},
-	{SCMP_SYS(sendmsg), "control socket"},
 	{SCMP_SYS(epoll_wait), "the loop"},
 	{SCMP_SYS(epoll_pwait), "the loop, as some C libraries do it"},
 	{SCMP_SYS(epoll_ctl), "the loop"},
@@ -196,6 +197,59 @@ static int add_fcntl(scmp_filter_ctx ctx, const struct seal_request *q)
 	return r;
 }
 
+#define RULE(action, call, ...) seccomp_rule_add(ctx, (action), SCMP_SYS(call), __VA_ARGS__)
+#define EQ(n, value) SCMP_A##n(SCMP_CMP_EQ, (scmp_datum_t)(value))
+#define MASKED(n, mask, value)                                                                     \
+	SCMP_A##n(SCMP_CMP_MASKED_EQ, (scmp_datum_t)(mask), (scmp_datum_t)(value))
+
+/* sendmsg: whose address a filter cannot see. TCP with MSG_FASTOPEN would connect to it. */
+static int add_sendmsg(scmp_filter_ctx ctx, uint32_t net)
+{
+	if (net == 0 || net & SEAL_NET_DIALS) /* no socket that takes an address, or any */
+		return RULE(SCMP_ACT_ALLOW, sendmsg, 0);
+	if (net & SEAL_NET_SENDMSG)
+		return RULE(SCMP_ACT_ALLOW, sendmsg, 1, MASKED(2, MSG_FASTOPEN, 0));
+	return RULE(SCMP_ACT_ALLOW, sendmsg, 1, EQ(0, CTL_FD_SOCKET));
+}
+
+static int add_sockets(scmp_filter_ctx ctx)
+{
+	static const int domains[] = {AF_INET, AF_INET6}, types[] = {SOCK_STREAM, SOCK_DGRAM};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(domains) * ARRAY_LEN(types) && r == 0; i++)
+		r = RULE(SCMP_ACT_ALLOW, socket, 2, EQ(0, domains[i / 2]),
+			MASKED(1, 0xf, types[i % 2]));
+	if (r == 0)
+		r = RULE(SCMP_ACT_ALLOW, connect, 0);
+	return r;
+}
+
+/* What works with sockets may set O_NONBLOCK, and nothing else, of any description; a neighbour's
+ * have it already. */
+static int add_net(scmp_filter_ctx ctx, uint32_t net)
+{
+	int r = add_sendmsg(ctx, net);
+
+	if (r == 0 && net & SEAL_NET_DIALS)
+		r = add_sockets(ctx);
+	if (r == 0 && net & SEAL_NET_PRETENDS)
+		r = RULE(SCMP_ACT_ERRNO(0), connect, 0);
+	if (r < 0 || net == 0)
+		return r;
+	r = RULE(SCMP_ACT_ALLOW, sendto, 2, MASKED(3, MSG_FASTOPEN, 0), EQ(4, 0));
+	if (r == 0)
+		r = RULE(SCMP_ACT_ALLOW, setsockopt, 1, EQ(1, SOL_SOCKET));
+	if (r == 0)
+		r = RULE(SCMP_ACT_ALLOW, setsockopt, 1, EQ(1, IPPROTO_TCP));
+	if (r == 0)
+		r = RULE(SCMP_ACT_ALLOW, fcntl, 2, EQ(1, F_SETFL),
+			MASKED(2, ~(O_ACCMODE | 0100000 /* O_LARGEFILE */), O_NONBLOCK));
+	if (r == 0)
+		r = RULE(SCMP_ACT_ALLOW, fcntl, 2, EQ(1, F_SETFD), EQ(2, FD_CLOEXEC));
+	return r;
+}
+
 /* bpf: the loader alone, to load, attach, create maps and links. Where a type or function is not in
  * the kernel's own type information, libbpf looks for that of modules, which CAP_BPF may not list,
  * and takes the refusal for an error: so for us there are none. */
@@ -220,6 +274,8 @@ static int add_checked(scmp_filter_ctx ctx, const struct seal_request *q)
 
 	if (r == 0)
 		r = add_bpf(ctx, q);
+	if (r == 0)
+		r = add_net(ctx, q->spec->net);
 
 	/* no memory that is executable, so no new code */
 	if (r == 0)

@@ -77,6 +77,7 @@ int stage_allow(struct stage *s, const struct seal_spec *more)
 	s->seal.n_calls = n;
 	s->seal.threads |= more->threads;
 	s->seal.files |= more->files;
+	s->seal.net |= more->net;
 	return 0;
 }
 

@@ -39,14 +39,14 @@ struct seal_result {
 int seal_apply(const struct seal_request *q, struct seal_result *ret, const char **reterr_step);
 
 /* One step each: 0 or negative errno. */
-int seal_namespaces(void);
+int seal_namespaces(bool keep_net);
 int seal_empty_root(void);
 int seal_drop_bounding(uint64_t keep_caps);
 bool seal_is_bounding_empty(uint64_t keep_caps);
 int seal_set_uid(uint32_t uid, uint64_t keep_caps);
 int seal_drop_caps(uint64_t keep_caps);
 int seal_rlimits(const struct seal_request *q);
-int seal_landlock(uint32_t *ret_abi); /* -ENOSYS: the kernel has none */
+int seal_landlock(bool may_connect, uint32_t *ret_abi); /* -ENOSYS: the kernel has none */
 int seal_seccomp(const struct seal_request *q);
 
 #ifdef SAKER_TEST_HOOKS

@@ -46,6 +46,7 @@ static const struct {
 	[PROG_EVALUATOR] = {"evaluator", PLAN_EVALUATOR},
 	[PROG_EMITTER] = {"emitter", PLAN_EMITTER},
 	[PROG_METADATA] = {"metadata", PLAN_METADATA},
+	[PROG_DIALER] = {"dialer", PLAN_DIALER},
 	[PROG_POLICY] = {"policy", PLAN_POLICY},
 	[PROG_TOOLS] = {"tools", PLAN_TOOLS},
 	[PROG_LOADER] = {"loader", PLAN_LOADER},
@@ -150,7 +151,7 @@ static bool has_role(enum program program, enum ctl_role role)
 {
 	const unsigned in = ONLY(COLLECTOR) | ONLY(TRACKER) | ONLY(EVALUATOR) | ONLY(EMITTER),
 		       out = ONLY(COLLECTOR) | ONLY(TRACKER) | ONLY(EVALUATOR) | ONLY(METADATA),
-		       stages = in | out, bit = 1U << program;
+		       stages = in | out | ONLY(DIALER), bit = 1U << program;
 
 	switch (role) {
 	case FD_RING_IN_DATA:

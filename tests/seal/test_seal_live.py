@@ -277,7 +277,7 @@ def document(lines, stages):
     for line in lines:
         kind, *fields = line.rstrip("\n").split("\t")
         rows[kind].append(fields)
-    programs = ["collector", "tracker", "evaluator", "emitter", "metadata", "policy", "tools", "loader"]
+    programs = ["collector", "tracker", "evaluator", "emitter", "metadata", "dialer", "policy", "tools", "loader"]
     differs = collections.OrderedDict()
     for mode, attempt, program, here, full in rows["differs"]:
         differs.setdefault((mode, attempt, here, full), []).append(program)
@@ -286,7 +286,7 @@ def document(lines, stages):
         ["capabilities", "none: inheritable, permitted, effective, bounding, ambient"],
         ["`NoNewPrivs`, `Seccomp`", "1, 2"],
         ["owner of `/proc/PID/*`", "root: not dumpable"],
-        ["namespaces", "of its own: " + ", ".join(SPACES)],
+        ["namespaces", "of its own: " + ", ".join(SPACES) + " (net: the dialer's is the host's)"],
         ["root folder", "empty"],
         ["limits", "no core file, no process, 4,096 descriptors, no byte in a file (but for emitters)"],
         ["memory", "nothing that is writable and executable"],
@@ -329,7 +329,7 @@ Read from `/proc` while they work, live capture, start mode full ({names}):
 
 {table(["what", "found"], outside)}
 
-The probes of all eight programs are looked at in the same way in all three start modes. The loader keeps CAP_BPF and CAP_PERFMON, the host's root and namespaces, and threads; it lives for less than a second at
+The probes of all nine programs are looked at in the same way in all three start modes. The loader keeps CAP_BPF and CAP_PERFMON, the host's root and namespaces, and threads; it lives for less than a second at
 start, and reads nothing hostile. Policy and loader are stopped and looked at while they live, too. In start mode container the namespaces and the root are the host's; in start mode user the uid is that of who started saker, and the bounding set stays, which no_new_privs makes
 meaningless.
 """

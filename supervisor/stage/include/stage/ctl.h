@@ -72,13 +72,15 @@ enum ctl_role {
 	FD_SINK,   /* emitter: what it writes to */
 	FD_OUTPUT, /* emitter: SEG_OUTPUT, its block of configuration; policy -> supervisor: index =
 		      output */
-	FD_FILE,   /* metadata: text = "passwd", "group"; policy rules run: index = position, text =
+	FD_FILE, /* metadata, dialer: files of the host, text = name, index by sup_host_file(); policy rules run: index = position, text =
 		      name for messages */
 	FD_RULES_OPTIONS, /* policy config run -> supervisor -> policy rules run: sealed block */
 	FD_PLAN,          /* policy -> supervisor: struct plan_config in a SEG_SETTINGS segment */
 	FD_NETLINK,       /* metadata: a route socket for interfaces */
-	FD_SNAPSHOT,      /* SEG_SNAPSHOT: evaluator, tracker, when its predecessor died */
-	FD_CAPTURE,       /* collector: the capture file to replay, read-only */
+	FD_DIAL, /* dialer: its end of output `index`'s line; emitter: its own end (index 0) */
+	FD_DIAL_RULES, /* policy -> supervisor -> dialer: struct dial_rules in a SEG_OUTPUT segment */
+	FD_SNAPSHOT,   /* SEG_SNAPSHOT: evaluator, tracker, when its predecessor died */
+	FD_CAPTURE,    /* collector: the capture file to replay, read-only */
 	_FD_ROLE_MAX,
 };
 

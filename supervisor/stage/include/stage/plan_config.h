@@ -24,11 +24,14 @@ struct plan_output {
 	char name[40];            /* [a-z0-9_-]{1,32} */
 	uint32_t kind;            /* enum plan_output_kind */
 	uint32_t flags;           /* PLAN_OUT_F_* */
-	char path[PLAN_PATH_MAX]; /* file: path; syslog local: socket path, default /dev/log;
+	char path[PLAN_PATH_MAX]; /* file: path; syslog, http: UNIX socket's path or empty;
 				     program: command */
 };
 #define PLAN_OUT_F_SPOOL 1
 #define PLAN_OUT_F_KEEP_ALIVE 2
+#define PLAN_OUT_F_NETWORK 4 /* connects by the dialer */
+#define PLAN_OUT_F_LOCAL                                                                           \
+	8 /* http, syslog: `path` is a UNIX socket that the supervisor connects to */
 
 struct plan_config {
 	/* what becomes struct settings */

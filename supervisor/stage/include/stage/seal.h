@@ -28,7 +28,20 @@ struct seal_spec {
 	unsigned n_calls;
 	int threads; /* 1: the stage's library makes threads (clone with CLONE_THREAD is allowed) */
 	int files;   /* 1: writes regular files (RLIMIT_FSIZE stays; else 0) */
+	uint32_t net; /* SEAL_NET_* */
 };
+
+/* The dialer: the host's network namespace; makes internet sockets and connects them. */
+#define SEAL_NET_DIALS 1
+/* Works with connected sockets that it was given: sends without an address, sets options of the
+ * socket and of TCP, and O_NONBLOCK. sendmsg, whose address a filter cannot see, only to the control
+ * socket. */
+#define SEAL_NET_USES 2
+/* With SEAL_NET_USES: sendmsg on any socket. Not where one of them may be UDP or of the UNIX
+ * domain, which would take the address. */
+#define SEAL_NET_SENDMSG 4
+/* connect() succeeds and does nothing: for a library that insists on calling it. */
+#define SEAL_NET_PRETENDS 8
 
 /* "uid", "seccomp", …; one bit. */
 const char *seal_step_str(uint32_t step);
