@@ -296,6 +296,10 @@ static void on_dns(void *arg, int status, int timeouts, struct ares_addrinfo *re
 
 	(void)timeouts;
 	q->names->n_asking--;
+	if (status == ARES_EDESTRUCTION) { /* names_free(): nobody waits any more */
+		q->answer = NULL;
+		return;
+	}
 	for (const struct ares_addrinfo_node *a = status == ARES_SUCCESS ? res->nodes : NULL;
 		a && k < NAMES_ADDRS_MAX; a = a->ai_next) {
 		if (a->ai_family == AF_INET && a->ai_addrlen == sizeof(addrs->v4))

@@ -31,6 +31,7 @@ typedef void names_watch(void *ctx, int fd, uint32_t events);
 
 /* Before the seal. 0 or negative errno. */
 int names_new(names_watch *watch, void *ctx, struct names **ret_names);
+/* Questions that are open are not answered any more. */
 struct names *names_free(struct names *n);
 /* Read a file anew. What stands in it is not trusted; lines that make no sense are passed over. 0
  * or negative errno (what was known stays). */
