@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <base/clock.h>
@@ -35,6 +36,7 @@
 #define META_BATCH 64
 #define META_WAIT_NS                                                                               \
 	(500 * NS_PER_MS) /* for the first list of users, so that the first alerts have names */
+#define LOSSES_MAX 8
 #define QUIET_NS (5 * NS_PER_MS) /* after stop: a source that stays empty for so long is drained */
 
 enum phase {
@@ -59,7 +61,10 @@ struct collector {
 	struct col_batch batch;
 	struct col_meta meta;
 	struct col_snapshot snapshot;
-	struct col_side side; /* for a new tracker */
+	struct col_side side;     /* for a new tracker */
+	struct col_reread reread; /* after a loss */
+	struct rec_loss loss[LOSSES_MAX];
+	unsigned n_loss; /* told by the supervisor, and not written yet */
 };
 
 /* --- pre_seal --- */
@@ -191,7 +196,7 @@ static int do_clock(struct stage *s, struct collector *c)
 
 static int do_iters(struct stage *s, struct collector *c)
 {
-	int r = col_snapshot_fill(&c->snapshot, &c->out);
+	int r = col_snapshot_fill(&c->snapshot, &c->out, COL_BATCH_MAX);
 
 	(void)s;
 	if (r != -ENODATA)
@@ -236,6 +241,21 @@ static int source_failed(struct stage *s, struct collector *c, int r)
 	return 1;
 }
 
+/* What was lost, before what comes after it; then what is doubted since, read again. */
+static int do_losses(struct collector *c)
+{
+	while (c->n_loss) {
+		int r = col_out_loss(&c->out, &c->loss[0], clock_epoch_ns());
+
+		if (r < 0)
+			return r == -EAGAIN ? 0 : r;
+		c->n_loss--;
+		memmove(&c->loss[0], &c->loss[1], c->n_loss * sizeof(c->loss[0]));
+		c->loss[c->n_loss] = (struct rec_loss){0};
+	}
+	return col_reread_fill(&c->reread, &c->out);
+}
+
 static int do_events(struct stage *s, struct collector *c)
 {
 	if (s->stopping && !c->is_live) {
@@ -243,6 +263,9 @@ static int do_events(struct stage *s, struct collector *c)
 		c->batch.skip_to = 0; /* nothing more will be taken: END may be published */
 		return 1;
 	}
+	int n = do_losses(c);
+	if (n < 0)
+		return n;
 	int r = col_batch_fill(&c->batch, &c->out);
 	if (r == -ENODATA || (r == 0 && !c->out.is_full && is_drained(s, c))) {
 		c->phase = PHASE_END;
@@ -252,7 +275,7 @@ static int do_events(struct stage *s, struct collector *c)
 		c->quiet_since_ns = 0;
 	if (r < 0 && r != -EBADMSG)
 		return source_failed(s, c, r);
-	return r;
+	return r < 0 ? r : r + n;
 }
 
 static int do_end(struct stage *s, struct collector *c)
@@ -390,6 +413,30 @@ static int begin_side(struct stage *s, struct collector *c, int fd)
 	return 0;
 }
 
+static int note_loss(struct collector *c, const struct ctl_msg *msg)
+{
+	struct rec_loss *to = NULL;
+
+	for (unsigned i = 0; i < c->n_loss && !to; i++)
+		if (c->loss[i].reason == msg->index && c->loss[i].cls == (uint32_t)msg->value[1])
+			to = &c->loss[i];
+	if (!to)
+		to = &c->loss[c->n_loss < LOSSES_MAX ? c->n_loss++ : LOSSES_MAX - 1];
+	to->reason = msg->index;
+	to->cls = (uint32_t)msg->value[1];
+	to->n += msg->value[0];
+	return 0;
+}
+
+static int begin_reread(struct collector *c)
+{
+	int fds[COL_SIDE_ITERS];
+
+	col_side_take_iters(&c->side, fds);
+	col_reread_begin(&c->reread, fds);
+	return 0;
+}
+
 static int col_on_ctl(struct stage *s, const struct ctl_msg *msg, int fd)
 {
 	struct collector *c = s->priv;
@@ -398,6 +445,10 @@ static int col_on_ctl(struct stage *s, const struct ctl_msg *msg, int fd)
 		return col_side_iter(&c->side, msg->index, fd);
 	if (msg->type == CTL_SNAPSHOT && fd >= 0)
 		return begin_side(s, c, fd);
+	if (msg->type == CTL_LOSS && fd < 0)
+		return note_loss(c, msg);
+	if (msg->type == CTL_REREAD && fd < 0)
+		return begin_reread(c);
 	if (fd >= 0)
 		(void)close(fd);
 	return msg->type == CTL_STOP ? 0 : -EOPNOTSUPP; /* stopping is looked at in every turn */

@@ -107,6 +107,21 @@ int col_out_snap(struct col_out *o, uint16_t type, uint64_t ts_ns)
 	return 0;
 }
 
+int col_out_loss(struct col_out *o, const struct rec_loss *loss, uint64_t ts_ns)
+{
+	struct rec_head *rec = NULL;
+	int r = col_out_reserve(o, sizeof(*loss), REC_LOSS, &rec);
+
+	if (r < 0)
+		return r;
+	struct rec_loss *to = container_of(rec, struct rec_loss, h);
+	to->reason = loss->reason;
+	to->cls = loss->cls;
+	to->n = loss->n;
+	commit(o, rec, sizeof(*to), ts_ns);
+	return 0;
+}
+
 int col_out_end(struct col_out *o, uint64_t ts_ns)
 {
 	struct rec_head *rec = NULL;

@@ -47,6 +47,7 @@ int col_out_state(struct col_out *o, struct rec_head *rec, const void *p, size_t
 /* Whole small records. 0, -EAGAIN, -EBADMSG as col_out_reserve(). */
 int col_out_snap(struct col_out *o, uint16_t type, uint64_t ts_ns);
 int col_out_end(struct col_out *o, uint64_t ts_ns);
+int col_out_loss(struct col_out *o, const struct rec_loss *loss, uint64_t ts_ns);
 
 /* Makes the batch visible. @pos, @n_pos: positions of the source after everything in the batch, for the restart slot; n_pos 0: no slot is written, so that a
  * successor begins anew. */

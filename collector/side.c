@@ -36,6 +36,12 @@ int col_side_iter(struct col_side *s, unsigned index, int fd)
 	return 0;
 }
 
+void col_side_take_iters(struct col_side *s, int ret_fds[COL_SIDE_ITERS])
+{
+	for (unsigned i = 0; i < COL_SIDE_ITERS; i++)
+		ret_fds[i] = TAKE_FD(s->fds[i]);
+}
+
 static bool is_good(const struct rec_head *rec, int kind)
 {
 	const char *why;

@@ -28,6 +28,8 @@ struct col_side {
 void col_side_init(struct col_side *s);
 /* A fresh iterator for the next snapshot. Takes the descriptor. */
 int col_side_iter(struct col_side *s, unsigned index, int fd);
+/* The iterators that came, for another purpose; -1: none. They are the caller's now. */
+void col_side_take_iters(struct col_side *s, int ret_fds[COL_SIDE_ITERS]);
 /* Begin to fill this segment. Takes the descriptor. 0 or negative errno. */
 int col_side_begin(struct col_side *s, int fd);
 /* A batch of records. 1 there is more, 0 all is read: the segment is let go of. */

@@ -7,8 +7,11 @@
 
 #include <errno.h>
 
+#include <base/cleanup.h>
 #include <base/clock.h>
 #include <base/log.h>
+
+#define REREAD_BATCH 64 /* of a batch, beside events */
 
 void col_snapshot_init(struct col_snapshot *s, const int fds[COL_ITERS], uint64_t boot_to_epoch_ns)
 {
@@ -80,18 +83,65 @@ static int take_one(struct col_snapshot *s, struct col_out *o)
 	return -ENODATA;
 }
 
-int col_snapshot_fill(struct col_snapshot *s, struct col_out *o)
+int col_snapshot_fill(struct col_snapshot *s, struct col_out *o, unsigned max)
 {
-	int n = 0;
+	unsigned n = 0;
 
-	while (o->n_batch + 1 < COL_BATCH_MAX && n < COL_BATCH_MAX) {
+	while (o->n_batch + 1 < COL_BATCH_MAX && n < max) {
 		int r = take_one(s, o);
 
 		if (r < 0)
-			return r;
+			return n ? (int)n : r; /* it comes again */
 		if (r == 0)
 			break;
 		n++;
 	}
-	return n;
+	return (int)n;
+}
+
+static void close_iters(struct col_reread *r)
+{
+	for (unsigned i = 0; i < COL_ITERS; i++)
+		r->fds[i] = fd_close(r->fds[i]);
+}
+
+void col_reread_begin(struct col_reread *r, const int fds[COL_ITERS])
+{
+	if (r->step != COL_REREAD_NONE)
+		close_iters(r);
+	for (unsigned i = 0; i < COL_ITERS; i++)
+		r->fds[i] = fds[i];
+	col_snapshot_init(&r->snapshot, r->fds, clock_epoch_ns() - clock_boot_ns());
+	r->step = COL_REREAD_BEGIN;
+}
+
+static int go_on(struct col_reread *r, int k, enum col_reread_step next)
+{
+	if (k == -EAGAIN)
+		return 0;
+	if (k < 0)
+		return k;
+	r->step = next;
+	return 1;
+}
+
+int col_reread_fill(struct col_reread *r, struct col_out *o)
+{
+	int k;
+
+	switch (r->step) {
+	case COL_REREAD_BEGIN:
+		return go_on(r, col_out_snap(o, REC_SNAP_BEGIN, clock_epoch_ns()), COL_REREAD_FILL);
+	case COL_REREAD_FILL:
+		k = col_snapshot_fill(&r->snapshot, o, REREAD_BATCH);
+		if (k != -ENODATA)
+			return k;
+		close_iters(r);
+		r->step = COL_REREAD_END;
+		return 1;
+	case COL_REREAD_END:
+		return go_on(r, col_out_snap(o, REC_SNAP_END, clock_epoch_ns()), COL_REREAD_NONE);
+	default:
+		return 0;
+	}
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Falco's JSON format: one object a line, keys in the order of their bytes, which the sequence of
- * calls below is. saker adds one key, uuid, where the output's configuration asks for it. Texts
+ * calls below is. saker adds two keys, uuid and (of a doubtful alert) doubtful, where the output's configuration asks for them. Texts
  * come from the alert and may hold any byte. */
 
 #include <base/utf8.h>
@@ -9,7 +9,7 @@
 #include "format.h"
 #include "format_nest.h"
 
-/* hostname comes first in every alert and is the one key without a comma. */
+/* hostname comes first, but for `doubtful`, and is the one key without a comma. */
 static void add_key(struct strbuf *b, const char *key)
 {
 	strbuf_add_str(b, ",\"");
@@ -52,7 +52,9 @@ void format_json_add(const struct output *o, const struct alert *a, struct strbu
 {
 	bool is_internal = a->flags & ALERT_INTERNAL;
 
-	strbuf_add_str(b, "{\"hostname\":");
+	strbuf_add_str(b, o->include_doubtful && a->flags & ALERT_DOUBTFUL
+				  ? "{\"doubtful\":true,\"hostname\":"
+				  : "{\"hostname\":");
 	json_add_string(b, rec_text(a, a->host));
 	if (o->include_message && !is_internal) {
 		add_key(b, "message");

@@ -61,6 +61,7 @@ static int parse_members(const json_t *o, struct output *out, const char **reter
 		{"include_output_fields", &out->include_output_fields},
 		{"include_tags", &out->include_tags},
 		{"include_uuid", &out->include_uuid},
+		{"include_doubtful", &out->include_doubtful},
 	};
 	const json_t *facility = json_object_get(o, "facility");
 	int kind = get_name(o, "kind", kind_names, ARRAY_LEN(kind_names));

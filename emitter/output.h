@@ -29,9 +29,9 @@ struct output {
 	enum output_format format;
 	enum output_fsync fsync;
 	bool iso_time;
-	bool include_output, include_message, include_output_fields, include_tags,
-		include_uuid; /* JSON keys */
-	unsigned facility;    /* syslog, 0..23 */
+	bool include_output, include_message, include_output_fields, include_tags, include_uuid,
+		include_doubtful; /* JSON keys */
+	unsigned facility;        /* syslog, 0..23 */
 };
 
 /* Read the block (JSON text, n bytes). 0, -EBADMSG with *reterr_why (static text). Allocates:

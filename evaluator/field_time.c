@@ -42,25 +42,27 @@ static void get_raw(struct evl *e, const struct evl_field_arg *a, struct evl_val
 	evl_set_u64(ret_v, part(e->view->ev->h.ts_ns, a->variant));
 }
 
-/* Since saker started: an evaluator sees a share of the events, so that "since the first event"
- * would differ with their number. */
-static void get_relative(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
+/* Since other events: the tracker says, as an evaluator sees a share of them alone. */
+static void get_since(struct evl *e, const struct evl_field_arg *a, enum ev_att_kind kind,
+	struct evl_value *ret_v)
 {
-	uint64_t ts = e->view->ev->h.ts_ns;
-
-	if (ts >= e->settings->started_ns)
-		evl_set_u64(ret_v, part(ts - e->settings->started_ns, a->variant));
-}
-
-static void get_delta(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
-{
-	const struct ev_att *att = evl_att(e, EV_ATT_DELTA);
+	const struct ev_att *att = evl_att(e, kind);
 	uint64_t ns;
 
 	if (!att)
 		return;
 	memcpy(&ns, ev_att_data(att), sizeof(ns));
 	evl_set_u64(ret_v, part(ns, a->variant));
+}
+
+static void get_relative(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
+{
+	get_since(e, a, EV_ATT_RELTIME, ret_v);
+}
+
+static void get_delta(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
+{
+	get_since(e, a, EV_ATT_DELTA, ret_v);
 }
 
 const struct evl_field_row evl_fields_time[] = {

@@ -76,6 +76,8 @@ static int load_records(struct work *w, const void *payload, size_t size)
 
 	if (k == 0)
 		w->is_incomplete = head.flags & SNAP_F_INCOMPLETE;
+	if (k == 0)
+		w->whole_from = head.whole_from;
 	while (k >= 0 && (k = snap_read(&r, buf)) > 0)
 		work_take_state(w, (const struct rec_head *)buf);
 	return k;

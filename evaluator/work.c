@@ -159,6 +159,8 @@ static int go_on_event(struct work *w)
 
 static int take_event(struct work *w, const struct rec_head *rec)
 {
+	if (w->whole_from && rec->ord >= w->whole_from)
+		w->is_incomplete = false;
 	if (w->is_incomplete) /* in our private copy */
 		((struct rec_head *)rec)->ring.flags |= REC_F_DOUBTFUL;
 	if (ev_validate(rec, w->evl.replica.n_slots, &w->view) < 0) {

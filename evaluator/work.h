@@ -38,8 +38,9 @@ struct work {
 	bool must_commit; /* at once: a successor must not meet this record again */
 
 	uint64_t skip_ord;  /* the record that ended predecessors twice (protocol line 8); 0 none */
-	bool is_incomplete; /* the state before this record is not known: until SNAP_BEGIN alerts
-			       are doubtful */
+	bool is_incomplete; /* the state before this record is not known: until SNAP_BEGIN, or
+			       whole_from, alerts are doubtful */
+	uint64_t whole_from; /* an order; 0: none */
 #ifdef SAKER_TEST_HOOKS
 	uint64_t poison_seq; /* this event ends us; 0: none */
 #endif

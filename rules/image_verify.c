@@ -13,8 +13,6 @@
 #include <rules/fields.h>
 #include <rules/image.h>
 
-#define NEEDS_ALL 0xffULL
-
 /* Is [first, first + count) within n elements? */
 static bool is_range(uint32_t first, uint32_t count, uint32_t n)
 {
@@ -40,7 +38,8 @@ static const char *check_head(const uint8_t *p, size_t n, struct img *i)
 		return "made for another build (events or fields differ)";
 	if (h->checksum != img_checksum(p, n))
 		return "checksum";
-	if ((h->flags & ~(uint32_t)IMG_F_MATCH_ALL) || (h->needs & ~NEEDS_ALL) || h->pad0)
+	if ((h->flags & ~(uint32_t)IMG_F_MATCH_ALL) || (h->needs & ~(uint64_t)IMG_NEED_ALL) ||
+		h->pad0)
 		return "header flags";
 	*i = (struct img){.base = p, .size = n, .head = h};
 	for (int s = 0; s < _IMG_SEC_MAX; s++) {

@@ -98,6 +98,7 @@ static int att_check(const struct ev *ev, const struct ev_att *a)
 		return a->n == sizeof(uint32_t) ? 0 : -EBADMSG;
 	case EV_ATT_FDCOUNT:
 	case EV_ATT_DELTA:
+	case EV_ATT_RELTIME:
 		return a->n == sizeof(uint64_t) ? 0 : -EBADMSG;
 	default:
 		return -EBADMSG;

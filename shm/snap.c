@@ -22,6 +22,7 @@ struct spsc_rec *snap_reserve(struct snap_writer *w, size_t len)
 {
 	if (ALIGN_UP(len, (size_t)8) > w->cap - w->n) {
 		w->flags |= SNAP_F_INCOMPLETE;
+		w->whole_from = 0;
 		return NULL;
 	}
 	return (struct spsc_rec *)(w->p + w->n);
@@ -48,6 +49,7 @@ void snap_write_end(struct snap_writer *w, uint64_t ord)
 	*(struct snap_head *)w->p = (struct snap_head){.ord = ord,
 		.n_records = w->n_records,
 		.n_bytes = w->n - sizeof(struct snap_head),
+		.whole_from = w->whole_from,
 		.flags = w->flags};
 }
 

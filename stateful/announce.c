@@ -177,6 +177,24 @@ bool st_lineage_has_gap(struct st_core *core, struct st_thread *t)
 	return false;
 }
 
+/* Read since then, or born since then. */
+static bool is_newer(const struct st_thread *t, const struct st_thread *leader, uint64_t boot_ns)
+{
+	return t->snap_ns > boot_ns || leader->start_ns > boot_ns;
+}
+
+bool st_lineage_is_newer(struct st_core *core, struct st_thread *t, uint64_t boot_ns)
+{
+	for (unsigned depth = 0; t && depth < ANCESTORS_MAX; depth++) {
+		struct st_thread *leader = st_thread_leader(&core->threads, t);
+
+		if (!is_newer(t, leader, boot_ns) || !is_newer(leader, leader, boot_ns))
+			return false;
+		t = st_thread_at(&core->threads, leader->parent);
+	}
+	return true;
+}
+
 void st_forget_sent(void *arg, const struct st_thread *t, uint32_t slot)
 {
 	struct st_core *core = arg;

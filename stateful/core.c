@@ -112,6 +112,7 @@ static int begin(struct st_ctx *c, struct st_core *core, struct rec_head *rec)
 		kev_parse(rec + 1, rec->ring.len - sizeof(*rec), &c->kev, &why) < 0)
 		return malformed(core, rec);
 	complete_head(core, (struct kev_head *)(rec + 1));
+	core->now_ns = MAX(core->now_ns, c->kev.head->ts_ns);
 	return 0;
 }
 
@@ -143,6 +144,8 @@ static int apply_event(struct st_core *core, struct rec_head *rec)
 		  !(c.kev.head->flags & KEV_F_STATE_ONLY);
 	core->counters.events++;
 	core->counters.last_seq = rec->seq;
+	if (!core->first_ts_ns)
+		core->first_ts_ns = rec->ts_ns;
 	c.has_res = kev_rawres(&c.kev, &c.res);
 	if (forward || h->pre || h->post)
 		handle_event(&c, forward);
@@ -150,6 +153,26 @@ static int apply_event(struct st_core *core, struct rec_head *rec)
 		core->counters.judged_here++;
 	core->prev_ts_ns = rec->ts_ns;
 	return 0;
+}
+
+/* State follows from records of the two higher classes; which ones were lost is not known. */
+static void on_loss(struct st_core *core, const struct rec_loss *loss)
+{
+	if (loss->cls > KEV_CLASS_FILE_NET)
+		return;
+	core->doubt.fds_ns = core->now_ns;
+	if (loss->cls < KEV_CLASS_FILE_NET)
+		core->doubt.threads_ns = core->now_ns;
+	core->doubt.is_rereading = false;
+}
+
+/* The collector reads the state of the host: after a loss what follows is newer than the loss. */
+static void on_snapshot(struct st_core *core, bool is_end)
+{
+	if (is_end && core->doubt.is_rereading)
+		core->doubt = (struct st_doubt){0};
+	else if (!is_end)
+		core->doubt.is_rereading = core->doubt.fds_ns > 0;
 }
 
 static void pass_on(struct st_core *core, struct rec_head *rec)
@@ -203,6 +226,10 @@ int st_core_apply(struct st_core *core, struct rec_head *rec)
 		return apply_state(core, rec);
 	if (rec->ring.len < min_len(rec->ring.type))
 		return malformed(core, rec);
+	if (rec->ring.type == REC_LOSS)
+		on_loss(core, (const struct rec_loss *)rec);
+	else if (rec->ring.type == REC_SNAP_BEGIN || rec->ring.type == REC_SNAP_END)
+		on_snapshot(core, rec->ring.type == REC_SNAP_END);
 	pass_on(core, rec);
 	if (rec->ring.type == REC_END)
 		core->counters.ended = true;

@@ -41,6 +41,13 @@ struct st_config {
 	struct st_sink sink;
 };
 
+/* After a loss what was learned before it may be wrong, until it is read again or everything is.
+ * Boot times of the last event before the loss; 0: no doubt. */
+struct st_doubt {
+	uint64_t threads_ns, fds_ns;
+	bool is_rereading; /* since the last loss a snapshot has begun */
+};
+
 struct st_counters {
 	uint64_t events; /* taken: what the ledger calls applied */
 	uint64_t judged_here;
@@ -63,9 +70,12 @@ struct st_core {
 	struct st_host host;
 	struct st_counters counters;
 	uint64_t prev_ts_ns;    /* of the event before; 0 none */
+	uint64_t first_ts_ns;   /* of the first event of the run; 0 none yet */
+	uint64_t now_ns;        /* boot time of the latest record */
 	uint64_t boot_epoch_ns; /* when the host booted, from saker_clock; 0 unknown */
 	bool is_successor;      /* of a tracker that died: what it knew is gone */
 	uint64_t snap_end_ns; /* boot time: events before this meet state that is newer than they */
+	struct st_doubt doubt;
 	bool has_forks;    /* the source tells of forks itself: the exits of clone and its like add
 			      nothing */
 	struct st_cgroup { /* what is known of a cgroup, for threads that are met without their
@@ -148,6 +158,8 @@ void st_copy_own(struct st_core *core, struct st_thread *to, const struct st_thr
 void st_announce(struct st_core *core, const struct rec_head *rec, struct st_thread *t);
 /* Is an ancestor unknown, or known from heads of events alone? */
 bool st_lineage_has_gap(struct st_core *core, struct st_thread *t);
+/* Was all that is known of it and of its ancestors learned after that time? */
+bool st_lineage_is_newer(struct st_core *core, struct st_thread *t, uint64_t boot_ns);
 void st_forget_sent(void *core, const struct st_thread *t, uint32_t slot);
 
 /* forward.c: the event itself. */

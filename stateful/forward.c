@@ -55,6 +55,10 @@ static void add_known_fd(struct build *b, enum ev_att_kind kind, uint16_t index,
 	if (!has_room(b))
 		return;
 	e.flags = f->flags | EV_FD_KNOWN | local_flags(core, f) | more_flags;
+	if (core->doubt.fds_ns && f->ts_ns <= core->doubt.fds_ns) {
+		e.flags |= EV_FD_DOUBTFUL;
+		b->c->doubtful = true;
+	}
 	memcpy(e.sip, f->sip, sizeof(e.sip));
 	memcpy(e.dip, f->dip, sizeof(e.dip));
 	ev_add_att_fd(&b->w, kind, index, &e, st_text_get(&core->texts, f->name),
@@ -193,6 +197,18 @@ static void add_delta(struct build *b)
 	ev_add_att(&b->w, EV_ATT_DELTA, 0, &delta, sizeof(delta));
 }
 
+/* A late one may be older than the first. */
+static void add_reltime(struct build *b)
+{
+	struct st_core *core = b->c->core;
+	uint64_t now = b->c->rec->ts_ns, since;
+
+	if (!(core->cfg.needs & IMG_NEED_RELTIME) || !has_room(b))
+		return;
+	since = now > core->first_ts_ns ? now - core->first_ts_ns : 0;
+	ev_add_att(&b->w, EV_ATT_RELTIME, 0, &since, sizeof(since));
+}
+
 static void fill_head(struct st_ctx *c, struct ev *e)
 {
 	const struct kev_head *head = c->kev.head;
@@ -204,6 +220,11 @@ static void fill_head(struct st_ctx *c, struct ev *e)
 	 * ancestors ended before it */
 	if (core->is_successor && !doubtful)
 		doubtful = head->ts_ns <= core->snap_end_ns || st_lineage_has_gap(c->core, c->t);
+	/* after a loss */
+	if (core->doubt.threads_ns && !doubtful)
+		doubtful = !st_lineage_is_newer(c->core, c->t, core->doubt.threads_ns);
+	if (core->doubt.fds_ns && c->has_fd && !c->fd)
+		doubtful = true;
 
 	if (!c->t && !head->tid)
 		doubtful = c->doubtful; /* nobody did it: nothing is missing */
@@ -237,6 +258,7 @@ static int build(struct st_ctx *c)
 	add_params(&b);
 	add_table_facts(&b);
 	add_delta(&b);
+	add_reltime(&b);
 	return rec_finish(&b.w);
 }
 

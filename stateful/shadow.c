@@ -34,8 +34,9 @@ int st_shadow_init(struct st_shadow *s, uint32_t threads_max, size_t backlog_byt
 	s->ids = calloc(IDS_MAX, sizeof(*s->ids));
 	s->id_buckets = malloc(IDS_MAX * sizeof(*s->id_buckets));
 	s->journal = calloc(journal, sizeof(*s->journal));
+	s->holes = calloc(threads_max / 64 + 1, sizeof(*s->holes));
 	/* twice the backlog: a piece of the slab is up to half as large again as what is in it */
-	if (!s->slots || !s->ids || !s->id_buckets || !s->journal ||
+	if (!s->slots || !s->ids || !s->id_buckets || !s->journal || !s->holes ||
 		slab_init(&s->slab,
 			MIN(SLAB_MIN + (size_t)threads_max * SLAB_PER_THREAD + 2 * backlog_bytes,
 				SLAB_MAX)) < 0) {
@@ -52,6 +53,7 @@ void st_shadow_done(struct st_shadow *s)
 	free(s->ids);
 	free(s->id_buckets);
 	free(s->journal);
+	free(s->holes);
 	slab_done(&s->slab);
 	*s = (struct st_shadow){0};
 }
@@ -66,6 +68,31 @@ bool st_shadow_has_room(const struct st_shadow *s)
 	return s->journal_n <= s->journal_mask && s->slab.in_use <= s->slab.cap - s->slab.cap / 8;
 }
 
+static void make_hole(struct st_shadow *s, uint32_t slot)
+{
+	s->n_refused++;
+	if (slot == PREC_NO_SLOT) {
+		s->has_lost_ids = true;
+		return;
+	}
+	s->holes[slot / 64] |= UINT64_C(1) << slot % 64;
+	s->has_holes = true;
+}
+
+void st_shadow_mend(
+	struct st_shadow *s, uint64_t ord, void (*tell)(void *arg, uint32_t slot), void *arg)
+{
+	if (!s->has_holes || !st_shadow_has_room(s))
+		return;
+	for (uint32_t i = 0; i <= s->n_slots / 64; i++) {
+		for (uint64_t left = s->holes[i]; left; left &= left - 1)
+			tell(arg, i * 64 + (uint32_t)__builtin_ctzll(left));
+		s->holes[i] = 0;
+	}
+	s->has_holes = false;
+	s->whole_from = ord;
+}
+
 void st_shadow_add(struct st_shadow *s, const struct rec_head *rec)
 {
 	struct st_shadow_entry e = {.ord = rec->ord, .slot = PREC_NO_SLOT};
@@ -77,14 +104,16 @@ void st_shadow_add(struct st_shadow *s, const struct rec_head *rec)
 	else if (rec->ring.type != REC_STATE)
 		return;
 	if (rec->ring.type != REC_FORGET) {
-		e.rec = slab_get(&s->slab, rec->ring.len);
+		/* the last part of the slab is for users and groups, which nobody tells again */
+		if (e.slot == PREC_NO_SLOT || st_shadow_has_room(s))
+			e.rec = slab_get(&s->slab, rec->ring.len);
 		if (!e.rec)
-			s->n_refused++;
+			make_hole(s, e.slot);
 		else
 			memcpy(e.rec, rec, rec->ring.len);
 	}
 	if (s->journal_n > s->journal_mask) {
-		s->n_refused++;
+		make_hole(s, e.slot);
 		slab_put(&s->slab, e.rec);
 		return;
 	}
@@ -194,10 +223,11 @@ static void write_entry(const struct st_shadow_entry *e, struct snap_writer *w)
 
 void st_shadow_write(const struct st_shadow *s, uint64_t ord, struct snap_writer *w)
 {
-	if (ord < s->ord || s->n_refused > 0)
+	if (ord < s->ord || s->has_holes || s->has_lost_ids || ord < s->whole_from)
 		w->flags |= SNAP_F_INCOMPLETE;
 	if (ord < s->ord)
 		return; /* what we have is of later: worse than nothing */
+	w->whole_from = s->has_holes || s->has_lost_ids ? 0 : s->whole_from;
 	for (uint32_t i = 0; i < s->n_ids; i++)
 		if (s->ids[i].rec)
 			snap_write(w, &s->ids[i].rec->ring);

@@ -33,7 +33,13 @@ struct st_shadow {
 	struct st_shadow_entry *journal; /* in a circle */
 	uint32_t journal_mask, journal_first, journal_n;
 	uint64_t ord;       /* the shadow is the state before this order */
-	uint64_t n_refused; /* records that found no room: the shadow has holes */
+	uint64_t n_refused; /* records that found no room */
+	/* What they leave are holes, until their threads are told again. */
+	uint64_t *holes; /* bit by slot: to be told again */
+	bool has_holes;
+	uint64_t
+		whole_from; /* whoever is past this order misses nothing: holes were told again; 0: there were none */
+	bool has_lost_ids; /* a user or group is missing, and nobody tells it again */
 };
 
 /* @backlog_bytes: the most state that may be between the lowest commit and now: one event ring. */
@@ -42,8 +48,12 @@ void st_shadow_done(struct st_shadow *s);
 /* Is there room for this record? false: something must be let go first, by st_shadow_advance(). */
 bool st_shadow_has_room(const struct st_shadow *s);
 /* Takes a copy of a record that evaluators keep (REC_PROC, REC_FORGET, REC_STATE), whose order is
- * set; others are passed over. Without room the shadow gets a hole, and says so in n_refused. */
+ * set; others are passed over. Without room the shadow gets a hole. */
 void st_shadow_add(struct st_shadow *s, const struct rec_head *rec);
+/* Calls @tell for the slot of every hole, which is to be told before the next event that needs it;
+ * from order @ord on it is. */
+void st_shadow_mend(
+	struct st_shadow *s, uint64_t ord, void (*tell)(void *arg, uint32_t slot), void *arg);
 /* Nobody needs the state before this order any more. */
 void st_shadow_advance(struct st_shadow *s, uint64_t ord);
 /* The state before @ord; incomplete if that is gone already. */

@@ -78,6 +78,7 @@ static void ledger(struct st_stage *s)
 		atomic_store_relaxed(&p->forwarded[i], s->out.forwarded[i]);
 	atomic_store_relaxed(&p->judged_here, s->base.judged_here + s->done.judged_here);
 	atomic_store_relaxed(&p->last_seq, s->done.last_seq);
+	atomic_store_relaxed(&p->first_ts_ns, s->core.first_ts_ns);
 	atomic_store_relaxed(&p->applied, s->base.applied + s->done.events);
 	if (s->ended)
 		atomic_store_relaxed(&p->ended, (uint64_t)1);
@@ -111,6 +112,7 @@ int st_stage_init(struct st_stage *s, const struct st_config *cfg)
 	s->cursor_pos = s->in.pos;
 	s->stats_base = *s->stats;
 	s->core.counters.last_seq = s->base.last_seq;
+	s->core.first_ts_ns = s->progress->first_ts_ns;
 	s->done = s->core.counters;
 	s->core.is_successor = s->progress->epoch > 0;
 	if (s->progress->ended)
@@ -152,6 +154,14 @@ int st_stage_snapshot(struct st_stage *s, unsigned ring, void *payload, size_t s
 	return r;
 }
 
+static void tell_again(void *arg, uint32_t slot)
+{
+	struct st_threads *p = arg;
+
+	p->slots[slot].dirty = true;
+	p->gen++;
+}
+
 /* Up to @pos everything is in the rings. */
 static void commit(struct st_stage *s, uint64_t pos, uint64_t n_taken)
 {
@@ -163,6 +173,8 @@ static void commit(struct st_stage *s, uint64_t pos, uint64_t n_taken)
 	mark_write(s, pos);
 	spsc_consumer_commit_to(&s->in, pos, n_taken);
 	st_out_trim(&s->out);
+	if (!st_out_is_blocked(&s->out))
+		st_shadow_mend(&s->out.shadow, s->out.next_ord, tell_again, &s->core.threads);
 }
 
 /* Evaluators that were cut off and are back know no thread. */

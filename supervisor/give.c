@@ -91,7 +91,6 @@ static void fill_settings(struct sup *s)
 		.synthetic_events = c->synthetic_events,
 		.synthetic_procs = c->synthetic_procs,
 		.synthetic_rate = c->synthetic_rate,
-		.started_ns = s->started_epoch_ns,
 		.metadata_wait_ns = c->metadata_wait_ns,
 		.verbose = s->args->verbose || c->log_level == LOG_LVL_DEBUG,
 	};

@@ -49,7 +49,7 @@ static size_t snapshot_bytes(const struct sup *s, const struct sup_child *c)
 	return n + s->config->rings_bytes;
 }
 
-static int send_iterators(struct sup *s, struct sup_child *collector)
+int sup_recover_iterators(struct sup *s, struct sup_child *collector)
 {
 	int r = 0;
 
@@ -72,7 +72,7 @@ static int ask(struct sup *s, struct sup_child *c, struct sup_child *maker)
 	(void)snprintf(name, sizeof(name), "snapshot.%.36s", c->proc->name);
 	r = seg_create_open(name, SEG_SNAPSHOT, snapshot_bytes(s, c), s->run_id, &c->snap_rw);
 	if (r == 0 && c->proc->type == PLAN_TRACKER)
-		r = send_iterators(s, maker);
+		r = sup_recover_iterators(s, maker);
 	if (r == 0)
 		r = sup_send(maker, CTL_SNAPSHOT, FD_SNAPSHOT, c->proc->index, name, c->snap_rw);
 	if (r < 0)

@@ -16,7 +16,7 @@
 #include "sup.h"
 
 #define RUN_STOP_NS (5 * NS_PER_S)
-#define RUN_PUMP_MS 500
+#define RUN_PUMP_MS 100 /* losses are looked for so often: doubt.c */
 #define RUN_START_NS (60 * NS_PER_S)
 
 static int check_permission(const struct sup *s)
@@ -256,6 +256,7 @@ static void detect(struct sup *s)
 		if (s->phase == SUP_STOPPING)
 			stop_dialer(s);
 		sup_bpf_canary_tick(s, now);
+		sup_doubt_tick(s, now);
 		if (s->phase != SUP_STOPPING && s->stop_asked)
 			sup_stop(s, "stop asked for");
 		else if (s->phase != SUP_STOPPING && s->run_deadline_ns &&

@@ -184,7 +184,6 @@ int sup_init(struct sup *s, const struct args *args)
 		s->clients[i].watch.fd = -1;
 	sup_bpf_init(&s->bpf);
 	s->started_ns = clock_mono_ns();
-	s->started_epoch_ns = clock_epoch_ns();
 	s->mode = find_mode();
 	s->has_landlock = seal_landlock_abi() > 0;
 	r = open_standard();

@@ -88,6 +88,15 @@ struct sup_client {
 	uint64_t deadline_ns;
 };
 
+#define SUP_DOUBTS 11 /* kinds of losses that make state doubtful */
+struct sup_doubt {
+	uint64_t told[SUP_DOUBTS]; /* totals that the collector knows of */
+	uint64_t last[SUP_DOUBTS]; /* the last that it was told */
+	uint64_t looked_ns, told_ns, next_ns, wait_ns;
+	unsigned collector; /* which one was told: its restarts */
+	bool is_wanted;     /* the state is to be read again */
+};
+
 #define SUP_SAMPLES 64 /* seconds of history for rates */
 struct sup_sample {
 	uint64_t seen, lost;
@@ -113,7 +122,7 @@ struct sup {
 	uint64_t started_ns, stop_deadline_ns, run_deadline_ns; /* monotonic; 0 none */
 	uint64_t tick_ns, second_ns;
 	uint8_t run_id[16];
-	uint64_t started_epoch_ns, loaded_epoch_ns;
+	uint64_t loaded_epoch_ns;
 	char libexec[1024], share[1024];
 	int programs[_PLAN_TYPE_MAX]; /* O_PATH, opened once so that an upgrade on disk cannot mix
 					 versions */
@@ -147,6 +156,7 @@ struct sup {
 	struct sup_sample samples[SUP_SAMPLES];
 	uint64_t n_samples;
 	uint64_t undrained;
+	struct sup_doubt doubt;
 };
 
 /* sup.c: set-up and the event loop */
@@ -179,6 +189,8 @@ void sup_recover_begin(struct sup *s, struct sup_child *c);
 /* May it be started now? */
 bool sup_recover_may_start(struct sup *s, struct sup_child *c, uint64_t now_ns);
 void sup_recover_done(struct sup_child *c);
+/* Fresh iterators for the collector, for what it is asked next. */
+int sup_recover_iterators(struct sup *s, struct sup_child *collector);
 void sup_recover_answer(struct sup *s, struct sup_child *maker, const struct ctl_msg *m);
 void sup_recover_end(struct sup *s, struct sup_child *c); /* a child ended, not as it should */
 
@@ -189,6 +201,9 @@ void sup_ringfault_report(struct sup *s, struct sup_child *c, const struct ctl_m
 bool sup_ringfault_may_start(struct sup *s, struct sup_child *c, uint64_t now_ns);
 /* Alerts of this emitter's that stood in rings which were replaced. */
 uint64_t sup_ringfault_lost(const struct sup *s, const struct sup_child *emitter);
+
+/* doubt.c: tells the collector of losses that state suffers from, and has the state read again */
+void sup_doubt_tick(struct sup *s, uint64_t now_ns);
 
 /* short.c: the programs that end by themselves */
 int sup_run_config(struct sup *s);

@@ -25,7 +25,7 @@ struct draft {
 	const struct cfg_node *path_node; /* for messages; may be NULL */
 	const char *format, *fsync;
 	unsigned facility;
-	bool include_uuid;
+	bool include_uuid, include_doubtful;
 	const char *ident;
 };
 
@@ -43,15 +43,16 @@ static char *make_block(struct config_run *c, const struct draft *o)
 {
 	static const char *const kinds[] = {"stdout", "file", "syslog"};
 	const struct cfg_node *root = c->root;
-	json_auto_t *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:b, s:b, s:b, s:b, s:b, s:b}",
-		"name", o->name, "kind", kinds[o->kind], "format", o->format, "fsync", o->fsync,
-		"ident", o->ident, "facility", (int)o->facility, "iso_time",
+	json_auto_t *j = json_pack(
+		"{s:s, s:s, s:s, s:s, s:s, s:i, s:b, s:b, s:b, s:b, s:b, s:b, s:b}", "name",
+		o->name, "kind", kinds[o->kind], "format", o->format, "fsync", o->fsync, "ident",
+		o->ident, "facility", (int)o->facility, "iso_time",
 		config_bool(root, "time_format_iso_8601", false), "include_output",
 		config_bool(root, "json_include_output_property", true), "include_message",
 		config_bool(root, "json_include_message_property", false), "include_output_fields",
 		config_bool(root, "json_include_output_fields_property", true), "include_tags",
 		config_bool(root, "json_include_tags_property", true), "include_uuid",
-		o->include_uuid);
+		o->include_uuid, "include_doubtful", o->include_doubtful);
 	char *text = j ? json_dumps(j, JSON_COMPACT) : NULL,
 	     *copy = text ? arena_strdup(c->arena, text) : NULL;
 
@@ -120,6 +121,7 @@ static int add_falco_output(
 		   *enabled = arena_printf(c->arena, "%s_output.enabled", name);
 	const char *needed = needs ? arena_printf(c->arena, "%s_output.%s", name, needs) : NULL;
 	struct draft o = {.name = name,
+		.include_doubtful = config_bool(c->root, "json_include_doubtful_property", false),
 		.kind = kind,
 		.fsync = "never",
 		.format = default_format(c),
@@ -231,6 +233,7 @@ static bool fill_draft(struct config_run *c, const struct cfg_node *n, struct dr
 	o->format = config_text(n, "format", default_format(c));
 	o->fsync = config_text(n, "file.fsync", "second");
 	o->include_uuid = config_bool(n, "include_uuid", true);
+	o->include_doubtful = config_bool(n, "include_doubtful", true);
 	o->ident = config_text(n, "syslog.app_name", "saker");
 	o->facility = 1;
 	(void)cfg_to_facility(

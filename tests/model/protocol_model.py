@@ -12,6 +12,7 @@ ledger is read from what outlives the stages. At the end the outputs are compare
   kills of emitters byte-identical as it is.
 - Live, kills of every stage: no event stands twice in the event rings or is counted twice; every event that was sent is judged, with the state of its own time unless
   it is marked doubtful, and has its alerts at every output that wants them; in order unless the merge had to go past a silent evaluator.
+- A source that waits, kills of every stage: numbers and orders alone, as what the tracker knew is gone.
 - One evaluator stopped for long, live: everything else is drained and delivered meanwhile.
 - No deadlock anywhere, and every run ends: each stage by itself, after END.
 
@@ -28,11 +29,12 @@ from stages import Collector, Died, Emitter, Evaluator, host  # noqa: E402
 from tracker import Tracker  # noqa: E402
 from world import END, EVENT, FIRST_VALUE, N_OUTPUTS, N_PROCS, POISON_RULE, STATE, World, judge, wants  # noqa: E402
 
-MAX_STEPS = 60_000
+MAX_STEPS = 120_000
 CHECKED_EVERY = 64  # steps: is everything done?
 
 # rings: capacities of raw, event, alert and kernel rings, in records. meets: what the runs together must have come across.
-Variant = namedtuple("Variant", "name live kills rings meets poison hang wrong", defaults=((), False, False, ()))
+# tight: the tracker's shadow has no room for some records.
+Variant = namedtuple("Variant", "name live kills rings meets poison hang wrong tight", defaults=((), False, False, (), False))
 
 SMALL, MIDDLE = (6, 3, 1, 12), (8, 12, 4, 12)
 ALL = ("collector", "tracker", "evaluator", "emitter")
@@ -48,11 +50,13 @@ HOLDS = [
     Variant("waits, all but tracker killed", False, ("collector", "evaluator", "emitter"), MIDDLE, AGAIN),
     Variant("waits, all but tracker killed, smallest rings", False, ("collector", "evaluator", "emitter"), SMALL, AGAIN),
     Variant("waits, poison, evaluators and emitters killed", False, ("evaluator", "emitter"), MIDDLE, ("skipped",), poison=True),
+    Variant("waits, all killed, orders", False, ALL, SMALL, ("kills", "waited with an order at hand")),
     Variant("live, no kills", True, (), MIDDLE),
     Variant("live, evaluators killed", True, ("evaluator",), MIDDLE, AGAIN),
     Variant("live, tracker killed", True, ("tracker",), MIDDLE, ("not sent again", "marked")),
     Variant("live, all killed", True, ALL, MIDDLE, AGAIN + ("marked", "not sent again")),
     Variant("live, all killed, smallest rings", True, ALL, SMALL, LOSSES),
+    Variant("live, all killed, shadow without room", True, ALL, MIDDLE, AGAIN + ("refused", "told again", "marked until whole"), tight=True),
     Variant("live, all killed, poison", True, ALL, MIDDLE, ("skipped",), poison=True),
     Variant("live, an evaluator stopped, others killed", True, ("evaluator",), SMALL, ("kills", "abandoned", "went past"), hang=True),
     Variant("live, an evaluator stopped", True, (), MIDDLE, ("went past", "cut-offs"), hang=True),
@@ -79,6 +83,7 @@ MISTAKES = [
     Variant("collector goes on at the kernel's positions", False, ("collector",), MIDDLE, wrong=("kernel-positions",)),
     Variant("counter stored beside the commit", False, ("evaluator",), MIDDLE, wrong=("counter-beside-commit",)),
     Variant("tracker's orders go on from upto", True, ("tracker",), MIDDLE, wrong=("ord-from-upto",)),
+    Variant("the order at hand is given again", False, ("tracker",), SMALL, wrong=("order-at-hand",)),
     Variant("older records overwrite the snapshot", True, ("tracker",), MIDDLE, wrong=("older-overwrites",)),
     Variant("events older than the snapshot not marked", True, ("tracker",), MIDDLE, wrong=("unmarked-older",)),
     Variant("evaluator behind a new epoch not marked", True, ALL, MIDDLE, wrong=("unmarked-epoch",)),
@@ -88,6 +93,9 @@ MISTAKES = [
     Variant("losses of a ring not beside its head", True, ("tracker",), SMALL, wrong=("losses-without-slot",)),
     Variant("tracker writes behind a predecessor's END", True, ("tracker",), MIDDLE, wrong=("writes-behind-end",)),
     Variant("ring rejoins without snapshot", True, ("evaluator",), SMALL, wrong=("rejoin-without-snapshot",)),
+    Variant("holes of the shadow not marked", True, ("evaluator",), MIDDLE, wrong=("unmarked-holes",), tight=True),
+    Variant("what found no room is not told again", True, ("evaluator",), MIDDLE, wrong=("not-told-again",), tight=True),
+    Variant("a snapshot with a hole stays incomplete", True, ("evaluator",), MIDDLE, wrong=("stays-incomplete",), tight=True),
     Variant("no cut-off", True, (), MIDDLE, hang=True, wrong=("no-cut-off",)),
     Variant("merge without patience", True, (), MIDDLE, hang=True, wrong=("no-patience",)),
 ]
@@ -135,9 +143,9 @@ class Run:
         self.variant, self.rnd = variant, random.Random(seed)
         rnd = self.rnd
         n = rnd.randrange(2, 5) if variant.hang or variant.wrong else rnd.randrange(1, 5)
-        self.w = World(make_script(rnd, variant), n, variant.live, variant.rings, rnd, variant.wrong)
+        self.w = World(make_script(rnd, variant), n, variant.live, variant.rings, rnd, variant.wrong, variant.tight)
         for i in range(n):
-            self.w.snapshot[i] = ([FIRST_VALUE] * N_PROCS, False)
+            self.w.snapshot[i] = ([FIRST_VALUE] * N_PROCS, False, 0)
         self.stages = [Stage("collector", 0, lambda s: Collector(self.w).run()), Stage("tracker", 0, lambda s: Tracker(self.w).run())]
         self.stages += [Stage("evaluator", i, self.start_evaluator) for i in range(n)]
         self.stages += [Stage("emitter", o, lambda s: Emitter(self.w, s.index).run()) for o in range(N_OUTPUTS)]
@@ -153,7 +161,7 @@ class Run:
         snapshot = self.w.snapshot.pop(stage.index, None)
         ring = self.w.event[stage.index]
         if snapshot is None and self.w.evaluator[stage.index].ended and ring.tail == ring.head:
-            snapshot = ([FIRST_VALUE] * N_PROCS, False)  # it has nothing to judge, and the tracker may be gone
+            snapshot = ([FIRST_VALUE] * N_PROCS, False, 0)  # it has nothing to judge, and the tracker may be gone
         if snapshot is None:
             self.w.wanted.add(stage.index)
             return None
@@ -240,13 +248,14 @@ class Run:
         expect(self.run_until(lambda: all(s.is_done for s in self.stages), MAX_STEPS), "stuck")
         why = self.w.unbalanced()
         expect(not why, why)
+        expect(not self.w.god_stays, "still incomplete at the end")
         check_numbers(self.w)
         emitters_died = "emitter" in self.variant.kills
         outputs = [check_repeats(sink, emitters_died) for sink in self.w.sink]
         self.note(outputs)
         if self.variant.live:
             check_live(self.w, outputs, self.variant.kills)
-        else:
+        elif "tracker" not in self.variant.kills:  # what it knew of a source that is not there is gone
             check_waiting(self.w, outputs)
 
     def note(self, outputs):

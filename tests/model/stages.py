@@ -70,7 +70,7 @@ class Collector:
 class Evaluator:
     def __init__(self, w, i, snapshot, skip):
         self.w, self.i, self.page, self.ring = w, i, w.evaluator[i], w.event[i]
-        self.replica, self.is_incomplete = snapshot
+        self.replica, self.is_incomplete, self.whole_from = snapshot
         self.skip = skip
         self.rd = self.ring.tail
         figures = self.page.plain if "counter-beside-commit" in w.wrong else self.page.slots.get(self.rd)
@@ -115,10 +115,14 @@ class Evaluator:
         yield from self.commit()
 
     def take(self, rec):
+        if 0 < self.whole_from <= rec.ord and "stays-incomplete" not in self.w.wrong:
+            self.w.god_met["marked until whole"] += self.is_incomplete
+            self.is_incomplete = False
         if rec.kind == END:
             # first the commit: an emitter that has seen END takes no repeats any more
             if "end-before-commit" not in self.w.wrong:
                 yield from self.commit()
+            self.w.god_stays |= self.is_incomplete and 0 < self.whole_from <= rec.ord
             for output in range(N_OUTPUTS):
                 records = self.w.alert[self.i][output].rec
                 if not records or records[-1] is not END_ALERT:  # real rings have room for some of them

@@ -15,6 +15,7 @@ class Tracker:
         self.pending = [[] for _ in range(w.n)]
         self.cut = [False] * w.n
         self.journal = []
+        self.holes, self.dirty, self.whole_from = set(), set(), 0  # processes that the shadow misses; to be told again; since then nothing is missing
         self.abandoned = set()  # rings whose commit lies before what the shadow is of
         self.pos = w.raw.tail
         self.here = w.judged_here()
@@ -39,6 +40,7 @@ class Tracker:
                 self.done_seq = rec.seq
             yield from self.publish()
             yield from self.commit()
+            self.mend()
         # evaluators that die now still need their state
         while "ends-at-once" not in self.w.wrong and any(ring.tail != ring.head for ring in self.w.event):
             self.look_after_evaluators()
@@ -100,6 +102,7 @@ class Tracker:
                     self.cut[i] = True
                     self.w.god_met["cut-offs"] += 1
                 else:
+                    self.w.god_met["waited with an order at hand"] += i > 0
                     yield from self.wait_for(i)
             if not self.cut[i]:
                 self.put(i, rec)
@@ -129,6 +132,7 @@ class Tracker:
         if rec.kind == STATE and (not is_older or "older-overwrites" in self.w.wrong):
             self.table[p] = step(self.table[p], rec.v)
             self.remember(self.ord, p, self.table[p])
+            self.dirty.discard(p)
             yield from self.put_all(rec._replace(ord=self.ord, v=self.table[p]))
         if not needs_evaluator(rec):
             self.here += 1
@@ -141,11 +145,32 @@ class Tracker:
         elif self.w.live and self.is_full_for(i, rec.cls):
             self.count(i, "shed")
         else:
+            if p in self.dirty:
+                yield from self.tell_again(rec)
+            if self.cut[i]:
+                self.count(i, "cut")
+                return
             if not self.has_room(i):
                 yield from self.wait_for(i)
             self.put(i, rec._replace(ord=self.ord, doubtful=is_older and "unmarked-older" not in self.w.wrong))
             self.ord += 1
             self.count(i, "sent")
+
+    def tell_again(self, rec):
+        """Before the first event that needs it."""
+        self.dirty.discard(rec.p)
+        self.w.god_met["told again"] += 1
+        self.remember(self.ord, rec.p, self.table[rec.p])
+        yield from self.put_all(rec._replace(kind=STATE, ord=self.ord, v=self.table[rec.p], poison=False))
+
+    def mend(self):
+        """What found no room in the shadow is told again; who is past this order misses nothing."""
+        if not self.holes:
+            return
+        if "not-told-again" not in self.w.wrong:
+            self.dirty |= self.holes
+        self.holes = set()
+        self.whole_from = self.ord
 
     def is_full_for(self, i, cls):
         """The low class is shed first: what room is left is for the other, and for state."""
@@ -163,7 +188,8 @@ class Tracker:
         for i, ring in enumerate(self.w.event):
             # the order at hand may be in other rings only, so far
             settled = self.done_seq if "settled-anew" in self.w.wrong else max(self.settled[i], self.done_seq)
-            figures = self.figures[i]._replace(settled=settled, next_ord=self.ord + 1, last=self.last[i])
+            next_ord = self.ord if "order-at-hand" in self.w.wrong else self.ord + 1
+            figures = self.figures[i]._replace(settled=settled, next_ord=next_ord, last=self.last[i])
             is_moved = figures[1:4] != self.written[i][1:4] and "losses-without-slot" not in self.w.wrong
             if self.pending[i] or is_moved:
                 yield from ring.slots.write(ring.head, ring.head + len(self.pending[i]), figures)
@@ -203,6 +229,10 @@ class Tracker:
                 assert self.cut[i]
                 self.abandoned.add(i)
                 self.w.god_met["abandoned"] += 1
+        if self.w.tight and self.w.rnd.random() < 0.1:
+            self.w.god_met["refused"] += 1
+            self.holes.add(p)
+            value = None
         self.journal.append((at, p, value))
 
     def fold(self):
@@ -223,7 +253,9 @@ class Tracker:
                     state[p] = value
             if "snapshot-of-now" in self.w.wrong:
                 state = list(self.table)
-            self.w.snapshot[i] = state, is_incomplete and "newer-for-older" not in self.w.wrong
+            has_hole = (self.holes or upto + 1 < self.whole_from) and "unmarked-holes" not in self.w.wrong
+            whole_from = 0 if is_incomplete or self.holes else self.whole_from
+            self.w.snapshot[i] = state, bool(has_hole) or is_incomplete and "newer-for-older" not in self.w.wrong, whole_from
             self.w.wanted.discard(i)
         self.abandoned = {i for i in self.abandoned if self.commit_ord(i) < self.shadow_ord}
         self.fold()

@@ -154,9 +154,9 @@ class EvaluatorPage:
 
 
 class World:
-    def __init__(self, script, n, live, rings, rnd, wrong=()):
+    def __init__(self, script, n, live, rings, rnd, wrong=(), tight=False):
         raw, event, alert, kernel = rings
-        self.n, self.live, self.rnd, self.wrong = n, live, rnd, frozenset(wrong)
+        self.n, self.live, self.rnd, self.wrong, self.tight = n, live, rnd, frozenset(wrong), tight
         self.kernel = Kernel(script, live, kernel)
         self.raw = Ring(raw, lambda rec: rec.kind != END)
         self.event = [Ring(event, lambda rec: rec.kind == EVENT) for _ in range(n)]
@@ -165,10 +165,11 @@ class World:
         self.evaluator = [EvaluatorPage() for _ in range(n)]
         self.sink = [[] for _ in range(N_OUTPUTS)]  # an Alert, or None: a torn line
         self.wanted = set()  # dead evaluators that need a snapshot segment
-        self.snapshot = {}  # evaluator -> (state, is it incomplete?)
+        self.snapshot = {}  # evaluator -> (state, is it incomplete?, order from which it is whole; 0: not known)
         self.god_judged = {}  # seq -> [(value, doubtful)]
         self.god_skipped = set()
         self.god_met = Counter()  # what the run came across, so that a variant cannot pass by never meeting it
+        self.god_stays = False  # an evaluator was incomplete at its end, though all that it lacked had been told
         self.god_waited_enough = False  # a merge went past a silent evaluator (line 9)
 
     def judged_here(self):

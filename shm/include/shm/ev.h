@@ -20,7 +20,7 @@
 
 #define EV_NO_PARAM 0xffff
 
-/* Attachments: what the parameters name. At most one of a (kind, index). Kinds about the whole event or process (FDTYPES, FDCOUNT, DELTA) have index 0. */
+/* Attachments: what the parameters name. At most one of a (kind, index). Kinds about the whole event or process (FDTYPES, FDCOUNT, DELTA, RELTIME) have index 0. */
 enum ev_att_kind {
 	EV_ATT_FD =
 		1, /* struct ev_fd. index EV_NO_PARAM: the fd the event is about (fd.*); else the parameter of that index, when it is another descriptor */
@@ -30,7 +30,8 @@ enum ev_att_kind {
 	EV_ATT_FDTYPES, /* u32 bit set by enum ev_fd_type; only if used */
 	EV_ATT_FDCOUNT, /* u64 open descriptors of the process; only if used */
 	EV_ATT_REALPATH, /* text: the kernel's path where it differs from fd.name: judged under both names */
-	EV_ATT_DELTA, /* u64 ns since the previous event; only if used */
+	EV_ATT_DELTA,   /* u64 ns since the previous event; only if used */
+	EV_ATT_RELTIME, /* u64 ns since the first event of the run; only if used */
 	_EV_ATT_MAX,
 };
 

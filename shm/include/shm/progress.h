@@ -35,7 +35,8 @@ struct progress_tracker {
 	uint64_t ended;                              /* 1: the END record has been passed on */
 	uint64_t
 		epoch; /* counts trackers and cut-offs: a SNAP_BEGIN with a number of its own says that what was told before is void; 0: never started */
-	uint8_t pad1[24];
+	uint64_t first_ts_ns; /* time of the first event of the run; 0: none yet */
+	uint8_t pad1[16];
 	/* What a successor counts on from: the mark whose tail is that of the raw ring. Written before the tail moves. */
 	struct progress_tracker_mark {
 		uint64_t tail, applied, judged_here, malformed, last_seq;

@@ -13,7 +13,7 @@ enum rec_type {
 	/* raw and event rings */
 	REC_SNAP_BEGIN, /* body: struct rec_snap */
 	REC_SNAP_END,
-	REC_LOSS, /* body: struct rec_loss: what the producer lost before this place */
+	REC_LOSS, /* body: struct rec_loss: what was lost before this place: state may be wrong since then */
 	REC_MARK, /* body: struct rec_mark: from here another policy */
 	REC_END,  /* no body: the producer is done; the last record of a run */
 	/* event rings: tracker -> evaluator */
@@ -47,8 +47,8 @@ struct rec_snap {
 struct rec_loss {
 	struct rec_head h;
 	uint32_t reason; /* enum loss_id */
-	uint32_t pad0;
-	uint64_t n; /* events lost */
+	uint32_t cls;    /* enum kev_class: the most important one among them; 0: any */
+	uint64_t n;      /* events lost */
 };
 struct rec_mark {
 	struct rec_head h;

@@ -20,7 +20,6 @@ struct settings {
 	uint64_t synthetic_seed, synthetic_events;
 	uint32_t synthetic_procs, synthetic_rate;
 	uint64_t max_event_ns; /* -M: stop after that much event time; 0: none */
-	uint64_t started_ns;   /* epoch: when the supervisor started */
 	uint64_t metadata_wait_ns;
 	uint32_t verbose;
 	uint32_t pad0;

@@ -12,10 +12,12 @@ struct snap_head {
 	uint64_t ord;       /* state as of the place before this order; 0: not by order */
 	uint64_t n_records; /* that follow */
 	uint64_t n_bytes;   /* of them */
+	uint64_t
+		whole_from; /* incomplete: everything that is missing is told before the first record of this order that needs it; 0: not before SNAP_BEGIN */
 	uint32_t flags;     /* SNAP_F_* */
 	uint32_t pad0;
 };
-_Static_assert(sizeof(struct snap_head) == 32, "layout");
+_Static_assert(sizeof(struct snap_head) == 40, "layout");
 
 #define SNAP_F_INCOMPLETE 1 /* part of the state is missing: what is judged with it is doubtful */
 
@@ -23,6 +25,7 @@ struct snap_writer {
 	uint8_t *p; /* payload of the segment */
 	size_t cap, n;
 	uint64_t n_records;
+	uint64_t whole_from; /* of the head */
 	uint32_t flags;
 };
 /* @size: at least a head. */

@@ -53,7 +53,7 @@ static void run(struct run *r, int task_fd, int file_fd)
 	assert_non_null(r->s);
 	col_snapshot_init(r->s, fds, BOOT_TO_EPOCH);
 	do {
-		n = col_snapshot_fill(r->s, &r->f->out);
+		n = col_snapshot_fill(r->s, &r->f->out, COL_BATCH_MAX);
 		assert_true(n > 0 || n == -ENODATA);
 		col_out_publish(&r->f->out, NULL, 0);
 		for (const struct rec_head *rec; (rec = fx_next(r->f));
@@ -95,6 +95,45 @@ static void test_col_snapshot_fill__both_iterators__threads_then_descriptors(voi
 	assert_int_equal(r.f->stats.malformed, 0);
 	assert_int_equal(r.f->stats.raw_events, 0);
 	done(&r);
+}
+
+/* After a loss, while events flow: a few records a turn, between their marks; and a second loss
+ * begins it anew. */
+static void test_col_reread__between_marks_a_few_at_a_time(void **state)
+{
+	int fds[COL_ITERS] = {stream(KEV_CODE_ITER_TASK_E, 200), -1};
+	struct col_reread *r = calloc(1, sizeof(*r));
+	struct fx *f = fx_new(SPSC_SIZE_MIN);
+	unsigned n[REC_LOSS + 1] = {0}, turns = 0;
+	uint16_t last = 0;
+	int k;
+
+	(void)state;
+	assert_non_null(r);
+	assert_int_equal(col_reread_fill(r, &f->out), 0);
+	col_reread_begin(r, fds);
+	assert_int_equal(col_reread_fill(r, &f->out), 1);
+	fds[0] = stream(KEV_CODE_ITER_TASK_E, 150);
+	col_reread_begin(r, fds);
+	while ((k = col_reread_fill(r, &f->out)) > 0) {
+		assert_true(k <= 64);
+		turns++;
+		col_out_publish(&f->out, NULL, 0);
+		for (const struct rec_head *rec; (rec = fx_next(f)); last = rec->ring.type) {
+			assert_int_equal(rec->seq, 0);
+			n[rec->ring.type]++;
+		}
+		spsc_consumer_commit(&f->in);
+	}
+	assert_int_equal(k, 0);
+	assert_true(turns >= 5);
+	assert_int_equal(n[REC_SNAP_BEGIN], 2);
+	assert_int_equal(n[REC_STATE], 150);
+	assert_int_equal(n[REC_SNAP_END], 1);
+	assert_int_equal(last, REC_SNAP_END);
+	assert_int_equal(r->fds[0], -1);
+	fx_free(f);
+	free(r);
 }
 
 static void test_col_snapshot_fill__no_iterators__is_empty(void **state)
@@ -164,6 +203,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_col_snapshot_fill__both_iterators__threads_then_descriptors),
+		cmocka_unit_test(test_col_reread__between_marks_a_few_at_a_time),
 		cmocka_unit_test(test_col_snapshot_fill__no_iterators__is_empty),
 		cmocka_unit_test(test_col_snapshot_fill__other_event_types__are_refused),
 		cmocka_unit_test(test_col_snapshot_fill__broken_stream__goes_on_with_the_next),

@@ -395,7 +395,8 @@ static void test_output_parse__blocks(void **state)
 		"{\"name\":\"s\",\"kind\":\"syslog\",\"format\":\"json\",\"fsync\":\"never\","
 		"\"ident\":\"saker\",\"facility\":10,\"iso_time\":false,"
 		"\"include_output\":true,\"include_message\":false,\"include_output_fields\":true,"
-		"\"include_tags\":true,\"include_uuid\":true}";
+		"\"include_tags\":true,\"include_uuid\":true,"
+		"\"include_doubtful\":true}";
 	static const char *const bad[] = {"", "[]", "{}", "{\"name\":\"s\",\"kind\":\"kafka\"}"};
 	struct output o;
 	const char *why;

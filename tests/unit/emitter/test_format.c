@@ -89,6 +89,32 @@ static void test_json__message_and_uuid__keys_in_order(void **state)
 		"aabbccddeeff\"}");
 }
 
+static void test_json__doubtful__said_if_asked_for(void **state)
+{
+	static const struct {
+		uint8_t flags;
+		bool is_asked;
+		const char *begin;
+	} cases[] = {
+		{ALERT_DOUBTFUL, true, "{\"doubtful\":true,\"hostname\":\"myhost\","},
+		{ALERT_DOUBTFUL, false, "{\"hostname\":\"myhost\","},
+		{0, true, "{\"hostname\":\"myhost\","},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct output o = {.include_doubtful = cases[i].is_asked};
+		struct alert *a =
+			(struct alert *)alerts_finish(alerts_new(), 1, 0, 7, "R", SPAN_LIT("m"));
+		_cleanup_strbuf_ struct strbuf b = {0};
+
+		a->flags |= cases[i].flags;
+		format_get(OUTPUT_JSON)->add(&o, a, &b);
+		assert_true(strbuf_ok(&b));
+		assert_memory_equal(b.p, cases[i].begin, strlen(cases[i].begin));
+	}
+}
+
 static void test_json__no_tags__empty_list(void **state)
 {
 	struct output o = {.include_tags = true};
@@ -213,6 +239,7 @@ int main(void)
 		cmocka_unit_test(test_json__falco_example__same_bytes),
 		cmocka_unit_test(test_json__iso_time__utc_in_output),
 		cmocka_unit_test(test_json__message_and_uuid__keys_in_order),
+		cmocka_unit_test(test_json__doubtful__said_if_asked_for),
 		cmocka_unit_test(test_json__no_tags__empty_list),
 		cmocka_unit_test(test_json__odd_values__exact),
 		cmocka_unit_test(test_text__quotes_and_bytes__escaped_line),

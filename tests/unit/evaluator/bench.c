@@ -17,10 +17,7 @@ struct bench *bench_new(void)
 	struct bench *b = calloc(1, sizeof(*b));
 
 	assert_non_null(b);
-	b->settings = (struct settings){.threads_max = 64,
-		.run_id = {1, 2, 3},
-		.started_ns = BENCH_TS - 1500000000,
-		.host = "myhost"};
+	b->settings = (struct settings){.threads_max = 64, .run_id = {1, 2, 3}, .host = "myhost"};
 	b->img = (struct img){.head = &b->head,
 		.str = b->str,
 		.rules = b->rules,

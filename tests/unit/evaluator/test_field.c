@@ -341,7 +341,10 @@ static void test_evt__times__formats(void **state)
 {
 	struct bench *b = *state;
 
+	uint64_t since_first = 1500000000;
+
 	open_event(b, 3, 1);
+	ev_add_att(&b->w, EV_ATT_RELTIME, 0, &since_first, sizeof(since_first));
 	bench_event_end(b);
 	assert_field(b, "evt.num", "7");
 	assert_field(b, "evt.time", "16:00:00.020000000");
@@ -351,6 +354,8 @@ static void test_evt__times__formats(void **state)
 	assert_field(b, "evt.rawtime", "1566230400020000000");
 	assert_field(b, "evt.rawtime.ns", "020000000");
 	assert_field(b, "evt.reltime", "1500000000");
+	assert_field(b, "evt.reltime.s", "1");
+	assert_field(b, "evt.reltime.ns", "500000000");
 	assert_field(b, "evt.deltatime", "<NA>");
 }
 

@@ -253,6 +253,25 @@ static void test_turn__state_is_incomplete__alerts_say_so_until_the_epoch(void *
 	free_fixture(f);
 }
 
+/* What was missing has been told again before this order. */
+static void test_turn__state_is_incomplete__alerts_say_so_until_it_is_whole(void **state)
+{
+	struct fixture *f = two_rules(false);
+
+	(void)state;
+	f->w.is_incomplete = true;
+	send_open(f, "/etc/a", NULL, 0);
+	send_open(f, "/etc/b", NULL, 0);
+	send_open(f, "/etc/c", NULL, 0);
+	f->w.whole_from = f->ord;
+	assert_int_equal(work_turn(&f->w), 1);
+	assert_true(take_alert(f)->flags & ALERT_DOUBTFUL);
+	assert_true(take_alert(f)->flags & ALERT_DOUBTFUL);
+	assert_false(take_alert(f)->flags & ALERT_DOUBTFUL);
+	assert_false(f->w.is_incomplete);
+	free_fixture(f);
+}
+
 static void test_turn__ended_before__ends_again(void **state)
 {
 	struct fixture *f = two_rules(false);
@@ -518,6 +537,7 @@ int main(void)
 		cmocka_unit_test(test_turn__match__alert_with_typed_fields),
 		cmocka_unit_test(test_turn__named_record__skipped_counted_alerted),
 		cmocka_unit_test(test_turn__state_is_incomplete__alerts_say_so_until_the_epoch),
+		cmocka_unit_test(test_turn__state_is_incomplete__alerts_say_so_until_it_is_whole),
 		cmocka_unit_test(test_turn__ended_before__ends_again),
 		cmocka_unit_test(test_turn__ended_but_not_committed__judged_again),
 		cmocka_unit_test(test_turn__matching_all__every_rule),

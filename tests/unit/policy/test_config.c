@@ -164,7 +164,7 @@ static void test_defaults__nothing_given(void **state)
 		"{\"name\":\"stdout\",\"kind\":\"stdout\",\"format\":\"text\",\"fsync\":\"never\","
 		"\"ident\":\"saker\",\"facility\":1,\"iso_time\":false,"
 		"\"include_output\":true,\"include_message\":false,\"include_output_fields\":true,"
-		"\"include_tags\":true,\"include_uuid\":false}");
+		"\"include_tags\":true,\"include_uuid\":false,\"include_doubtful\":false}");
 	done(&f);
 }
 
@@ -746,7 +746,7 @@ static void test_outputs__list__rows_blocks_filters(void **state)
 		"{\"name\":\"log\",\"kind\":\"syslog\",\"format\":\"text\",\"fsync\":\"second\","
 		"\"ident\":\"me\",\"facility\":10,\"iso_time\":false,"
 		"\"include_output\":true,\"include_message\":false,\"include_output_fields\":true,"
-		"\"include_tags\":false,\"include_uuid\":true}");
+		"\"include_tags\":false,\"include_uuid\":true,\"include_doubtful\":true}");
 	assert_non_null(strstr(f.res.output[2], "\"format\":\"json\",\"fsync\":\"batch\""));
 	assert_int_equal(policy_options_parse(
 				 &f.arena, f.res.rules_options, strlen(f.res.rules_options), &opt),

@@ -416,6 +416,7 @@ static void test_needs__fields_used__bits(void **state)
 		{"evt.type = open and proc.env contains X", IMG_NEED_ENV},
 		{"evt.type = open and proc.fdopencount > 3", IMG_NEED_FDCOUNT},
 		{"evt.type = open and evt.deltatime > 3", IMG_NEED_DELTA},
+		{"evt.type = open and evt.reltime.s > 3", IMG_NEED_RELTIME},
 		{"evt.type = recvfrom and evt.buffer contains x", IMG_NEED_IO_DATA},
 		{"evt.type = linkat and evt.arg.olddir = x", IMG_NEED_PARAM_FDS},
 		{"evt.type = connect and fd.sip.name = example.org", IMG_NEED_NAMES},

@@ -13,6 +13,7 @@
 #include <driver/kev.h>
 #include <shm/ev.h>
 #include <shm/prec.h>
+#include <shm/stats.h>
 
 #include "core.h"
 

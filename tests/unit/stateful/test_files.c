@@ -13,7 +13,7 @@ static int setup(void **state)
 {
 	(void)state;
 	kit_open_with_shell(&k, IMG_NEED_PARAM_FDS | IMG_NEED_STDIO | IMG_NEED_FDTYPES |
-					IMG_NEED_FDCOUNT | IMG_NEED_DELTA);
+					IMG_NEED_FDCOUNT | IMG_NEED_DELTA | IMG_NEED_RELTIME);
 	return 0;
 }
 
@@ -387,6 +387,10 @@ static void test_table_facts__needed__attached(void **state)
 	a = ev_att_find(kit_event(&k), EV_ATT_DELTA, 0);
 	memcpy(&n, ev_att_data(a), sizeof(n));
 	assert_int_equal(n, 1000);
+	a = ev_att_find(kit_event(&k), EV_ATT_RELTIME, 0);
+	memcpy(&n, ev_att_data(a), sizeof(n));
+	assert_int_equal(n, kit_event(&k)->ev->h.ts_ns - k.core.first_ts_ns);
+	assert_true(n >= 1000);
 	assert_non_null(ev_att_find(kit_event(&k), EV_ATT_STDIO, 0));
 	assert_null(ev_att_find(kit_event(&k), EV_ATT_STDIO, 1));
 }

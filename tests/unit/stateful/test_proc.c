@@ -336,6 +336,83 @@ static void test_ident__event_of_an_older_process__not_the_new_ones(void **state
 	assert_non_null(st_thread_find(&k.core.threads, KIT_SHELL));
 }
 
+static void lose(uint32_t cls)
+{
+	struct rec_loss loss = {.h = {.ring = {.len = sizeof(loss), .type = REC_LOSS}},
+		.reason = LOSS_KERNEL_FULL_HIGH,
+		.cls = cls,
+		.n = 3};
+
+	assert_int_equal(st_core_apply(&k.core, &loss.h), 0);
+}
+
+static void snapshot_mark(uint16_t type)
+{
+	struct rec_snap snap = {.h = {.ring = {.len = sizeof(snap), .type = type}}};
+
+	assert_int_equal(st_core_apply(&k.core, &snap.h), 0);
+}
+
+static bool is_doubtful(uint32_t pid, int64_t fd)
+{
+	kit_close_fd(&k, pid, fd);
+	return kit_event(&k)->ev->flags & EV_DOUBTFUL;
+}
+
+static void read_shell(void)
+{
+	kit_task(&k, KIT_SHELL, KIT_SHELL, 1, "sh", "/home/user", NULL, 0);
+}
+
+/* A thread is believed again when it has been read after the loss; one that was born after it is,
+ * as far as its ancestors are; everything is, when a reading that began after the loss is through. */
+static void test_loss__of_state__doubtful_until_read_again(void **state)
+{
+	(void)state;
+	kit_openat(&k, KIT_SHELL, 3, -100, "/etc/one", 1);
+	assert_false(is_doubtful(KIT_SHELL, 3));
+	lose(KEV_CLASS_OTHER);
+	kit_openat(&k, KIT_SHELL, 3, -100, "/etc/one", 1);
+	assert_false(is_doubtful(KIT_SHELL, 3)); /* no state hangs on these */
+	lose(KEV_CLASS_STATE);
+	kit_openat(&k, KIT_SHELL, 3, -100, "/etc/one", 1);
+	assert_true(is_doubtful(KIT_SHELL, 3));
+	kit_fork(&k, KIT_SHELL, 200000, 200000, 0); /* the child of a doubtful one */
+	kit_openat(&k, 200000, 3, -100, "/etc/one", 1);
+	assert_true(is_doubtful(200000, 3));
+	read_shell();
+	kit_openat(&k, KIT_SHELL, 3, -100, "/etc/one", 1);
+	assert_false(is_doubtful(KIT_SHELL, 3));
+	/* a reading that began before the loss says nothing */
+	snapshot_mark(REC_SNAP_BEGIN);
+	lose(0);
+	snapshot_mark(REC_SNAP_END);
+	kit_openat(&k, KIT_SHELL, 3, -100, "/etc/one", 1);
+	assert_true(is_doubtful(KIT_SHELL, 3));
+	snapshot_mark(REC_SNAP_BEGIN);
+	snapshot_mark(REC_SNAP_END);
+	kit_openat(&k, KIT_SHELL, 3, -100, "/etc/one", 1);
+	assert_false(is_doubtful(KIT_SHELL, 3));
+}
+
+/* Opens were lost: what is known of descriptors is from before, or nothing; threads are as they
+ * were. */
+static void test_loss__of_opens__descriptors_alone(void **state)
+{
+	(void)state;
+	kit_openat(&k, KIT_SHELL, 3, -100, "/etc/one", 1);
+	lose(KEV_CLASS_FILE_NET);
+	kit_openat(&k, KIT_SHELL, 4, -100, "/etc/two", 1);
+	assert_false(kit_event(&k)->ev->flags & EV_DOUBTFUL);
+	assert_false(is_doubtful(KIT_SHELL, 4));
+	assert_true(is_doubtful(KIT_SHELL, 3));
+	assert_true(kit_event_fd(&k)->flags & EV_FD_DOUBTFUL);
+	assert_true(is_doubtful(KIT_SHELL, 9)); /* who knows what was opened there */
+	snapshot_mark(REC_SNAP_BEGIN);
+	snapshot_mark(REC_SNAP_END);
+	assert_false(is_doubtful(KIT_SHELL, 9));
+}
+
 static void test_ident__reused_by_fork__new_process(void **state)
 {
 	(void)state;
@@ -501,6 +578,8 @@ int main(void)
 		T(test_exit__leader_before_its_threads__group_lives_on),
 		T(test_ident__reused_pid__old_process_forgotten_first),
 		T(test_ident__event_of_an_older_process__not_the_new_ones),
+		T(test_loss__of_state__doubtful_until_read_again),
+		T(test_loss__of_opens__descriptors_alone),
 		T(test_ident__reused_by_fork__new_process),
 		T(test_ident__unseen_thread_of_known_process__has_its_facts),
 		T(test_ident__nobody__no_slot_no_doubt),

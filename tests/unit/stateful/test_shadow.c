@@ -190,12 +190,68 @@ static void test_shadow__full__says_so(void **state)
 	st_shadow_done(&s);
 }
 
+static void note_slot(void *arg, uint32_t slot)
+{
+	uint64_t *slots = arg;
+
+	*slots |= UINT64_C(1) << slot;
+}
+
+static struct snap_head head_at(const struct st_shadow *s, uint64_t ord)
+{
+	static _Alignas(8) uint8_t room[1u << 20];
+	struct snap_writer w;
+
+	assert_int_equal(snap_write_begin(&w, room, sizeof(room)), 0);
+	st_shadow_write(s, ord, &w);
+	snap_write_end(&w, ord);
+	return *(struct snap_head *)room;
+}
+
+/* What found no room is missing until its thread was told again: a snapshot of before says so and
+ * until when, one of after is whole. Users and groups have room when threads have none. */
+static void test_shadow__had_no_room__whole_again_when_told_again(void **state)
+{
+	uint64_t ord = 1, slots = 0;
+	struct st_shadow s;
+
+	(void)state;
+	assert_int_equal(st_shadow_init(&s, SLOTS, 1u << 17), 0);
+	while (st_shadow_has_room(&s))
+		add_proc(&s, ord++, (uint32_t)rnd(SLOTS - 2));
+	add_user(&s, ord++, 1, true);
+	assert_int_equal(s.n_refused, s.journal_n > s.journal_mask);
+	if (s.n_refused == 0)
+		assert_int_equal(head_at(&s, ord).flags, 0);
+	s.has_lost_ids = false; /* by a full journal: not what is looked at here */
+	add_proc(&s, ord++, SLOTS - 1);
+	add_proc(&s, ord++, SLOTS - 2);
+	assert_true(s.n_refused >= 2);
+	assert_int_equal(head_at(&s, ord).flags, SNAP_F_INCOMPLETE);
+	assert_int_equal(head_at(&s, ord).whole_from, 0);
+	st_shadow_mend(&s, ord, note_slot, &slots); /* no room yet: it would find none again */
+	assert_int_equal(slots, 0);
+	st_shadow_advance(&s, ord - 1);
+	assert_true(st_shadow_has_room(&s));
+	st_shadow_mend(&s, ord, note_slot, &slots);
+	assert_int_equal(slots & UINT64_C(3) << (SLOTS - 2), UINT64_C(3) << (SLOTS - 2));
+	assert_int_equal(head_at(&s, ord - 1).flags, SNAP_F_INCOMPLETE);
+	assert_int_equal(head_at(&s, ord - 1).whole_from, ord);
+	assert_int_equal(head_at(&s, ord).flags, 0);
+	slots = 0;
+	st_shadow_mend(&s, ord + 1, note_slot, &slots);
+	assert_int_equal(slots, 0);
+	assert_int_equal(s.whole_from, ord);
+	st_shadow_done(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shadow__any_commit__the_state_of_there),
 		cmocka_unit_test(test_shadow_write__older_than_the_shadow__incomplete),
 		cmocka_unit_test(test_shadow__full__says_so),
+		cmocka_unit_test(test_shadow__had_no_room__whole_again_when_told_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

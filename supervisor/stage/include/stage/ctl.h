@@ -23,6 +23,11 @@ enum ctl_type {
 	CTL_SNAPSHOT,  /* a segment to fill (descriptor): tracker: with the state at the commit of
 			  evaluator `index`; collector: with the state of the system, from the
 			  iterators that came before it as CTL_FD */
+	CTL_LOSS,      /* collector: events were lost on the way to it, or at the tracker's door:
+			  index = enum loss_id, value[0] how many, value[1] their class (struct
+			  rec_loss) */
+	CTL_REREAD,    /* collector: read the state of the system again, into the raw ring, from the
+			  iterators that came before it as CTL_FD */
 	CTL_AGAIN,     /* metadata: tell everything again, a new tracker knows nothing */
 	CTL_OPENED,    /* answer to CTL_OPEN: result 0 and a descriptor, or negative errno */
 	/* child -> supervisor */
