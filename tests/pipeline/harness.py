@@ -153,6 +153,24 @@ class Saker:
                     raise AssertionError(f"the log says '{bad}':\n" + "\n".join(self.log[-80:]))
 
 
+class OtherLoad:
+    """How much of the machine's time processes took that are not ours, from here to share(): our own children must have been waited for by then."""
+
+    def __init__(self):
+        self.at, self.begin = time.monotonic(), self._busy_others()
+
+    @staticmethod
+    def _busy_others():
+        with open("/proc/stat", encoding="ascii") as f:
+            user, nice, system, _, _, irq, softirq, steal = (int(x) for x in f.readline().split()[1:9])
+        t = os.times()
+        ours = t.user + t.system + t.children_user + t.children_system
+        return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK") - ours
+
+    def share(self):
+        return (self._busy_others() - self.begin) / ((time.monotonic() - self.at) * os.cpu_count())
+
+
 def left_behind(uids):
     """Processes that still run under a uid of that block."""
     out = subprocess.run(["ps", "-eo", "uid,pid,comm"], capture_output=True, text=True).stdout

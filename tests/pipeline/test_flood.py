@@ -10,11 +10,13 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import ACTOR, Saker, fail, need_root, official_rules # noqa: E402
+from harness import ACTOR, OtherLoad, Saker, fail, need_root, official_rules # noqa: E402
 
 READERS = 40
 EVERY = 0.1
 RULE = "Read sensitive file untrusted"
+SEEN = 100000 # events that make a flood
+BUSY = 0.2    # of the machine's time taken by others: then a miss is not saker's alone, and is tried again
 
 
 def start_floods(work):
@@ -42,9 +44,19 @@ def read_shadow(work):
     return names, late
 
 
-def main():
-    need_root()
-    rules = official_rules()
+def wait_flood(s, seconds=60):
+    """On a busy machine a flood takes longer."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        ledger = s.status()["ledger"]
+        if ledger["seen"] >= SEEN:
+            return
+        time.sleep(0.5)
+    fail(f"that was no flood: {ledger['seen']} events")
+
+
+def attempt(rules):
+    """The readers without an alert, and a line about the run."""
     work = tempfile.mkdtemp(prefix="saker-flood-", dir="/tmp")
     os.chmod(work, 0o755)
     for i in range(READERS):
@@ -55,12 +67,20 @@ def main():
         floods = start_floods(work)
         time.sleep(1)
         names, late = read_shadow(work)
+        wait_flood(s)
         if any(f.poll() is not None for f in floods):
             fail("a flooding process ended by itself")
         for f in floods:
             f.kill()
-        time.sleep(1)
-        missing = [n for n in names if not s.wait_alert(RULE, lambda a, n=n: a["output_fields"].get("proc.name") == n, seconds=5)]
+        end = time.monotonic() + 30
+        missing = names
+        while missing and time.monotonic() < end:
+            told = {a["output_fields"].get("proc.name") for a in s.alerts if a["rule"] == RULE}
+            missing = [n for n in names if n not in told]
+            ledger = s.status()["ledger"]
+            if ledger["in_flight"] == 0 and missing:
+                end = min(end, time.monotonic() + 3) # nothing more is on its way
+            time.sleep(0.2)
         ledger = s.status()["ledger"]
     finally:
         for f in floods:
@@ -68,16 +88,29 @@ def main():
             f.wait()
         status = s.stop()
         shutil.rmtree(work, ignore_errors=True)
-    print(f"seen {ledger['seen']}, judged {ledger['judged']}, in flight {ledger['in_flight']}, lost {ledger['losses']}; readers at most {late:.2f} s late")
-    if missing:
-        fail(f"no alert for {len(missing)} of {len(names)} readers: {' '.join(missing)}")
     if ledger["seen"] != ledger["judged"] + ledger["in_flight"] + sum(ledger["losses"].values()) or not ledger["balanced"]:
         fail(f"the ledger does not balance: {ledger}")
-    if ledger["seen"] < 100000:
-        fail(f"that was no flood: {ledger['seen']} events")
     if status != 0:
         fail(f"saker ended with {status}")
-    print(f"{len(names)} readers beside {len(floods)} floods: all alerted")
+    return missing, (f"seen {ledger['seen']}, judged {ledger['judged']}, in flight {ledger['in_flight']}, lost {ledger['losses']}; "
+                     f"readers at most {late:.2f} s late; {len(names)} readers beside {len(floods)} floods")
+
+
+def main():
+    need_root()
+    rules = official_rules()
+    for _ in range(3):
+        load = OtherLoad()
+        missing, line = attempt(rules)
+        others = load.share()
+        print(f"{line}; others took {others:.0%} of the machine")
+        if not missing:
+            print("all alerted")
+            return
+        print(f"no alert for {len(missing)} of {READERS} readers: {' '.join(missing)}")
+        if others < BUSY:
+            break
+    fail("alerts are missing")
 
 
 main()

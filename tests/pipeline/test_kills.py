@@ -20,7 +20,9 @@ from harness import ACTOR, HOOKS, SANITIZED, STABLE, Saker, fail, left_behind # 
 
 UIDS = 65000
 ROUNDS = 10
-RESTART_S = 4.0 if SANITIZED else 1.0
+RESTART_S = 4.0 if SANITIZED else 1.0 # on a machine that has time: see limit()
+MARKS_A_KILL = 2
+WATCHDOG = 3 if SANITIZED else 1 # with sanitizers the watchdog waits for long, unless told otherwise
 EVENTS = 20000 if SANITIZED else 60000
 SECONDS = 8 if SANITIZED else 4 # of a synthetic run with kills
 SECRET = f"saker-kills-secret-{os.getpid()}" # another run may be at work on this host
@@ -51,13 +53,33 @@ def kill(s, name, sig=signal.SIGKILL):
     return x["pid"]
 
 
+def kill_running(s, name, sig=signal.SIGKILL):
+    """The same, as soon as it runs."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        pid = kill(s, name, sig)
+        if pid is not None:
+            return pid
+        time.sleep(0.02)
+    return fail(f"{name} does not run\n" + "\n".join(s.log[-30:]))
+
+
+def limit(seconds, asked):
+    """A machine that is busy with other things starts every process late: how late, the slowest question about the state says. It is a process as well, and takes
+    10 ms on a free one."""
+    return max(seconds, 15 * asked)
+
+
 def wait_replaced(s, name, pid, seconds):
-    """How long it took until another process worked in its place."""
+    """How long it took until another process worked in its place, and how long the slowest question for that took."""
     start = time.monotonic()
-    while time.monotonic() - start < seconds:
+    slowest = 0
+    while time.monotonic() - start < limit(seconds, slowest):
+        asked = time.monotonic()
         x = stage(s, name)
+        slowest = max(slowest, time.monotonic() - asked)
         if x and x["pid"] not in (0, None, pid) and x["state"] == "running":
-            return time.monotonic() - start
+            return time.monotonic() - start, slowest
         time.sleep(0.01)
     fail(f"{name} (pid {pid}) was not replaced in {seconds} s\n" + "\n".join(s.log[-30:]))
     return None
@@ -74,7 +96,7 @@ class Marks:
         self.target = os.path.join(work, SECRET)
         with open(self.target, "w", encoding="ascii") as f:
             f.write("x")
-        self.names, self.stage = {}, "none"
+        self.names, self.stage, self.from_n = {}, "none", 0
         self.done = threading.Event()
         self.threads = [threading.Thread(target=self.mark), threading.Thread(target=self.load)]
 
@@ -95,6 +117,17 @@ class Marks:
             os.unlink(path)
             n += 1
             time.sleep(0.02)
+
+    def begin(self, stage):
+        """What is marked from here on belongs to this."""
+        self.stage = stage
+        self.from_n = len(self.names)
+
+    def wait(self, n, seconds=30):
+        """Until there are n more marks: on a busy machine each takes its time."""
+        end = time.monotonic() + seconds
+        while len(self.names) < self.from_n + n and time.monotonic() < end:
+            time.sleep(0.01)
 
     def load(self):
         while not self.done.is_set():
@@ -131,30 +164,29 @@ def live_kills(s, marks):
     took = {}
     for _ in range(ROUNDS):
         for name in ("collector", "tracker", rng.choice(("evaluator-0", "evaluator-1")), "emitter-out"):
-            marks.stage = name.split("-")[0]
+            marks.begin(name.split("-")[0])
             time.sleep(rng.uniform(0.12, 0.3))
-            pid = kill(s, name)
-            if pid is None:
-                fail(f"{name} does not run\n" + "\n".join(s.log[-30:]))
+            pid = kill_running(s, name)
             took.setdefault(name, []).append(wait_replaced(s, name, pid, 20))
-    for name, t in sorted(took.items()):
+            marks.wait(MARKS_A_KILL)
+    for name, tries in sorted(took.items()):
+        t = [x for x, _ in tries]
         print(f"{name}: killed {len(t)} times, replaced after {min(t) * 1000:.0f} to {max(t) * 1000:.0f} ms")
-        if max(t) > RESTART_S:
-            fail(f"{name} took {max(t):.2f} s to be replaced\n" + "\n".join(s.log[-30:]))
+        for x, asked in tries:
+            if x > limit(RESTART_S, asked):
+                fail(f"{name} took {x:.2f} s to be replaced (a question: {asked:.2f} s)\n" + "\n".join(s.log[-30:]))
 
 
 def live_stops(s, marks):
-    if SANITIZED:
-        print("stopped stages: not with sanitizers, whose watchdog waits half a minute")
+    if SANITIZED and not HOOKS:
+        print("stopped stages: this build has sanitizers, whose watchdog waits half a minute, and no test hooks to tell it otherwise")
         return
     for name in ("collector", "tracker", "evaluator-0", "emitter-out"):
-        marks.stage = "stopped " + name.split("-")[0]
-        pid = kill(s, name, signal.SIGSTOP)
-        if pid is None:
-            fail(f"{name} does not run\n" + "\n".join(s.log[-30:]))
-        t = wait_replaced(s, name, pid, 20)
+        marks.begin("stopped " + name.split("-")[0])
+        pid = kill_running(s, name, signal.SIGSTOP)
+        t, asked = wait_replaced(s, name, pid, 40)
         print(f"{name}: stopped, replaced after {t:.1f} s")
-        if t > 6:
+        if t > limit(3 * WATCHDOG + 3, asked):
             fail(f"{name} hung for {t:.1f} s\n" + "\n".join(s.log[-30:]))
 
 
@@ -184,6 +216,16 @@ def check_marks(s, marks):
         fail(f"no alert for {hung}, and no loss has a name; {losses}")
 
 
+def settle(s, marks):
+    """All alerts are out, or nothing more comes."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end and not set(marks.names) <= {a["output_fields"]["proc.name"] for a in s.alerts}:
+        n = len(s.alerts)
+        time.sleep(1)
+        if len(s.alerts) == n and s.status()["ledger"]["in_flight"] == 0:
+            return
+
+
 def live():
     if os.geteuid() != 0 or not os.path.exists("/sys/kernel/btf/vmlinux"):
         print("live part: needs root and BTF, left out")
@@ -191,14 +233,14 @@ def live():
     work = tempfile.mkdtemp(prefix="saker-kills-", dir="/tmp")
     os.chmod(work, 0o755)
     try:
-        s = saker("-r", rules_file(work), wait=60)
+        s = saker("-r", rules_file(work), wait=60, env={"SAKER_TEST_WATCHDOG": str(WATCHDOG)})
         with Marks(work) as marks:
             time.sleep(0.3)
             live_kills(s, marks)
             live_stops(s, marks)
-            marks.stage = "after"
-            time.sleep(0.3)
-        time.sleep(1)
+            marks.begin("after")
+            marks.wait(5)
+        settle(s, marks)
         status = s.stop()
         if status != 0:
             fail(f"exit status {status}\n" + "\n".join(s.log[-40:]))
@@ -217,29 +259,29 @@ def processes(actor, target):
 
 def cut_off():
     """An evaluator that stands still with its ring full: nobody waits for it, and its replacement knows again what it must."""
-    if os.geteuid() != 0 or SANITIZED or not os.path.exists("/sys/kernel/btf/vmlinux"):
-        print("cut-off: needs root and BTF, and no sanitizers, left out")
+    if os.geteuid() != 0 or (SANITIZED and not HOOKS) or not os.path.exists("/sys/kernel/btf/vmlinux"):
+        print("cut-off: needs root and BTF, and with sanitizers test hooks, left out")
         return
     work = tempfile.mkdtemp(prefix="saker-kills-", dir="/tmp")
     os.chmod(work, 0o755)
     load = []
     try:
-        s = saker("-r", rules_file(work), "-o", "memory.rings=8MiB", wait=60)
+        s = saker("-r", rules_file(work), "-o", "memory.rings=8MiB", wait=60, env={"SAKER_TEST_WATCHDOG": str(WATCHDOG)})
         with Marks(work) as marks:
             load = processes(marks.actor, marks.target)
-            pid = kill(s, "evaluator-0", signal.SIGSTOP)
-            marks.stage = "stopped evaluator"
-            wait_replaced(s, "evaluator-0", pid, 20)
-            end = time.monotonic() + 10
+            pid = kill_running(s, "evaluator-0", signal.SIGSTOP)
+            marks.begin("stopped evaluator")
+            wait_replaced(s, "evaluator-0", pid, 40)
+            end = time.monotonic() + 30
             while not any("takes events again" in line for line in s.log) and time.monotonic() < end:
                 time.sleep(0.05)
             for p in load:
                 p.kill()
                 p.wait()
             time.sleep(0.5)
-            marks.stage = "after"
-            time.sleep(1)
-        time.sleep(0.5)
+            marks.begin("after")
+            marks.wait(15)
+        settle(s, marks)
         status = s.stop()
         log = "\n".join(s.log[-40:])
         if status != 0 or not any("cut off until it does" in line for line in s.log) or not any("takes events again" in line for line in s.log):
@@ -311,19 +353,27 @@ def without_repeats(lines):
     return out
 
 
+def with_kills(n, names, *args, during=None):
+    """A run with at least n kills: on a busy machine they take their time, so the run gets more of it."""
+    for seconds in (SECONDS, 3 * SECONDS, 9 * SECONDS):
+        kills = killer(*names)
+        s = synthetic(*args, rate=EVENTS // seconds, during=(lambda s, k=kills: during(s, k)) if during else kills)
+        if kills.n >= n:
+            return s, kills
+    return fail(f"the run was over after {kills.n} kills, in {seconds} s")
+
+
 def kill_evaluators(base):
-    kills = killer("evaluator-0", "evaluator-1")
-    s = synthetic(rate=EVENTS // SECONDS, during=kills)
+    s, kills = with_kills(5, ("evaluator-0", "evaluator-1"))
     same_or_fail(base.lines, s.lines, f"{kills.n} kills of evaluators")
     print(f"{kills.n} kills of evaluators: the same {len(s.lines)} lines")
-    if kills.n < 5:
-        fail(f"the run was over after {kills.n} kills")
+    s, kills = with_kills(5, ("evaluator-0", "evaluator-1"), "-o", "memory.rings=4MiB")
+    same_or_fail(base.lines, s.lines, f"{kills.n} kills of evaluators, smallest rings")
+    print(f"{kills.n} kills of evaluators, smallest rings: the same {len(s.lines)} lines")
 
 
 def kill_emitter(base):
-    kills = killer("emitter-out")
-
-    def during(s):
+    def during(s, kills):
         stop = threading.Event()
 
         def stutter(): # so that the alert rings fill up and are full when somebody dies
@@ -337,22 +387,18 @@ def kill_emitter(base):
         stop.set()
         t.join()
         s.reading.set()
-    s = synthetic("-o", "memory.rings=4MiB", rate=EVENTS // SECONDS, during=during)
+    s, kills = with_kills(3, ("emitter-out",), "-o", "memory.rings=4MiB", during=during)
     got = without_repeats(s.lines)
     same_or_fail(base.lines, got, f"{kills.n} kills of the emitter")
     print(f"{kills.n} kills of the emitter, smallest rings: {len(s.lines)} lines, without repeats the same {len(got)}")
-    if kills.n < 3:
-        fail(f"the run was over after {kills.n} kills")
 
 
 def kill_upstream(base):
     """A collector goes on with the same numbers; what a tracker knew of a made-up host is gone, but no event is."""
-    kills = killer("collector")
-    s = synthetic(rate=EVENTS // SECONDS, during=kills)
+    s, kills = with_kills(3, ("collector",))
     same_or_fail(base.lines, s.lines, f"{kills.n} kills of the collector")
     print(f"{kills.n} kills of the collector: the same {len(s.lines)} lines")
-    kills = killer("tracker", "evaluator-0", "collector", "emitter-out")
-    s = synthetic(rate=EVENTS // SECONDS, during=kills)
+    s, kills = with_kills(4, ("tracker", "evaluator-0", "collector", "emitter-out"))
     got = without_repeats(s.lines)
     numbers = [victim_number(json.loads(line)) for line in got]
     if any(line != f"ledger: seen {EVENTS} = judged {EVENTS} + in flight 0: balanced" for line in (x.partition(": ")[2] for x in s.log) if "balanced" in line):
