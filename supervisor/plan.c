@@ -265,6 +265,10 @@ static size_t ring_bytes(const struct plan_ring_row *row, const struct plan_conf
 {
 	size_t size = row->fixed_bytes;
 
+#ifdef SAKER_TEST_HOOKS
+	if (getenv("SAKER_TEST_SMALL_RINGS"))
+		return SPSC_SIZE_MIN;
+#endif
 	if (row->share) {
 		size = pow2_floor(c->rings_bytes / 64 * row->share / n);
 		size = MIN(

@@ -16,7 +16,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import ACTOR, HOOKS, SANITIZED, STABLE, Saker, fail, left_behind # noqa: E402
+from harness import ACTOR, HOOKS, SANITIZED, STABLE, Saker, bpf_left, bpf_objects, fail, left_behind # noqa: E402
 
 UIDS = 65000
 ROUNDS = 10
@@ -160,6 +160,22 @@ def rules_file(work):
     return path
 
 
+def check_ledger(s, name):
+    """It adds up while events flow, too."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        ledger = s.status()["ledger"]
+        if ledger["balanced"] and ledger["seen"] == ledger["judged"] + ledger["in_flight"] + sum(ledger["losses"].values()):
+            return
+        time.sleep(0.05)
+    fail(f"the ledger does not add up after {name} was killed: {ledger}")
+
+
+def descriptors(s):
+    """What the supervisor holds open, but for clients of its control socket."""
+    return len(os.listdir(f"/proc/{s.proc.pid}/fd"))
+
+
 def live_kills(s, marks):
     took = {}
     for _ in range(ROUNDS):
@@ -168,6 +184,7 @@ def live_kills(s, marks):
             time.sleep(rng.uniform(0.12, 0.3))
             pid = kill_running(s, name)
             took.setdefault(name, []).append(wait_replaced(s, name, pid, 20))
+            check_ledger(s, name)
             marks.wait(MARKS_A_KILL)
     for name, tries in sorted(took.items()):
         t = [x for x, _ in tries]
@@ -236,8 +253,14 @@ def live():
         s = saker("-r", rules_file(work), wait=60, env={"SAKER_TEST_WATCHDOG": str(WATCHDOG)})
         with Marks(work) as marks:
             time.sleep(0.3)
+            held, objects = descriptors(s), bpf_objects(UIDS)
             live_kills(s, marks)
             live_stops(s, marks)
+            time.sleep(0.3)
+            if descriptors(s) > held:
+                fail(f"the supervisor holds {descriptors(s)} descriptors after the kills, {held} before them")
+            if bpf_objects(UIDS) != objects:
+                fail(f"other BPF objects after the kills: {bpf_objects(UIDS) ^ objects}")
             marks.begin("after")
             marks.wait(5)
         settle(s, marks)
@@ -247,6 +270,8 @@ def live():
         check_marks(s, marks)
         if left_behind(UIDS):
             fail(f"processes were left behind: {left_behind(UIDS)}")
+        if bpf_left(objects):
+            fail(f"left in the kernel: {bpf_left(objects)}")
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -303,11 +328,25 @@ def cut_off():
 
 # --- synthetic ---
 
-def synthetic(*args, rate=0, env=None, during=None):
+def chatty_rules(work):
+    """A rule that matches so often that a reader who stutters fills every alert ring."""
+    path = os.path.join(work, "chatty.yaml")
+    with open(path, "w", encoding="ascii") as f:
+        f.write("""
+- rule: Opened
+  desc: any open, and much to say about it
+  condition: evt.type in (open, openat, openat2)
+  output: "%evt.num %proc.name %proc.cmdline %proc.pname %proc.exepath %proc.cwd %fd.name %user.name %evt.args"
+  priority: WARNING
+""")
+    return path
+
+
+def synthetic(*args, rate=0, env=None, during=None, rules=STABLE):
     args = ["-o", "engine.kind=synthetic", "-o", f"engine.synthetic.events={EVENTS}", "-o", "engine.synthetic.seed=11", "-o", f"engine.synthetic.rate={rate}",
             "-o", 'append_output[]={"extra_fields": ["evt.num"]}', *args]
-    if os.path.exists(STABLE):
-        args += ["-r", STABLE]
+    if os.path.exists(rules):
+        args += ["-r", rules]
     s = saker(*args, wait=0, env=env)
     try:
         if during:
@@ -353,11 +392,11 @@ def without_repeats(lines):
     return out
 
 
-def with_kills(n, names, *args, during=None):
+def with_kills(n, names, *args, during=None, **kw):
     """A run with at least n kills: on a busy machine they take their time, so the run gets more of it."""
     for seconds in (SECONDS, 3 * SECONDS, 9 * SECONDS):
         kills = killer(*names)
-        s = synthetic(*args, rate=EVENTS // seconds, during=(lambda s, k=kills: during(s, k)) if during else kills)
+        s = synthetic(*args, rate=EVENTS // seconds, during=(lambda s, k=kills: during(s, k)) if during else kills, **kw)
         if kills.n >= n:
             return s, kills
     return fail(f"the run was over after {kills.n} kills, in {seconds} s")
@@ -367,30 +406,46 @@ def kill_evaluators(base):
     s, kills = with_kills(5, ("evaluator-0", "evaluator-1"))
     same_or_fail(base.lines, s.lines, f"{kills.n} kills of evaluators")
     print(f"{kills.n} kills of evaluators: the same {len(s.lines)} lines")
-    s, kills = with_kills(5, ("evaluator-0", "evaluator-1"), "-o", "memory.rings=4MiB")
+
+
+def stuttering(s, kills):
+    """A reader that stops again and again, so that the alert rings are full when somebody dies."""
+    stop = threading.Event()
+
+    def stutter():
+        while not stop.wait(rng.uniform(0.05, 0.2)):
+            s.reading.clear()
+            stop.wait(rng.uniform(0.1, 0.5))
+            s.reading.set()
+    t = threading.Thread(target=stutter)
+    t.start()
+    kills(s)
+    stop.set()
+    t.join()
+    s.reading.set()
+
+
+def small_rings(work):
+    """Every ring of the smallest size (with test hooks; otherwise alert rings are twice that), and more alerts than they hold."""
+    kw = {"rules": chatty_rules(work), "env": {"SAKER_TEST_SMALL_RINGS": "1"}}
+    args = ("-o", "memory.rings=4MiB")
+    base = synthetic(*args, **kw)
+    size = sum(len(line) for line in base.lines)
+    if size < 4 << 20:
+        fail(f"only {size} bytes of alerts: no ring is ever full")
+    s, kills = with_kills(5, ("evaluator-0", "evaluator-1"), *args, during=stuttering, **kw)
     same_or_fail(base.lines, s.lines, f"{kills.n} kills of evaluators, smallest rings")
-    print(f"{kills.n} kills of evaluators, smallest rings: the same {len(s.lines)} lines")
+    print(f"{kills.n} kills of evaluators, smallest rings: the same {len(s.lines)} lines, {size >> 10} KiB")
+    s, kills = with_kills(3, ("emitter-out",), *args, during=stuttering, **kw)
+    same_or_fail(base.lines, without_repeats(s.lines), f"{kills.n} kills of the emitter, smallest rings")
+    print(f"{kills.n} kills of the emitter, smallest rings: {len(s.lines)} lines, without repeats the same {len(base.lines)}")
 
 
 def kill_emitter(base):
-    def during(s, kills):
-        stop = threading.Event()
-
-        def stutter(): # so that the alert rings fill up and are full when somebody dies
-            while not stop.wait(rng.uniform(0.1, 0.3)):
-                s.reading.clear()
-                stop.wait(rng.uniform(0.1, 0.5))
-                s.reading.set()
-        t = threading.Thread(target=stutter)
-        t.start()
-        kills(s)
-        stop.set()
-        t.join()
-        s.reading.set()
-    s, kills = with_kills(3, ("emitter-out",), "-o", "memory.rings=4MiB", during=during)
+    s, kills = with_kills(3, ("emitter-out",), during=stuttering)
     got = without_repeats(s.lines)
     same_or_fail(base.lines, got, f"{kills.n} kills of the emitter")
-    print(f"{kills.n} kills of the emitter, smallest rings: {len(s.lines)} lines, without repeats the same {len(got)}")
+    print(f"{kills.n} kills of the emitter: {len(s.lines)} lines, without repeats the same {len(got)}")
 
 
 def kill_upstream(base):
@@ -434,6 +489,11 @@ def main():
     kill_evaluators(base)
     kill_emitter(base)
     kill_upstream(base)
+    work = tempfile.mkdtemp(prefix="saker-kills-", dir="/tmp")
+    try:
+        small_rings(work)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
     poison(base)
     live()
     cut_off()
