@@ -433,6 +433,8 @@ static int begin_reread(struct collector *c)
 	int fds[COL_SIDE_ITERS];
 
 	col_side_take_iters(&c->side, fds);
+	if (fds[0] < 0)
+		return -EINVAL; /* nothing to read: that would look as if all was well */
 	col_reread_begin(&c->reread, fds);
 	return 0;
 }

@@ -134,6 +134,33 @@ def check_world(name, x, is_full):
     check(not re.search(r"^\S+ \S*wx", read(pid, "maps"), re.M), f"{name}: memory that is writable and executable")
 
 
+# The supervisor is the trusted base: not sealed, but it holds no right that neither it nor a child needs (supervisor/caps.c).
+SUPERVISOR_CAPS = sum(1 << n for n in (0, 1, 2, 5, 6, 7, 8, 18, 21, 23, 24, 38, 39))
+
+
+def check_supervisor(pid, socket_path):
+    status = read(pid, "status")
+    for line in status.splitlines():
+        if line.startswith("Cap"):
+            name, value = line.split(":")
+            allowed = 0 if name in ("CapInh", "CapAmb") else SUPERVISOR_CAPS
+            check(int(value, 16) & ~allowed == 0, f"supervisor: {name} has {int(value, 16) & ~allowed:x} besides what it needs")
+    inodes = set()
+    for family in ("tcp", "tcp6", "udp", "udp6", "raw", "raw6", "packet"):
+        for line in read(pid, f"net/{family}").splitlines()[1:]:
+            inodes.add(line.split()[8 if family == "packet" else 9])
+    held_sockets = set()
+    for n in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            what = os.readlink(f"/proc/{pid}/fd/{n}")
+        except FileNotFoundError:
+            continue # closed since then
+        if what.startswith("socket:"):
+            held_sockets.add(what[8:-1])
+    check(held_sockets and not held_sockets & inodes, f"supervisor: it holds sockets of the network: {held_sockets & inodes}")
+    check(os.stat(socket_path).st_mode & 0o777 == 0o600, f"supervisor: its control socket has mode {os.stat(socket_path).st_mode & 0o777:o}")
+
+
 def look_live():
     """The full start mode with live capture."""
     options = ["-o", "evaluators=2"]
@@ -143,6 +170,7 @@ def look_live():
         stages = {x["name"]: x for x in s.status()["stages"]}
         uids = [x["uid"] for n, x in stages.items() if n != "supervisor"]
         check(len(set(uids)) == len(uids), f"two stages share a uid: {uids}")
+        check_supervisor(stages["supervisor"]["pid"], s.socket)
         for name, x in stages.items():
             if name == "supervisor":
                 continue

@@ -199,7 +199,7 @@ static void note_slot(void *arg, uint32_t slot)
 
 static struct snap_head head_at(const struct st_shadow *s, uint64_t ord)
 {
-	static _Alignas(8) uint8_t room[1u << 20];
+	static _Alignas(8) uint8_t room[1u << 25]; /* more than the slab holds */
 	struct snap_writer w;
 
 	assert_int_equal(snap_write_begin(&w, room, sizeof(room)), 0);

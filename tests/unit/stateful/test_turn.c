@@ -349,6 +349,24 @@ static void test_turn__malformed__named_and_passed_over(void **state)
 	check_ledger(b, 3);
 }
 
+/* What a hostile process can make of one event is bounded (test_core.c), what the tracker adds to it
+ * is too; what would not fit all the same is named. */
+static void test_turn__event_larger_than_a_record__named(void **state)
+{
+	struct bench *b = *state;
+	struct st_sink sink = b->stage.core.cfg.sink;
+
+	put_event(b, KEV_CODE_SYSCALL_UNLINK_2_X, 10, 3, 0);
+	assert_int_equal(st_stage_turn(&b->stage), 1);
+	sink.lose(sink.arg, 1);
+	put_event(b, KEV_CODE_SYSCALL_UNLINK_2_X, 10, 3, 0);
+	assert_int_equal(st_stage_turn(&b->stage), 1);
+	assert_int_equal(b->stats.loss[LOSS_TRACKER_TOO_BIG], 1);
+	st_stage_done(&b->stage);
+	stage_start(b);
+	assert_int_equal(b->stats.loss[LOSS_TRACKER_TOO_BIG], 1); /* by the ring's restart slot */
+}
+
 static void test_turn__successor__goes_on(void **state)
 {
 	struct bench *b = *state;
@@ -637,6 +655,7 @@ int main(void)
 		T(test_turn__full_ring__shed_by_class),
 		T(test_turn__end__reaches_a_ring_that_was_cut_off),
 		T(test_turn__malformed__named_and_passed_over),
+		T(test_turn__event_larger_than_a_record__named),
 		T(test_turn__successor__goes_on),
 		T(test_turn__died_before_the_commit__nothing_twice),
 		T(test_turn__died_between_end_and_ended__nothing_behind_end),

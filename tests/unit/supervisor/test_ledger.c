@@ -12,6 +12,15 @@
 
 #include "sup.h"
 
+/* What the kernel says of programs that it skipped. */
+static uint64_t recursion;
+uint64_t __wrap_sup_bpf_recursion(const struct sup *s);
+uint64_t __wrap_sup_bpf_recursion(const struct sup *s)
+{
+	(void)s;
+	return recursion;
+}
+
 struct world {
 	struct sup s;
 	struct plan_config config;
@@ -134,6 +143,39 @@ static void test_sup_ledger_read__losses__each_under_its_name(void **state)
 	free(w);
 }
 
+static void test_sup_ledger_read__skipped_programs__seen_and_lost(void **state)
+{
+	struct world *w = world(ENGINE_BPF);
+	struct sup_ledger l;
+
+	(void)state;
+	recursion = 9;
+	l = read_ledger(w);
+	recursion = 0;
+	assert_int_equal(l.loss[LOSS_KERNEL_RECURSION], 9);
+	assert_int_equal(l.seen, 109);
+	assert_true(l.is_balanced);
+	free(w);
+}
+
+static void test_sup_ledger_read__classes__by_name(void **state)
+{
+	struct world *w = world(ENGINE_BPF);
+	struct sup_ledger l;
+
+	(void)state;
+	w->counters[0].seen[1] += 3;
+	w->counters[0].lost_full[1] = 3;
+	w->counters[1].seen[2] += 4;
+	w->counters[1].lost_full[2] = 4;
+	l = read_ledger(w);
+	assert_int_equal(l.loss[LOSS_KERNEL_FULL_HIGH], 3);
+	assert_int_equal(l.loss[LOSS_KERNEL_FULL_MEDIUM], 4);
+	assert_int_equal(l.loss[LOSS_KERNEL_FULL_LOW], 0);
+	assert_true(l.is_balanced);
+	free(w);
+}
+
 static void test_sup_ledger_read__output_losses__not_events(void **state)
 {
 	struct world *w = world(ENGINE_SYNTHETIC);
@@ -183,6 +225,8 @@ int main(void)
 		cmocka_unit_test(
 			test_sup_ledger_read__events_on_their_way__in_flight_at_each_place),
 		cmocka_unit_test(test_sup_ledger_read__losses__each_under_its_name),
+		cmocka_unit_test(test_sup_ledger_read__skipped_programs__seen_and_lost),
+		cmocka_unit_test(test_sup_ledger_read__classes__by_name),
 		cmocka_unit_test(test_sup_ledger_read__output_losses__not_events),
 		cmocka_unit_test(test_sup_ledger_read__event_missing__not_balanced),
 		cmocka_unit_test(
