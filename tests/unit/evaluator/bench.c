@@ -58,6 +58,15 @@ void bench_start(struct bench *b)
 	b->started = true;
 }
 
+void bench_use_image(struct bench *b, const struct img *img)
+{
+	const char *why;
+
+	b->img = *img;
+	assert_int_equal(evl_init(&b->e, img, &b->settings, &why), 0);
+	b->started = true;
+}
+
 static uint32_t add(struct bench *b, enum img_section_id id)
 {
 	assert_true(b->img.n[id] < BENCH_MAX);

@@ -49,6 +49,9 @@ void bench_free(struct bench *b);
  * demand. */
 void bench_start(struct bench *b);
 
+/* Instead of all that follows: a compiled and verified image, borrowed until bench_free(). */
+void bench_use_image(struct bench *b, const struct img *img);
+
 struct img_str bench_str(struct bench *b, const char *text);
 /* "proc.name", "proc.aname[2]", "proc.env[X]", "evt.arg.flags" */
 uint32_t bench_field(struct bench *b, const char *text);
