@@ -115,11 +115,11 @@ static struct ast_problem *parse_value(struct parse *p, size_t at, size_t *ret_e
 		width = width * 10 + (uint32_t)(p->t->p[i++] - '0');
 		if (width > IMG_WIDTH_MAX)
 			return check_problem(p->cx, ptext_pos(p->t, at), (uint32_t)(i - at), NULL,
-				false, "width in output larger than %d", IMG_WIDTH_MAX);
+				false, "width larger than %d in output", IMG_WIDTH_MAX);
 	}
 	if (i == p->t->n)
 		return check_problem(p->cx, ptext_pos(p->t, at - 1), 1, NULL, false,
-			"invalid formatting syntax: the output ends in '%%'");
+			"invalid formatting syntax: '%%' at the end of the output");
 	piece.value = parse_token(p, i, ret_end);
 	piece.width = width;
 	if (!piece.value)

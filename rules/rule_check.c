@@ -8,6 +8,7 @@
 #include "items.h"
 #include "rule_check.h"
 
+#define WARNING "LOAD_COMPILE_CONDITION"
 #define COMPILE_CONDITION "LOAD_ERR_COMPILE_CONDITION"
 #define COMPILE_OUTPUT "LOAD_ERR_COMPILE_OUTPUT"
 
@@ -208,11 +209,12 @@ static void warn_deprecated_value(struct rule_run *run, const struct tval *t, st
 /* Type every check below the node. Problems are gathered: the unknown ones apart, when the rule may
  * be dropped for them. */
 static void report_problem(struct rule_run *run, const struct ast *n, const struct ast_problem *p,
-	enum diag_severity sev, const struct macro_ref *via)
+	const char *code, const struct macro_ref *via)
 {
 	const struct where *outer = run->cx->where;
-	struct report rep = {.sev = sev,
-		.code = sev == DIAG_ERROR ? COMPILE_CONDITION : "LOAD_COMPILE_CONDITION",
+	bool is_error = !strcmp(code, COMPILE_CONDITION);
+	struct report rep = {.sev = is_error ? DIAG_ERROR : DIAG_WARNING,
+		.code = code,
 		.hint = p->hint,
 		.pos = p->pos,
 		.length = p->length,
@@ -221,7 +223,7 @@ static void report_problem(struct rule_run *run, const struct ast *n, const stru
 		.via = via};
 
 	run->cx->where = n->owner->where;
-	if (sev == DIAG_ERROR)
+	if (is_error)
 		cx_report_at(run->cx, &rep, "%s in condition of %s", p->message, n->owner->label);
 	else
 		cx_report_at(run->cx, &rep, "%s", p->message);
@@ -248,7 +250,7 @@ static void warn_list_name(struct rule_run *run, const struct ast *n, const stru
 	const char *near = NULL;
 	struct ast_problem p = {.pos = v->pos, .length = v->length, .at = v->at};
 
-	if (v->quoted || !memchr(v->text, '_', v->n))
+	if (v->quoted)
 		return;
 	if (map_get(&c->list_by_name, v->text, v->n) != MAP_NONE) {
 		p.message = cx_printf(run->cx,
@@ -258,7 +260,8 @@ static void warn_list_name(struct rule_run *run, const struct ast *n, const stru
 	} else {
 		const char **names;
 
-		if (ptext_origin(&n->owner->text, v->at) || !cx_may_suggest(run->cx, c->n_lists))
+		if (!memchr(v->text, '_', v->n) || ptext_origin(&n->owner->text, v->at) ||
+			!cx_may_suggest(run->cx, c->n_lists))
 			return;
 		names = cx_alloc(run->cx, (c->n_lists + 1) * sizeof(*names));
 		for (uint32_t i = 0; names && i < c->n_lists; i++)
@@ -271,7 +274,7 @@ static void warn_list_name(struct rule_run *run, const struct ast *n, const stru
 			run->cx, "'%s' is taken as a text: there is no list of that name", v->text);
 	}
 	if (p.message)
-		report_problem(run, n, &p, DIAG_WARNING, via);
+		report_problem(run, n, &p, WARNING, via);
 }
 
 static void warn_list_names(struct rule_run *run, struct ast *n, const struct macro_ref *via)
@@ -306,14 +309,38 @@ static bool type_kids(struct rule_run *run, struct ast *n, const struct macro_re
 	return ok;
 }
 
+/* Fields of the audit and JSON sources say "<NA>" for "no value" to those who compare with it. */
+static void warn_na(struct rule_run *run, const struct ast *n, const struct macro_ref *via)
+{
+	const struct ast_check *k = n->check;
+	struct ast_problem p = {.message = "Comparing a field with '<NA>' is unsafe, for it may "
+					   "have no value at all: use "
+					   "'exists' or 'not ... exists'"};
+
+	if (k->lhs->kind != VAL_FIELD ||
+		(strncmp(k->lhs->text, "ka.", 3) != 0 && strncmp(k->lhs->text, "jevt.", 5) != 0) ||
+		(k->op != IMG_OP_EQ && k->op != IMG_OP_NE && k->op != IMG_OP_IN &&
+			k->op != IMG_OP_INTERSECTS && k->op != IMG_OP_PMATCH))
+		return;
+	for (uint32_t i = 0; i < k->n_rhs; i++)
+		if (!strcmp(k->rhs[i]->text, "<NA>")) {
+			p.pos = k->rhs[i]->pos;
+			p.length = k->rhs[i]->length;
+			p.at = k->rhs[i]->at;
+			report_problem(run, n, &p, "LOAD_UNSAFE_NA_CHECK", via);
+			return;
+		}
+}
+
 static bool type_tree(struct rule_run *run, struct ast *n, const struct macro_ref *via,
 	const struct ast_problem **ret_unknown)
 {
 	if (n->kind != AST_CHECK)
 		return type_kids(run, n, via, ret_unknown);
+	warn_na(run, n, via);
 	check_node(run->cx, n);
 	for (const struct ast_problem *w = n->warnings; w; w = w->next)
-		report_problem(run, n, w, DIAG_WARNING, via);
+		report_problem(run, n, w, WARNING, via);
 	if (!n->problem) {
 		warn_deprecated_value(run, n->typed->lhs, n->pos);
 		if (n->typed->rhs)
@@ -324,7 +351,7 @@ static bool type_tree(struct rule_run *run, struct ast *n, const struct macro_re
 	if (n->problem->unknown && run->r->skip_unknown)
 		*ret_unknown = n->problem;
 	else
-		report_problem(run, n, n->problem, DIAG_ERROR, via);
+		report_problem(run, n, n->problem, COMPILE_CONDITION, via);
 	return false;
 }
 

@@ -8,7 +8,7 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-NAMES = ["ring", "syscall", "start", "captured", "rejected", "memory", "apps"]
+NAMES = ["ring", "syscall", "start", "captured", "rejected", "memory", "apps", "rules"]
 
 
 def argv(build, name):
@@ -21,7 +21,8 @@ def argv(build, name):
 
 def run(build, name):
     env = dict(os.environ, SAKER_BIN=f"{build}/stage/bin/saker", SAKER_BENCH_SYSCALL=f"{build}/tests/bench/bench-syscall",
-               SAKER_BENCH_LOAD=f"{build}/tests/bench/bench-load")
+               SAKER_BENCH_LOAD=f"{build}/tests/bench/bench-load",
+               SAKER_BENCH_RULES=f"{build}/tests/bench/bench-rules")
     t = time.monotonic()
     r = subprocess.run(argv(build, name), capture_output=True, text=True, env=env)
     if r.returncode:
@@ -77,6 +78,17 @@ def rows_apps(r):
             yield f"{name}", f"{r[name]['change_percent']:+.1f} % (of CPU {r[name]['change_percent_cpu']:+.1f})", f"with saker {r[name]['events_per_s']:.5g} {r[name]['unit']}", "", None
     for name in r["left_out"]:
         yield name, "not installed", "", "", None
+
+
+def rows_rules(r):
+    t, m, c, g = r["targets"], r["met"], r["compile"], r["generated"]
+    yield "rules: official files to an image", f"{c['median_ms']:.1f} ms", f"{c['rules']} rules, {c['predicates']} predicates", f"{t['compile_ms']} ms", m["compile_ms"]
+    yield "rules: 10,000 rules, 1,000 lists", f"{g['seconds']:.2f} s", f"{g['peak_mib']:.0f} MiB", f"{t['generated_s']} s, {t['generated_mib']} MiB", m["generated_s"] and m["generated_mib"]
+    if "judge" in r:
+        j = r["judge"]
+        yield (f"rules: an openat, {j['rules']} rules", f"{j['ns_median']:.0f} ns (90 %: {j['ns_90']:.0f})",
+               f"{j['rules_of_event']} rules of the event, {j['predicates_evaluated_median']:.0f} predicates computed", f"{t['openat_ns']} ns", m["openat_ns"])
+        yield "rules: an event of no rule", f"{j['unindexed_ns']:.1f} ns", "", f"{t['unindexed_ns']} ns", m["unindexed_ns"]
 
 
 def rows(name, r):

@@ -80,7 +80,7 @@ static void test_errors__table__code_place_message(void **state)
 			"LOAD_ERR_COMPILE_OUTPUT", 3, 13, "unknown filter: 'foo'"},
 		{"- rule: R\n  desc: d\n  output: a %\n  priority: INFO\n  condition: evt.type = "
 		 "open\n",
-			"LOAD_ERR_COMPILE_OUTPUT", 3, 13, "ends in '%'"},
+			"LOAD_ERR_COMPILE_OUTPUT", 3, 13, "'%' at the end of the output"},
 		{"- rule: R\n  desc: d\n  output: a\n  priority: NOTIC\n  condition: evt.type = "
 		 "open\n",
 			"LOAD_ERR_YAML_VALIDATE", 4, 13, "Invalid priority"},
