@@ -33,10 +33,15 @@ static void set_at(struct work *w, uint64_t at)
 			at); /* pairs with the acquire of at in the emitters' merge */
 }
 
-static void count_loss(struct work *w, enum loss_id id)
+static void count_loss(struct work *w, unsigned output, enum loss_id id)
 {
-	stats_add(&w->stage->stats->loss[id], 1);
+	struct stats_page *st = w->stage->stats;
+
+	stats_add(&st->loss[id], 1);
+	stats_add(
+		id == LOSS_OUT_TOO_BIG ? &st->out[output].too_big : &st->out[output].ring_full, 1);
 }
+static_assert(OUTPUTS_MAX <= STATS_OUTPUTS, "a place for every output");
 
 static void refuse(struct work *w, const struct rec_head *rec)
 {
@@ -66,7 +71,7 @@ static int put_alert(struct work *w)
 		if (r == 0)
 			stats_add(&w->stage->stats->records_out, 1);
 		else
-			count_loss(w, r == -EMSGSIZE ? LOSS_OUT_TOO_BIG : LOSS_OUT_RING_FULL);
+			count_loss(w, i, r == -EMSGSIZE ? LOSS_OUT_TOO_BIG : LOSS_OUT_RING_FULL);
 		w->todo &= w->todo - 1;
 	}
 	return 0;
@@ -83,7 +88,7 @@ static void raise_alert(struct work *w, uint32_t rule)
 		return;
 	if (raise_build(&w->raise, &w->evl, rule) < 0) {
 		for (; w->todo; w->todo &= w->todo - 1)
-			count_loss(w, LOSS_OUT_TOO_BIG);
+			count_loss(w, (unsigned)__builtin_ctzll(w->todo), LOSS_OUT_TOO_BIG);
 	}
 }
 

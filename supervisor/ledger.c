@@ -156,10 +156,26 @@ void sup_ledger_read(const struct sup *s, struct sup_ledger *ret)
 
 uint64_t sup_output_lost(const struct sup *s, const struct sup_child *emitter, enum loss_id id)
 {
+	uint64_t n;
+
 	if (!loss_is_output(id))
 		return 0;
-	return stats_get(&emitter->stats->loss[id]) +
-	       (id == LOSS_OUT_RING_FAULT ? sup_ringfault_lost(s, emitter) : 0);
+	n = stats_get(&emitter->stats->loss[id]);
+	if (id == LOSS_OUT_RING_FAULT)
+		n += sup_ringfault_lost(s, emitter);
+	for (size_t i = 1; i < s->n_children; i++) {
+		const struct sup_child *c = &s->children[i];
+		const struct stats_out *o;
+
+		if (c->proc->type != PLAN_EVALUATOR || emitter->proc->index >= STATS_OUTPUTS)
+			continue;
+		o = &c->stats->out[emitter->proc->index];
+		if (id == LOSS_OUT_RING_FULL)
+			n += stats_get(&o->ring_full);
+		else if (id == LOSS_OUT_TOO_BIG)
+			n += stats_get(&o->too_big);
+	}
+	return n;
 }
 
 /* Alerts that an output had not taken when it was ended by force. */

@@ -16,6 +16,7 @@ const char *loss_help(enum loss_id id);
 int loss_is_output(enum loss_id id);
 
 #define STATS_LATENCY_BUCKETS 64
+#define STATS_OUTPUTS 64
 
 struct stats_page {
 	uint64_t
@@ -41,7 +42,10 @@ struct stats_page {
 	uint64_t raw_events;      /* events written into the raw ring (collector) */
 	uint64_t torn;   /* 1: the sink may have a part of a line without its end (emitter) */
 	uint64_t canary; /* number of the last saker_canary that came from the kernel (collector) */
-	uint64_t loss[64];    /* by enum loss_id */
+	uint64_t loss[64]; /* by enum loss_id */
+	struct stats_out {
+		uint64_t ring_full, too_big;
+	} out[STATS_OUTPUTS]; /* alerts that an output did not get (evaluator): of `loss`, by output */
 	uint64_t by_class[4]; /* events by class 1..3 (collector) */
 	uint64_t latency
 		[STATS_LATENCY_BUCKETS]; /* event time -> delivered, bucket = log2(us) * 2 + half (emitter) */

@@ -455,6 +455,7 @@ static void test_turn__ring_stands_still__dropped_after_the_deadline(void **stat
 	send_open(f, "/etc/shadow", NULL, 0);
 	assert_int_equal(work_turn(&f->w), 1); /* known to stand still: at once */
 	assert_int_equal(f->stats.loss[LOSS_OUT_RING_FULL], 2);
+	assert_int_equal(f->stats.out[0].ring_full, 2);
 	(void)drain(f);
 	send_open(f, "/etc/shadow", NULL, 0);
 	assert_int_equal(work_turn(&f->w), 1);

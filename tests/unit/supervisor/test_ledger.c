@@ -181,9 +181,17 @@ static void test_sup_ledger_read__output_losses__not_events(void **state)
 	struct world *w = world(ENGINE_SYNTHETIC);
 
 	(void)state;
-	w->stats[5].loss[LOSS_OUT_RING_FULL] = 9;
+	w->stats[5].loss[LOSS_OUT_SINK_FAILED] = 9;
 	w->stats[3].loss[LOSS_OUT_RING_FULL] = 9;
+	w->stats[3].out[0].ring_full = 4;
+	w->stats[3].out[1].ring_full = 5; /* another output's */
+	w->stats[4].out[0].ring_full = 2;
+	w->stats[4].out[0].too_big = 1;
 	assert_int_equal(read_ledger(w).lost, 0);
+	assert_int_equal(sup_output_lost(&w->s, &w->children[5], LOSS_OUT_SINK_FAILED), 9);
+	assert_int_equal(sup_output_lost(&w->s, &w->children[5], LOSS_OUT_RING_FULL), 6);
+	assert_int_equal(sup_output_lost(&w->s, &w->children[5], LOSS_OUT_TOO_BIG), 1);
+	assert_int_equal(sup_output_lost(&w->s, &w->children[5], LOSS_RING_FAULT), 0);
 	free(w);
 }
 
