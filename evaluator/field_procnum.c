@@ -60,17 +60,70 @@ static uint64_t len_args(const struct prec *p)
 	return p->args.n - MIN(p->args.n, p->n_args); /* without the NULs */
 }
 
-static void get_number(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
+/* As the event tells it, else as the thread's record has it. */
+static struct ev_vm memory(const struct evl *e)
+{
+	const struct ev_att *a = evl_att(e, EV_ATT_VM);
+	const struct prec *p = e->thread;
+	struct ev_vm vm = {.size_kb = p->vm_size_kb,
+		.rss_kb = p->vm_rss_kb,
+		.swap_kb = p->vm_swap_kb,
+		.pf_major = p->pf_major,
+		.pf_minor = p->pf_minor};
+
+	if (a)
+		memcpy(&vm, ev_att_data(a), sizeof(vm));
+	return vm;
+}
+
+static void get_memory(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
 	const struct prec *p = e->thread;
-	uint64_t now = e->view->ev->h.ts_ns, main_kb;
+	struct ev_vm vm;
+	uint64_t main_kb;
 
 	if (!p)
 		return;
-	main_kb = p->flags & PREC_MAIN ? (a->variant == MAIN_VM_RSS || a->variant == MAIN_VM_RSS_B
-							 ? p->vm_rss_kb
-							 : p->vm_size_kb)
-				       : 0;
+	vm = memory(e);
+	main_kb = !(p->flags & PREC_MAIN)                                    ? 0
+		  : a->variant == MAIN_VM_RSS || a->variant == MAIN_VM_RSS_B ? vm.rss_kb
+									     : vm.size_kb;
+	switch (a->variant) {
+	case VM_SIZE:
+		evl_set_u64(ret_v, vm.size_kb);
+		break;
+	case VM_RSS:
+		evl_set_u64(ret_v, vm.rss_kb);
+		break;
+	case VM_SWAP:
+		evl_set_u64(ret_v, vm.swap_kb);
+		break;
+	case PF_MAJOR:
+		evl_set_u64(ret_v, vm.pf_major);
+		break;
+	case PF_MINOR:
+		evl_set_u64(ret_v, vm.pf_minor);
+		break;
+	case MAIN_VM_SIZE:
+	case MAIN_VM_RSS:
+		evl_set_u64(ret_v, main_kb);
+		break;
+	case MAIN_VM_SIZE_B:
+	case MAIN_VM_RSS_B:
+		evl_set_u64(ret_v, main_kb * 1024);
+		break;
+	default:
+		break;
+	}
+}
+
+static void get_number(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
+{
+	const struct prec *p = e->thread;
+	uint64_t now = e->view->ev->h.ts_ns;
+
+	if (!p)
+		return;
 	switch (a->variant) {
 	case N_ARGS:
 		evl_set_u64(ret_v, p->n_args);
@@ -127,31 +180,8 @@ static void get_number(struct evl *e, const struct evl_field_arg *a, struct evl_
 	case FD_LIMIT:
 		set_known(ret_v, e->leader->fd_limit);
 		break;
-	case VM_SIZE:
-		evl_set_u64(ret_v, p->vm_size_kb);
-		break;
-	case VM_RSS:
-		evl_set_u64(ret_v, p->vm_rss_kb);
-		break;
-	case VM_SWAP:
-		evl_set_u64(ret_v, p->vm_swap_kb);
-		break;
-	case PF_MAJOR:
-		evl_set_u64(ret_v, p->pf_major);
-		break;
-	case PF_MINOR:
-		evl_set_u64(ret_v, p->pf_minor);
-		break;
 	case VTID:
 		set_known(ret_v, p->vtid);
-		break;
-	case MAIN_VM_SIZE:
-	case MAIN_VM_RSS:
-		evl_set_u64(ret_v, main_kb);
-		break;
-	case MAIN_VM_SIZE_B:
-	case MAIN_VM_RSS_B:
-		evl_set_u64(ret_v, main_kb * 1024);
 		break;
 	case N_THREADS:
 		evl_set_u64(ret_v, e->leader->n_threads);
@@ -208,17 +238,17 @@ const struct evl_field_row evl_fields_procnum[] = {
 	{FIELD_ID_PROC_FDOPENCOUNT, 0, get_fd_count},
 	{FIELD_ID_PROC_FDLIMIT, FD_LIMIT, get_number},
 	{FIELD_ID_PROC_FDUSAGE, 0, get_fd_count},
-	{FIELD_ID_PROC_VMSIZE, VM_SIZE, get_number},
-	{FIELD_ID_PROC_VMRSS, VM_RSS, get_number},
-	{FIELD_ID_PROC_VMSWAP, VM_SWAP, get_number},
-	{FIELD_ID_THREAD_PFMAJOR, PF_MAJOR, get_number},
-	{FIELD_ID_THREAD_PFMINOR, PF_MINOR, get_number},
+	{FIELD_ID_PROC_VMSIZE, VM_SIZE, get_memory},
+	{FIELD_ID_PROC_VMRSS, VM_RSS, get_memory},
+	{FIELD_ID_PROC_VMSWAP, VM_SWAP, get_memory},
+	{FIELD_ID_THREAD_PFMAJOR, PF_MAJOR, get_memory},
+	{FIELD_ID_THREAD_PFMINOR, PF_MINOR, get_memory},
 	{FIELD_ID_THREAD_VTID, VTID, get_number},
 	{FIELD_ID_PROC_NTHREADS, N_THREADS, get_number},
 	{FIELD_ID_PROC_NCHILDS, N_CHILDS, get_number},
-	{FIELD_ID_THREAD_VMSIZE, MAIN_VM_SIZE, get_number},
-	{FIELD_ID_THREAD_VMRSS, MAIN_VM_RSS, get_number},
-	{FIELD_ID_THREAD_VMSIZE_B, MAIN_VM_SIZE_B, get_number},
-	{FIELD_ID_THREAD_VMRSS_B, MAIN_VM_RSS_B, get_number},
+	{FIELD_ID_THREAD_VMSIZE, MAIN_VM_SIZE, get_memory},
+	{FIELD_ID_THREAD_VMRSS, MAIN_VM_RSS, get_memory},
+	{FIELD_ID_THREAD_VMSIZE_B, MAIN_VM_SIZE_B, get_memory},
+	{FIELD_ID_THREAD_VMRSS_B, MAIN_VM_RSS_B, get_memory},
 	{0, 0, NULL},
 };

@@ -100,6 +100,8 @@ static int att_check(const struct ev *ev, const struct ev_att *a)
 	case EV_ATT_DELTA:
 	case EV_ATT_RELTIME:
 		return a->n == sizeof(uint64_t) ? 0 : -EBADMSG;
+	case EV_ATT_VM:
+		return a->n == sizeof(struct ev_vm) ? 0 : -EBADMSG;
 	default:
 		return -EBADMSG;
 	}

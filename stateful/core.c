@@ -61,15 +61,6 @@ uint64_t st_epoch(const struct rec_head *rec, const struct kev *kev, uint64_t v)
 	return rec->ts_ns > kev->head->ts_ns ? rec->ts_ns - kev->head->ts_ns + v : v;
 }
 
-uint64_t st_pidns_start(const struct st_ctx *c, unsigned i)
-{
-	uint64_t v = kev_param_u64(&c->kev, i);
-
-	if (!v && kev_param_present(&c->kev, i))
-		return c->core->boot_epoch_ns;
-	return st_epoch(c->rec, &c->kev, v);
-}
-
 /* Texts may be many and long: make room before a record, when nothing points at them. Names of
  * descriptors go before whole processes: losing them costs less. */
 static void keep_text_room(struct st_core *core)
@@ -89,15 +80,31 @@ static int malformed(struct st_core *core, const struct rec_head *rec)
 	return -EBADMSG;
 }
 
-/* Captures name the thread alone. */
-static void complete_head(struct st_core *core, struct kev_head *head)
+/* Captures name the thread alone; births and executions tell its process too. */
+static void complete_head(struct st_core *core, const struct kev *k, struct kev_head *head)
 {
 	const struct st_thread *t;
+	int64_t pid = 0;
 
 	if (head->tgid || !head->tid)
 		return;
 	t = st_thread_find(&core->threads, head->tid);
-	head->tgid = t ? (uint32_t)t->pid : head->tid;
+	switch (head->type) {
+	case KEV_CODE_SYSCALL_CLONE_20_X:
+	case KEV_CODE_SYSCALL_FORK_20_X:
+	case KEV_CODE_SYSCALL_VFORK_20_X:
+	case KEV_CODE_SYSCALL_CLONE3_X:
+	case KEV_CODE_SYSCALL_EXECVE_19_X:
+	case KEV_CODE_SYSCALL_EXECVEAT_X:
+		pid = kev_param_i64(k, 4);
+		break;
+	default:
+		break;
+	}
+	if (pid > 0 && pid <= INT32_MAX)
+		head->tgid = (uint32_t)pid;
+	else
+		head->tgid = t ? (uint32_t)t->pid : head->tid;
 }
 
 /* @rec: our private copy. */
@@ -111,7 +118,7 @@ static int begin(struct st_ctx *c, struct st_core *core, struct rec_head *rec)
 	if (rec->ring.len < sizeof(*rec) ||
 		kev_parse(rec + 1, rec->ring.len - sizeof(*rec), &c->kev, &why) < 0)
 		return malformed(core, rec);
-	complete_head(core, (struct kev_head *)(rec + 1));
+	complete_head(core, &c->kev, (struct kev_head *)(rec + 1));
 	core->now_ns = MAX(core->now_ns, c->kev.head->ts_ns);
 	return 0;
 }
@@ -134,12 +141,13 @@ static int apply_event(struct st_core *core, struct rec_head *rec)
 {
 	const struct st_handler *h;
 	struct st_ctx c;
-	bool forward;
+	bool forward, has_work;
 	int r = begin(&c, core, rec);
 
 	if (r < 0)
 		return r;
 	h = st_handler_get(c.kev.info->ix);
+	has_work = (h->pre || h->post) && (!h->only_with || (h->only_with & core->cfg.needs));
 	forward = (core->cfg.events[c.kev.info->ix].flags & IMG_EV_RULES) &&
 		  !(c.kev.head->flags & KEV_F_STATE_ONLY);
 	core->counters.events++;
@@ -147,7 +155,7 @@ static int apply_event(struct st_core *core, struct rec_head *rec)
 	if (!core->first_ts_ns)
 		core->first_ts_ns = rec->ts_ns;
 	c.has_res = kev_rawres(&c.kev, &c.res);
-	if (forward || h->pre || h->post)
+	if (forward || has_work)
 		handle_event(&c, forward);
 	if (!forward)
 		core->counters.judged_here++;

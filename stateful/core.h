@@ -72,7 +72,6 @@ struct st_core {
 	uint64_t prev_ts_ns;    /* of the event before; 0 none */
 	uint64_t first_ts_ns;   /* of the first event of the run; 0 none yet */
 	uint64_t now_ns;        /* boot time of the latest record */
-	uint64_t boot_epoch_ns; /* when the host booted, from saker_clock; 0 unknown */
 	bool is_successor;      /* of a tracker that died: what it knew is gone */
 	uint64_t snap_end_ns; /* boot time: events before this meet state that is newer than they */
 	struct st_doubt doubt;
@@ -100,6 +99,7 @@ struct st_ctx {
 	int64_t res;
 	bool has_res;
 	bool doubtful;
+	bool is_made_up; /* t was unknown until this event */
 	bool has_fd; /* fd.* have a meaning */
 	bool name_changed;
 	int fd_param; /* the parameter that is the event's descriptor, -1 */
@@ -113,7 +113,9 @@ struct st_ctx {
 struct st_handler {
 	void (*pre)(struct st_ctx *c);
 	void (*post)(struct st_ctx *c);
-	bool needs_thread; /* an unknown thread is made up from the head */
+	uint64_t only_with; /* IMG_NEED_*: nothing to do for a policy that needs none of them; 0:
+			       always */
+	bool needs_thread;  /* an unknown thread is made up from the head */
 };
 const struct st_handler *st_handler_get(unsigned ix);
 
@@ -127,8 +129,6 @@ int st_core_apply(struct st_core *core, struct rec_head *rec);
 
 /* Boot time or epoch, whichever @v is, as epoch ns; 0 stays 0. */
 uint64_t st_epoch(const struct rec_head *rec, const struct kev *kev, uint64_t v);
-/* Start of the pid namespace, parameter i: 0 stands for the host's own, which began at boot. */
-uint64_t st_pidns_start(const struct st_ctx *c, unsigned i);
 static inline bool st_ok(const struct st_ctx *c)
 {
 	return c->has_res && c->res >= 0;

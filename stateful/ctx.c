@@ -13,11 +13,14 @@ static bool is_fd_type(uint8_t type)
 	return type == KEV_T_FD || type == KEV_T_FD32;
 }
 
-/* Creators are about what they return, users about their first descriptor parameter. */
+/* Creators are about what they return, users about their first descriptor parameter; but splice
+ * about what it writes to, as its siblings sendfile and copy_file_range, which have that first. */
 static int fd_param(const struct kev_info *info)
 {
 	if (info->flags & KEV_CREATES_FD)
 		return 0;
+	if (info->ix == KEV_IX_SYSCALL_SPLICE_X)
+		return 2;
 	for (unsigned i = 1; i < info->n_params; i++)
 		if (is_fd_type(info->params[i].type))
 			return (int)i;

@@ -56,7 +56,7 @@ static void set_texts(struct st_ctx *c, struct st_thread *t)
 	st_thread_set_text(threads, t, ST_COMM, comm);
 	st_thread_set_text(threads, t, ST_EXE, kev_param_text(k, 1));
 	t->n_args = st_thread_set_strings(threads, t, ST_ARGS, k->param[2]);
-	if (c->core->cfg.needs & IMG_NEED_ENV)
+	if ((c->core->cfg.needs & IMG_NEED_ENV) && k->param[15].n)
 		(void)st_thread_set_strings(
 			threads, t, ST_ENV, k->param[15]); /* nobody asks how many */
 	if (exepath.n)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* procexit: deaths. Everything here happens after the event was forwarded, so that it is still
- * judged with what the thread was. */
+/* procexit: deaths. But for the count of threads everything here happens after the event was
+ * forwarded, so that it is still judged with what the thread was. */
 
 #include "core.h"
 
@@ -19,6 +19,16 @@ static void give_away_children(struct st_ctx *c, struct st_thread *t)
 		st_thread_set_parent(threads, st_thread_at(threads, t->child_first), reaper);
 }
 
+/* The dying thread counts no more, not even for its own last event. */
+void st_on_exit(struct st_ctx *c)
+{
+	if (!c->t || c->t->tid != c->kev.head->tid || c->t->dead || c->leader->n_threads == 0)
+		return;
+	c->t->dead = true;
+	c->leader->n_threads--;
+	st_thread_changed(&c->core->threads, c->leader);
+}
+
 void st_after_exit(struct st_ctx *c)
 {
 	struct st_threads *threads = &c->core->threads;
@@ -29,9 +39,7 @@ void st_after_exit(struct st_ctx *c)
 		return;
 	give_away_children(c, t);
 	if (t == leader && leader->thread_first != ST_NONE) {
-		leader->dead = true; /* the group lives on under its number */
-		leader->n_threads--;
-		st_mark(c, leader);
+		st_mark(c, leader); /* the group lives on under its number */
 	} else {
 		st_thread_forget(threads, t);
 		if (t != leader && leader->dead && leader->thread_first == ST_NONE)

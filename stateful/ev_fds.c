@@ -20,7 +20,7 @@ void st_on_pipe(struct st_ctx *c)
 	c->fd_num = -1; /* the return value is no descriptor */
 	if (!st_ok(c))
 		return;
-	for (unsigned i = 2; i >= 1; i--) { /* the event is about the first */
+	for (unsigned i = 1; i <= 2; i++) { /* as in the reference the event is about the second */
 		struct st_fd *f = st_ctx_new_fd(c, kev_param_i64(&c->kev, i), EV_FD_PIPE);
 
 		if (!f)
@@ -74,7 +74,7 @@ void st_on_memfd(struct st_ctx *c)
 
 	if (!f)
 		return;
-	f->name = st_text_new(&c->core->texts, kev_param_text(&c->kev, 1));
+	st_fd_name(c, f, kev_param_text(&c->kev, 1));
 	f->cloexec = kev_param_u64(&c->kev, 2) & MFD_CLOEXEC_F;
 }
 

@@ -14,18 +14,36 @@
 #define CLONE_FILES_F 0x1 /* event vocabulary's values */
 #define CLONE_PARENT_F 0x100
 #define CLONE_THREAD_F 0x2000
+#define CLONE_VFORK_F 0x8000000
 #define CLONE_CHILD_IN_PIDNS_F 0x20000000
 
+/* Who told of a birth: each side does it once, in either order. */
+#define TOLD_BY_PARENT 0x1
+#define TOLD_BY_CHILD 0x2
+
 struct birth {
+	uint8_t told_by; /* TOLD_BY_*; 0: the kernel, which names processes by their start */
 	int64_t tid, pid, ptid, vtid, vpid;
 	int64_t sid, vpgid; /* -1: the parent's */
 	uint32_t flags, uid, gid;
 	uint64_t start_ns;       /* boot time; 0 unknown */
 	uint64_t pidns_start_ns; /* epoch; 0: the parent's */
 	struct span comm, cgroups;
+	bool fills_own; /* the entry that was made up for this very event */
 	bool has_args;
 	struct span exe, args;
+	bool has_memory;
+	uint64_t vm_size_kb, vm_rss_kb, vm_swap_kb, pf_major, pf_minor;
 };
+
+/* Is the entry of that number the one that the event tells of? Without start times the same side
+ * telling of a second birth shows that the first one's death was missed. */
+static bool is_same_life(const struct st_thread *old, const struct birth *b)
+{
+	if (b->told_by && !b->fills_own)
+		return !(old->told_by & b->told_by);
+	return !old->start_ns || !b->start_ns || old->start_ns == b->start_ns || b->tid != b->pid;
+}
 
 /* The entry to fill in: a new one, or one made up before. NULL: nothing to do. */
 static struct st_thread *child_entry(struct st_ctx *c, const struct birth *b)
@@ -33,10 +51,10 @@ static struct st_thread *child_entry(struct st_ctx *c, const struct birth *b)
 	struct st_threads *threads = &c->core->threads;
 	struct st_thread *old = st_thread_find(threads, b->tid), *leader = NULL;
 
-	if (old && old->pid == b->pid &&
-		(!old->start_ns || !b->start_ns || old->start_ns == b->start_ns ||
-			b->tid != b->pid))
-		return old->placeholder && old != c->t ? old : NULL;
+	if (old && old->pid == b->pid && is_same_life(old, b)) {
+		old->told_by |= b->told_by;
+		return (old->placeholder && old != c->t) || b->fills_own ? old : NULL;
+	}
 	if (old && b->start_ns && old->start_ns > b->start_ns)
 		return NULL; /* this birth is history already */
 	if (old && (old == c->t || old == c->leader))
@@ -84,8 +102,15 @@ static void fill_child(struct st_ctx *c, struct st_thread *child, const struct b
 	child->uid = b->uid;
 	child->gid = b->gid;
 	child->in_pidns = (b->flags & CLONE_CHILD_IN_PIDNS_F) || (b->vpid > 0 && b->vpid != b->pid);
-	if (b->pidns_start_ns)
+	if (child->in_pidns && b->pidns_start_ns)
 		child->pidns_start_ns = b->pidns_start_ns;
+	if (b->has_memory) {
+		child->vm_size_kb = b->vm_size_kb;
+		child->vm_rss_kb = b->vm_rss_kb;
+		child->vm_swap_kb = b->vm_swap_kb;
+		child->pf_major = b->pf_major;
+		child->pf_minor = b->pf_minor;
+	}
 	child->clone_ts_ns = b->start_ns ? st_epoch(c->rec, &c->kev, b->start_ns) : c->rec->ts_ns;
 	if (b->comm.n)
 		st_thread_set_text(&core->threads, child, ST_COMM, b->comm);
@@ -107,6 +132,7 @@ static void give_birth(struct st_ctx *c, const struct st_thread *parent, const s
 	child = child_entry(c, b);
 	if (!child)
 		return;
+	child->told_by |= b->told_by;
 	if (parent) {
 		st_copy_own(c->core, child, parent);
 		if (st_thread_is_leader(child))
@@ -139,7 +165,7 @@ void st_on_fork(struct st_ctx *c)
 		.gid = (uint32_t)kev_param_u64(k, 7),
 		.comm = kev_param_text(k, 8),
 		.start_ns = kev_param_u64(k, 9),
-		.pidns_start_ns = st_pidns_start(c, 10),
+		.pidns_start_ns = st_epoch(c->rec, k, kev_param_u64(k, 10)),
 		.sid = i64_or(k, 11, -1),
 		.vpgid = i64_or(k, 12, -1),
 		.cgroups = k->param[13],
@@ -159,12 +185,18 @@ static struct birth from_clone(struct st_ctx *c)
 		.has_args = true,
 		.exe = kev_param_text(k, 1),
 		.args = k->param[2],
+		.has_memory = kev_param_present(k, 10),
+		.pf_major = kev_param_u64(k, 8),
+		.pf_minor = kev_param_u64(k, 9),
+		.vm_size_kb = kev_param_u64(k, 10),
+		.vm_rss_kb = kev_param_u64(k, 11),
+		.vm_swap_kb = kev_param_u64(k, 12),
 		.comm = kev_param_text(k, 13),
 		.cgroups = k->param[14],
 		.flags = (uint32_t)kev_param_u64(k, 15),
 		.uid = (uint32_t)kev_param_u64(k, 16),
 		.gid = (uint32_t)kev_param_u64(k, 17),
-		.pidns_start_ns = st_pidns_start(c, 20),
+		.pidns_start_ns = st_epoch(c->rec, k, kev_param_u64(k, 20)),
 	};
 }
 
@@ -175,8 +207,14 @@ static void clone_in_child(struct st_ctx *c)
 	struct birth b = from_clone(c);
 	struct st_thread *self = c->t, *parent;
 
-	if (!self || !self->placeholder)
+	if (!self)
 		return;
+	b.fills_own = self->placeholder || c->is_made_up;
+	if (!b.fills_own && !(self->told_by & TOLD_BY_CHILD)) {
+		self->told_by |= TOLD_BY_CHILD;
+		return;
+	}
+	b.told_by = TOLD_BY_CHILD;
 	b.tid = self->tid;
 	b.pid = self->pid;
 	b.ptid = i64_or(k, 5, self->ptid);
@@ -186,9 +224,10 @@ static void clone_in_child(struct st_ctx *c)
 	parent = b.ptid > 0 ? st_thread_find(&c->core->threads, b.ptid) : NULL;
 	if (parent == self)
 		return;
-	c->t = NULL; /* it may be filled in */
+	c->t = c->leader = NULL; /* it may be filled in, or be another's that is forgotten */
 	give_birth(c, parent, &b);
-	c->t = self;
+	c->t = st_thread_find(&c->core->threads, b.tid);
+	c->leader = c->t ? st_thread_leader(&c->core->threads, c->t) : NULL;
 }
 
 static void clone_in_parent(struct st_ctx *c)
@@ -201,6 +240,11 @@ static void clone_in_parent(struct st_ctx *c)
 			   child's own event will tell */
 	b.pidns_start_ns = 0;
 	b.tid = c->res;
+	b.told_by = TOLD_BY_PARENT;
+	if (((b.flags & CLONE_VFORK_F) || c->kev.head->type == KEV_CODE_SYSCALL_VFORK_20_X) &&
+		!st_thread_find(&c->core->threads, b.tid))
+		return; /* the parent waited until the child was another program or dead: it has
+			   come and gone */
 	b.pid = b.flags & CLONE_THREAD_F ? parent->pid : b.tid;
 	b.ptid = b.flags & (CLONE_THREAD_F | CLONE_PARENT_F) ? parent->ptid : parent->tid;
 	b.vtid = b.tid;

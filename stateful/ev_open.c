@@ -33,7 +33,7 @@ static void opened(struct st_ctx *c, const struct opened *o)
 	f = st_ctx_new_fd(c, c->res, o->flags & O_DIRECTORY_F ? EV_FD_DIRECTORY : EV_FD_FILE);
 	if (!f)
 		return;
-	f->name = st_text_new(texts, path);
+	st_fd_name(c, f, path);
 	if (raw.n && path.p == raw.p) /* a plain path: nothing to squeeze either */
 		f->nameraw = st_text_ref(texts, f->name);
 	else if (raw.n)

@@ -90,7 +90,7 @@ void st_on_socketpair(struct st_ctx *c)
 	c->fd_num = -1; /* the return value is no descriptor */
 	if (!st_ok(c))
 		return;
-	for (unsigned i = 2; i >= 1; i--) { /* the event is about the first */
+	for (unsigned i = 1; i <= 2; i++) { /* as in the reference the event is about the second */
 		struct st_fd *f = st_ctx_new_fd(c, kev_param_i64(&c->kev, i), EV_FD_UNIX);
 
 		if (f)
@@ -169,6 +169,8 @@ void st_on_accept(struct st_ctx *c)
 
 	if (has_tuple)
 		c->fd_fallback = st_tuple_name(&t, EV_L4_TCP, c->core->name_buf);
+	else
+		c->fd_fallback = SPAN_LIT("NULL"); /* how the reference prints no tuple */
 	if (!st_ok(c))
 		return;
 	f = st_ctx_new_fd(c, c->res, has_tuple ? type_of_family(t.family) : EV_FD_UNKNOWN);
@@ -204,17 +206,9 @@ static unsigned tuple_param(uint16_t type)
 	}
 }
 
-/* Our side is the source of what we send and the destination of what we receive. A socket bound to
- * "any" gets the address it most likely uses. */
-static void fill_any(const struct st_ctx *c, struct st_tuple *t, bool receive)
+static bool is_connectable(const struct st_fd *f)
 {
-	uint8_t *local = receive ? t->dip : t->sip;
-	const uint8_t *remote = receive ? t->sip : t->dip;
-
-	if (t->family == ST_AF_UNIX || !st_ip_is_any(t->family, local))
-		return;
-	(void)st_host_pick(&c->core->host, t->family == ST_AF_INET ? 4 : 6, remote,
-		local); /* none known: it stays "any" */
+	return f->type == EV_FD_IPV4 || f->type == EV_FD_IPV6;
 }
 
 void st_on_transfer(struct st_ctx *c)
@@ -233,12 +227,14 @@ void st_on_transfer(struct st_ctx *c)
 	}
 	if (!f)
 		return;
-	f->flags |= EV_FD_CONNECTED;
+	if (is_connectable(f)) /* not yet what only waits for a peer */
+		f->flags |= EV_FD_CONNECTED;
 	if (!has_tuple || (st_text_get(&c->core->texts, f->name).n && f->l4 == EV_L4_TCP))
 		return;
 	if (f->role == EV_ROLE_NONE)
 		f->role = receive ? EV_ROLE_SERVER : EV_ROLE_CLIENT;
-	fill_any(c, &t, receive);
+	if (t.family != ST_AF_UNIX)
+		st_host_fill(&c->core->host, t.family == ST_AF_INET ? 4 : 6, t.sip, t.dip);
 	if (receive == (f->role == EV_ROLE_CLIENT))
 		st_tuple_swap(&t);
 	if (f->l4 == EV_L4_UNKNOWN && t.family != ST_AF_UNIX)

@@ -8,7 +8,13 @@ struct st_ctx;
 void st_on_fork(struct st_ctx *c);
 void st_on_clone(struct st_ctx *c);
 void st_on_exec(struct st_ctx *c);
+void st_on_exit(struct st_ctx *c);
 void st_after_exit(struct st_ctx *c);
+/* ev_memory.c */
+void st_on_memory(struct st_ctx *c);
+/* ev_limit.c */
+void st_on_setrlimit(struct st_ctx *c);
+void st_on_prlimit(struct st_ctx *c);
 /* ev_open.c */
 void st_on_open(struct st_ctx *c);
 void st_on_openat(struct st_ctx *c);

@@ -84,9 +84,9 @@ static void add_param_fd(struct build *b, unsigned i)
 	struct st_ctx *c = b->c;
 	const struct st_fd *f;
 
-	if (!(c->core->cfg.needs & IMG_NEED_PARAM_FDS) || !c->t || (int)i == c->fd_param ||
-		!kev_param_present(&c->kev, i))
-		return;
+	if (!(c->core->cfg.needs & IMG_NEED_PARAM_FDS) || !c->t || !kev_param_present(&c->kev, i) ||
+		((int)i == c->fd_param && kev_param_i64(&c->kev, i) == c->fd_num))
+		return; /* that one is the event's */
 	f = st_fd_find(&c->core->fds, c->t->files, kev_param_i64(&c->kev, i));
 	if (f)
 		add_known_fd(b, EV_ATT_FD, (uint16_t)i, f, 0);
@@ -151,6 +151,21 @@ static void add_stdio(struct build *b)
 		if (f)
 			add_known_fd(b, EV_ATT_STDIO, i, f, 0);
 	}
+}
+
+static void add_memory(struct build *b)
+{
+	const struct st_thread *t = b->c->t;
+	struct ev_vm vm;
+
+	if (!(b->c->core->cfg.needs & IMG_NEED_VM) || !t || !has_room(b))
+		return;
+	vm = (struct ev_vm){.size_kb = t->vm_size_kb,
+		.rss_kb = t->vm_rss_kb,
+		.swap_kb = t->vm_swap_kb,
+		.pf_major = t->pf_major,
+		.pf_minor = t->pf_minor};
+	ev_add_att(&b->w, EV_ATT_VM, 0, &vm, sizeof(vm));
 }
 
 static void add_table_facts(struct build *b)
@@ -259,6 +274,7 @@ static int build(struct st_ctx *c)
 	add_table_facts(&b);
 	add_delta(&b);
 	add_reltime(&b);
+	add_memory(&b);
 	return rec_finish(&b.w);
 }
 

@@ -11,6 +11,8 @@
 #define ROW(NAME, pre_fn) [KEV_IX_##NAME] = {.pre = (pre_fn), .needs_thread = true}
 #define POST(NAME, post_fn) [KEV_IX_##NAME] = {.post = (post_fn)}
 
+#define VM(NAME) [KEV_IX_##NAME] = {.pre = st_on_memory, .only_with = IMG_NEED_VM}
+
 static const struct st_handler handlers[_KEV_IX_MAX] = {
 	ROW(SAKER_FORK, st_on_fork),
 	ROW(SYSCALL_CLONE_20_X, st_on_clone),
@@ -19,7 +21,13 @@ static const struct st_handler handlers[_KEV_IX_MAX] = {
 	ROW(SYSCALL_CLONE3_X, st_on_clone),
 	ROW(SYSCALL_EXECVE_19_X, st_on_exec),
 	ROW(SYSCALL_EXECVEAT_X, st_on_exec),
-	POST(PROCEXIT_1_E, st_after_exit),
+	[KEV_IX_PROCEXIT_1_E] = {.pre = st_on_exit, .post = st_after_exit},
+
+	VM(SYSCALL_BRK_4_X),
+	VM(SYSCALL_MMAP_X),
+	VM(SYSCALL_MMAP2_X),
+	VM(SYSCALL_MUNMAP_X),
+	VM(SCHEDSWITCH_6_E),
 
 	ROW(SYSCALL_OPEN_X, st_on_open),
 	ROW(SYSCALL_OPENAT_2_X, st_on_openat),
@@ -52,6 +60,9 @@ static const struct st_handler handlers[_KEV_IX_MAX] = {
 	ROW(SYSCALL_FCHDIR_X, st_on_fchdir),
 	ROW(SYSCALL_GETCWD_X, st_on_getcwd),
 	ROW(SYSCALL_CHROOT_X, st_on_chroot),
+
+	ROW(SYSCALL_SETRLIMIT_X, st_on_setrlimit),
+	ROW(SYSCALL_PRLIMIT_X, st_on_prlimit),
 
 	ROW(SYSCALL_SETUID_X, st_on_setuid),
 	ROW(SYSCALL_SETRESUID_X, st_on_seteuid),

@@ -26,8 +26,9 @@ struct st_host {
 void st_host_add(struct st_host *h, struct span addr, uint8_t prefix_len);
 /* One of this machine's addresses (loopback included). @family 4 or 6. */
 bool st_host_is_local(const struct st_host *h, unsigned family, const uint8_t *ip);
-/* The address that a socket bound to "any" most likely uses towards @remote: loopback for loopback,
- * else the first that is not. False: none known. */
-bool st_host_pick(const struct st_host *h, unsigned family, const uint8_t *remote, uint8_t *ret_ip);
+/* An end that is "any" becomes the address that most likely stands for it: of the interface in
+ * whose network the other end is, else the first that is not loopback. Only one end is filled in,
+ * the source first. */
+void st_host_fill(const struct st_host *h, unsigned family, uint8_t *sip, uint8_t *dip);
 void st_host_set_listening(struct st_host *h, uint16_t port);
 bool st_host_is_listening(const struct st_host *h, uint16_t port);

@@ -22,15 +22,54 @@ static struct st_cgroup *cache_slot(struct st_core *core, uint64_t cgroup_id)
 	return &core->cgroup_cache[hash_u64(cgroup_id) % ST_CGROUP_CACHE];
 }
 
+/* The kernel's newer names of controllers, and how rules call them. */
+static const struct {
+	const char *kernel, *rules;
+} controllers[] = {{"io=", "blkio="}, {"mem=", "memory="}, {"perf=", "perf_event="}};
+
+/* One "subsys=path" with its NUL. */
+static void add_cgroup(struct rec_writer *w, struct span entry)
+{
+	struct span name = {0};
+
+	for (unsigned i = 0; i < ARRAY_LEN(controllers) && !name.n; i++)
+		if (span_starts_with(entry, span_str(controllers[i].kernel))) {
+			name = span_str(controllers[i].rules);
+			entry.p += strlen(controllers[i].kernel);
+			entry.n -= strlen(controllers[i].kernel);
+		}
+	if (name.n + entry.n + 1 > w->cap - w->n)
+		return;
+	memcpy(w->buf + w->n, name.n ? name.p : "", name.n);
+	memcpy(w->buf + w->n + name.n, entry.p, entry.n);
+	w->n += name.n + entry.n;
+	w->buf[w->n++] = '\0';
+}
+
+/* In @buf, of ST_TEXT_MAX bytes. */
+static struct span name_controllers(struct span cgroups, char *buf)
+{
+	struct rec_writer w = {.buf = (uint8_t *)buf, .cap = ST_TEXT_MAX};
+
+	for (size_t i = 0; i < cgroups.n;) {
+		struct span entry = {.p = cgroups.p + i, .n = strnlen(cgroups.p + i, cgroups.n - i)};
+
+		add_cgroup(&w, entry);
+		i += entry.n + 1;
+	}
+	return (struct span){.p = buf, .n = w.n};
+}
+
 void st_set_cgroups(
 	struct st_core *core, struct st_thread *t, struct span cgroups, uint64_t cgroup_id)
 {
 	struct st_cgroup *known;
+	char buf[ST_TEXT_MAX];
 
 	if (!cgroups.n)
 		return;
-	(void)st_thread_set_strings(
-		&core->threads, t, ST_CGROUPS, cgroups); /* nobody asks how many */
+	(void)st_thread_set_strings(&core->threads, t, ST_CGROUPS,
+		name_controllers(cgroups, buf)); /* nobody asks how many */
 	st_thread_set_text(&core->threads, t, ST_CONTAINER,
 		st_container_id(st_thread_text(&core->threads, t, ST_CGROUPS)));
 	if (cgroup_id <= ROOT_CGROUP)
@@ -93,9 +132,14 @@ static void fill_from_head(struct st_ctx *c, struct st_thread *t)
 {
 	const struct kev_head *head = c->kev.head;
 
-	t->uid = head->uid;
-	t->gid = head->gid;
-	st_thread_set_text(&c->core->threads, t, ST_COMM, head_comm(head));
+	/* a capture's heads tell nothing but the thread */
+	if (head->uid != UINT32_MAX)
+		t->uid = head->uid;
+	if (head->gid != UINT32_MAX)
+		t->gid = head->gid;
+	if (head->comm[0])
+		st_thread_set_text(&c->core->threads, t, ST_COMM, head_comm(head));
+	c->is_made_up = true;
 	st_thread_changed(&c->core->threads, t);
 }
 

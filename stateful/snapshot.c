@@ -108,7 +108,8 @@ static void task_numbers(struct st_ctx *c, struct st_thread *t)
 	t->vpid = i64_or(k, 24, -1);
 	t->vtid = i64_or(k, 25, -1);
 	t->in_pidns = t->vpid > 0 && t->vpid != t->pid;
-	t->pidns_start_ns = st_pidns_start(c, 26);
+	/* as in the reference the host's own namespace has none */
+	t->pidns_start_ns = t->in_pidns ? st_epoch(c->rec, k, kev_param_u64(k, 26)) : 0;
 	t->clone_ts_ns = st_epoch(c->rec, k, start);
 	t->tty = (uint32_t)kev_param_u64(k, 30);
 	t->loginuid = loginuid == UINT32_MAX ? -1 : (int64_t)loginuid;
@@ -337,8 +338,7 @@ int st_snapshot_apply(struct st_ctx *c)
 		st_host_add(&c->core->host, c->kev.param[1], (uint8_t)kev_param_u64(&c->kev, 2));
 		return 0;
 	case KEV_CODE_SAKER_CLOCK:
-		c->core->boot_epoch_ns = kev_param_u64(&c->kev, 1);
-		return 0;
+		return 0; /* told for those who show it */
 	default:
 		if (c->kev.info->kind != KEV_KIND_ITER)
 			return -EBADMSG;

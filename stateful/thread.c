@@ -251,7 +251,8 @@ static void leave_group(struct st_threads *p, struct st_thread *t)
 		leader->thread_first = t->thread_next;
 	if (t->thread_next != ST_NONE)
 		p->slots[t->thread_next].thread_prev = t->thread_prev;
-	leader->n_threads--;
+	if (!t->dead)
+		leader->n_threads--;
 	st_thread_changed(p, leader);
 }
 

@@ -39,11 +39,12 @@ struct st_thread {
 	uint32_t child_first, sibling_prev, sibling_next;
 	uint32_t files; /* descriptor table, shared; never ST_NONE while in use */
 	bool used;
-	bool dead;        /* leader that ended before its threads */
+	bool dead;        /* ended: a leader stays until its threads have ended too */
 	bool sent;        /* evaluators have its record, but for those of `unsent` */
 	bool dirty;       /* … an older one */
 	bool placeholder; /* known from an event's head alone */
 	bool in_pidns;
+	uint8_t told_by; /* of ev_fork.c: which sides told of its birth */
 	uint64_t unsent;   /* bit i: evaluator i was cut off and has not been told since */
 	uint64_t start_ns; /* boot time; 0 unknown */
 	uint64_t snap_ns; /* boot time of the snapshot it was taken from; older events do not change

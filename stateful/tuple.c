@@ -134,13 +134,6 @@ void st_tuple_swap(struct st_tuple *t)
 	t->dest = end;
 }
 
-bool st_ip_is_any(enum st_family family, const uint8_t *ip)
-{
-	static const uint8_t any[16];
-
-	return memcmp(ip, any, family == ST_AF_INET ? 4 : 16) == 0;
-}
-
 static void ip_text(enum st_family family, const uint8_t *ip, char text[INET6_ADDRSTRLEN])
 {
 	if (!inet_ntop(family == ST_AF_INET ? AF_INET : AF_INET6, ip, text, INET6_ADDRSTRLEN))

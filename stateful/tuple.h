@@ -33,4 +33,3 @@ void st_tuple_swap(struct st_tuple *t);
 struct span st_tuple_name(const struct st_tuple *t, uint8_t l4, char *buf);
 /* `ip:port` of the destination, or the path. */
 struct span st_addr_name(const struct st_tuple *t, char *buf);
-bool st_ip_is_any(enum st_family family, const uint8_t *ip);

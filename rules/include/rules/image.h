@@ -79,7 +79,8 @@ struct img_head {
 #define IMG_NEED_PARAM_FDS 0x40 /* evt.arg.* of other descriptors than the event's, evt.args */
 #define IMG_NEED_NAMES 0x80     /* fd.*.name: resolved names */
 #define IMG_NEED_RELTIME 0x100  /* evt.reltime.* */
-#define IMG_NEED_ALL 0x1ff
+#define IMG_NEED_VM 0x200       /* memory of the thread, followed between its records */
+#define IMG_NEED_ALL 0x3ff
 
 struct img_rule {
 	struct img_str name, source;

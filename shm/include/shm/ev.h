@@ -20,7 +20,7 @@
 
 #define EV_NO_PARAM 0xffff
 
-/* Attachments: what the parameters name. At most one of a (kind, index). Kinds about the whole event or process (FDTYPES, FDCOUNT, DELTA, RELTIME) have index 0. */
+/* Attachments: what the parameters name. At most one of a (kind, index). Kinds about the whole event or process (FDTYPES, FDCOUNT, DELTA, RELTIME, VM) have index 0. */
 enum ev_att_kind {
 	EV_ATT_FD =
 		1, /* struct ev_fd. index EV_NO_PARAM: the fd the event is about (fd.*); else the parameter of that index, when it is another descriptor */
@@ -32,6 +32,7 @@ enum ev_att_kind {
 	EV_ATT_REALPATH, /* text: the kernel's path where it differs from fd.name: judged under both names */
 	EV_ATT_DELTA,   /* u64 ns since the previous event; only if used */
 	EV_ATT_RELTIME, /* u64 ns since the first event of the run; only if used */
+	EV_ATT_VM,      /* struct ev_vm of the thread; only if used */
 	_EV_ATT_MAX,
 };
 
@@ -90,6 +91,13 @@ struct ev_fd {
 	struct rec_str nameraw; /* as passed */
 };
 _Static_assert(sizeof(struct ev_fd) == 80, "layout of ev_fd");
+
+/* Memory of a thread as its last event that told it said: that changes too often for its record. */
+struct ev_vm {
+	uint64_t size_kb, rss_kb, swap_kb;
+	uint64_t pf_major, pf_minor;
+};
+_Static_assert(sizeof(struct ev_vm) == 40, "layout of ev_vm");
 
 struct ev_att {
 	uint16_t kind; /* enum ev_att_kind */

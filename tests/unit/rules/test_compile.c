@@ -420,6 +420,7 @@ static void test_needs__fields_used__bits(void **state)
 		{"evt.type = recvfrom and evt.buffer contains x", IMG_NEED_IO_DATA},
 		{"evt.type = linkat and evt.arg.olddir = x", IMG_NEED_PARAM_FDS},
 		{"evt.type = connect and fd.sip.name = example.org", IMG_NEED_NAMES},
+		{"evt.type = open and thread.vmsize > 3", IMG_NEED_VM},
 	};
 
 	(void)state;

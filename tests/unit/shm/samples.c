@@ -56,6 +56,7 @@ int sample_ev(void *buf)
 	const struct ev_fd info = {.num = 3, .ino = 9, .type = EV_FD_FILE, .flags = EV_FD_KNOWN};
 	uint32_t types = 2;
 	uint64_t number = 12;
+	const struct ev_vm vm = {.size_kb = 2048, .pf_minor = 3};
 	struct rec_writer w;
 
 	ev_begin(&w, buf, SPSC_RECORD_MAX);
@@ -77,6 +78,7 @@ int sample_ev(void *buf)
 	ev_add_att(&w, EV_ATT_FDTYPES, EV_NO_PARAM, &types, sizeof(types));
 	ev_add_att(&w, EV_ATT_FDCOUNT, EV_NO_PARAM, &number, sizeof(number));
 	ev_add_att(&w, EV_ATT_DELTA, EV_NO_PARAM, &number, sizeof(number));
+	ev_add_att(&w, EV_ATT_VM, 0, &vm, sizeof(vm));
 	return rec_finish(&w);
 }
 

@@ -61,7 +61,7 @@ static void test_openat__success__entry_and_event(void **state)
 	fd = kit_event_fd(&k);
 	assert_int_equal(fd->num, 3);
 	assert_int_equal(fd->type, EV_FD_FILE);
-	assert_int_equal(fd->flags, EV_FD_KNOWN | EV_FD_UPPER_LAYER);
+	assert_int_equal(fd->flags, EV_FD_KNOWN | EV_FD_UPPER_LAYER | EV_FD_NAME_CHANGED);
 	assert_int_equal(fd->dev, 0x801);
 	assert_int_equal(fd->ino, 4711);
 	assert_string_equal(kit_fd_name(&k), "/home/other/file");
@@ -147,7 +147,8 @@ static void test_open_family__each__name_and_flags(void **state)
 	kit_int(&k, 2);
 	kit_send(&k);
 	assert_string_equal(kit_fd_name(&k), "/z");
-	assert_int_equal(kit_event_fd(&k)->flags, EV_FD_KNOWN | EV_FD_LOWER_LAYER);
+	assert_int_equal(
+		kit_event_fd(&k)->flags, EV_FD_KNOWN | EV_FD_LOWER_LAYER | EV_FD_NAME_CHANGED);
 
 	kit_start(&k, KEV_CODE_SYSCALL_OPEN_BY_HANDLE_AT_X, KIT_SHELL, KIT_SHELL);
 	kit_int(&k, 6);
@@ -294,17 +295,35 @@ static void test_pids__known__comm(void **state)
 	assert_null(att_text(EV_ATT_PID, 1));
 }
 
-static void test_pipe__two_ends__first_is_the_events(void **state)
+static void test_pipe__two_ends__second_is_the_events(void **state)
 {
 	(void)state;
 	send_ints(KEV_CODE_SYSCALL_PIPE2_X, 5, 0, 8, 9, 33, CLOEXEC_F);
-	assert_int_equal(kit_event_fd(&k)->num, 8);
+	assert_int_equal(kit_event_fd(&k)->num, 9);
 	assert_int_equal(kit_event_fd(&k)->type, EV_FD_PIPE);
 	assert_int_equal(kit_event_fd(&k)->ino, 33);
-	assert_int_equal(kit_fd(&k, KIT_SHELL, 9)->type, EV_FD_PIPE);
-	assert_true(kit_fd(&k, KIT_SHELL, 9)->cloexec);
+	assert_int_equal(kit_fd(&k, KIT_SHELL, 8)->type, EV_FD_PIPE);
+	assert_true(kit_fd(&k, KIT_SHELL, 8)->cloexec);
 	send_ints(KEV_CODE_SYSCALL_PIPE_X, 4, -24, -1, -1, 0);
 	assert_int_equal(k.core.fds.n_live, 2);
+}
+
+static void test_fcntl_dup__both_descriptors_told(void **state)
+{
+	(void)state;
+	kit_openat(&k, KIT_SHELL, 3, -100, "/a", 1);
+	send_ints(KEV_CODE_SYSCALL_FCNTL_X, 4, 9, 3, 1, 0);
+	assert_int_equal(kit_event_fd(&k)->num, 9);
+	assert_non_null(ev_att_find(kit_event(&k), EV_ATT_FD, 1));
+	send_ints(KEV_CODE_SYSCALL_FCNTL_X, 4, 0, 3, 2, 0);
+	assert_null(ev_att_find(kit_event(&k), EV_ATT_FD, 1)); /* it is the event's */
+}
+
+static void test_splice__the_target_is_the_events(void **state)
+{
+	(void)state;
+	send_ints(KEV_CODE_SYSCALL_SPLICE_X, 5, 10, 8, 9, 10, 0);
+	assert_int_equal(kit_event_fd(&k)->num, 9);
 }
 
 static void test_simple__each_kind__type_and_cloexec(void **state)
@@ -462,7 +481,9 @@ int main(void)
 		T(test_chdir__relative_and_by_descriptor__next_open_follows),
 		T(test_paths__relative_parameters__resolved),
 		T(test_pids__known__comm),
-		T(test_pipe__two_ends__first_is_the_events),
+		T(test_pipe__two_ends__second_is_the_events),
+		T(test_fcntl_dup__both_descriptors_told),
+		T(test_splice__the_target_is_the_events),
 		T(test_simple__each_kind__type_and_cloexec),
 		T(test_memfd__name__kept),
 		T(test_pidfd_getfd__known__copied),

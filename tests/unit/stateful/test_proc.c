@@ -138,28 +138,88 @@ static void test_fork__program_started_first__kept(void **state)
 	assert_string_equal(kit_proc_text(kit_proc(&k, 200), kit_proc(&k, 200)->comm), "id");
 }
 
-static void clone_exit(uint32_t tid, int64_t res, uint32_t ptid, const char *comm)
+static void clone_exit_of(
+	uint16_t code, uint32_t tid, uint32_t pid, int64_t res, uint32_t ptid, const char *comm)
 {
-	kit_start(&k, KEV_CODE_SYSCALL_CLONE_20_X, tid, tid)->leader_start_ns =
-		0; /* as in captures */
+	struct kev_head *h = kit_start(&k, code, tid, 0);
+
+	/* as in captures */
+	h->leader_start_ns = 0;
+	h->uid = h->gid = UINT32_MAX;
+	memset(h->comm, 0, sizeof(h->comm));
 	kit_int(&k, res);
 	kit_text(&k, "exe-of-clone");
 	kit_raw(&k, "x", 2);
 	kit_int(&k, tid);
-	kit_int(&k, tid);
+	kit_int(&k, pid);
 	kit_int(&k, ptid);
 	kit_text(&k, "");
 	for (unsigned i = 7; i < 13; i++)
-		kit_int(&k, 0);
+		kit_int(&k, i);
 	kit_text(&k, comm);
 	kev_build_absent(&k.b);
 	kit_int(&k, 0);
 	kit_int(&k, 5);
 	kit_int(&k, 6);
 	kit_int(&k, tid);
-	kit_int(&k, tid);
-	kit_int(&k, 0);
+	kit_int(&k, pid);
+	kit_int(&k, 77);
 	assert_int_equal(kit_send(&k), 0);
+}
+
+static void clone_exit(uint32_t tid, int64_t res, uint32_t ptid, const char *comm)
+{
+	clone_exit_of(KEV_CODE_SYSCALL_CLONE_20_X, tid, tid, res, ptid, comm);
+}
+
+/* The child of vfork has done everything before its parent goes on. */
+static void test_vfork__child_dead_before_the_parent_tells__stays_dead(void **state)
+{
+	(void)state;
+	clone_exit_of(KEV_CODE_SYSCALL_VFORK_20_X, 400, 400, 0, KIT_SHELL, "child");
+	kit_exit(&k, 400, 400, 0);
+	clone_exit_of(KEV_CODE_SYSCALL_VFORK_20_X, KIT_SHELL, KIT_SHELL, 400, 1, "bash");
+	assert_null(st_thread_find(&k.core.threads, 400));
+}
+
+static void test_clone__number_used_again_after_a_missed_death__another_process(void **state)
+{
+	(void)state;
+	for (unsigned child_first = 0; child_first < 2; child_first++) {
+		uint32_t child = 410 + child_first;
+
+		for (unsigned life = 0; life < 2; life++) {
+			if (child_first)
+				clone_exit(child, 0, KIT_SHELL, life ? "second" : "first");
+			clone_exit(KIT_SHELL, child, 1, life ? "second" : "first");
+			if (!child_first)
+				clone_exit(child, 0, KIT_SHELL, life ? "second" : "first");
+			if (life == 0)
+				kit_openat(&k, child, 9, -100, "/of/the/first", 1);
+		}
+		kit_close_fd(&k, child, 0);
+		assert_string_equal(
+			kit_proc_text(kit_proc(&k, child), kit_proc(&k, child)->comm), "second");
+		assert_null(kit_fd(&k, child, 9));
+	}
+}
+
+static void test_clone__thread_known_from_its_own_event__of_its_process(void **state)
+{
+	const struct prec *p;
+
+	(void)state;
+	clone_exit_of(KEV_CODE_SYSCALL_CLONE3_X, 420, KIT_SHELL, 0, 1, "worker");
+	kit_start(&k, KEV_CODE_SYSCALL_CLOSE_X, 420, KIT_SHELL);
+	kit_send(&k);
+	p = kit_proc(&k, 420);
+	assert_int_equal(p->pid, KIT_SHELL);
+	assert_int_equal(p->flags, 0);
+	assert_string_equal(kit_proc_text(p, p->comm), "worker");
+	assert_int_equal(p->uid, 5);
+	assert_int_equal(p->vm_size_kb, 10);
+	assert_int_equal(p->pf_minor, 9);
+	assert_int_equal(p->pidns_start_ns, 0); /* the host's namespace has none */
 }
 
 static void test_clone__either_order__same_child(void **state)
@@ -270,6 +330,109 @@ static void test_exit__process__forgotten_after_its_event(void **state)
 	assert_int_equal(kit_forgotten(&k), slot);
 	assert_int_equal(k.core.fds.n_live, 0);
 	assert_int_equal(k.core.texts.n_live, 0);
+}
+
+static void test_exit__own_event__counts_no_more(void **state)
+{
+	(void)state;
+	kit_fork(&k, KIT_SHELL, 201, KIT_SHELL, CLONE_THREAD_F);
+	kit_close_fd(&k, KIT_SHELL, 0);
+	assert_int_equal(kit_proc(&k, KIT_SHELL)->n_threads, 2);
+	kit_exit(&k, 201, KIT_SHELL, 0);
+	assert_int_equal(kit_proc(&k, KIT_SHELL)->n_threads, 1);
+	kit_close_fd(&k, KIT_SHELL, 0);
+	assert_int_equal(kit_proc(&k, KIT_SHELL)->n_threads, 1);
+	kit_exit(&k, KIT_SHELL, KIT_SHELL, 0);
+	assert_int_equal(kit_proc(&k, KIT_SHELL)->n_threads, 0);
+}
+
+static void set_limit(uint16_t code, int64_t cur, int64_t max, int64_t pid)
+{
+	kit_start(&k, code, KIT_SHELL, KIT_SHELL);
+	kit_int(&k, 0);
+	kit_int(&k, cur);
+	kit_int(&k, max);
+	if (code == KEV_CODE_SYSCALL_PRLIMIT_X) {
+		kit_int(&k, 1);
+		kit_int(&k, 1);
+		kit_int(&k, pid);
+	}
+	kit_int(&k, 7);
+	kit_send(&k);
+}
+
+static void test_limit__set_and_asked(void **state)
+{
+	(void)state;
+	kit_fork(&k, KIT_SHELL, 200, 200, 0);
+	set_limit(KEV_CODE_SYSCALL_SETRLIMIT_X, 100, 200, 0);
+	kit_close_fd(&k, 200, 0);
+	kit_close_fd(&k, KIT_SHELL, 0);
+	assert_int_equal(kit_proc(&k, KIT_SHELL)->fd_limit, 100);
+	set_limit(KEV_CODE_SYSCALL_PRLIMIT_X, 50, 200, 200);
+	set_limit(KEV_CODE_SYSCALL_PRLIMIT_X, 0, 0, 0); /* no new limit: a question */
+	kit_close_fd(&k, 200, 0);
+	kit_close_fd(&k, KIT_SHELL, 0);
+	assert_int_equal(kit_proc(&k, 200)->fd_limit, 50);
+	assert_int_equal(kit_proc(&k, KIT_SHELL)->fd_limit, 100);
+}
+
+static void test_exec__no_environment_told__the_old_one(void **state)
+{
+	(void)state;
+	kit_exec(&k, KIT_SHELL, "id", "/usr/bin/id", 0);
+	kit_start(&k, KEV_CODE_SYSCALL_EXECVEAT_X, KIT_SHELL, KIT_SHELL);
+	kit_int(&k, 0);
+	kit_text(&k, "exe");
+	kit_send(&k);
+	kit_close_fd(&k, KIT_SHELL, 0);
+	assert_string_equal(kit_proc_text(kit_proc(&k, KIT_SHELL), kit_proc(&k, KIT_SHELL)->env),
+		"HOME=/root");
+}
+
+static void test_cgroups__newer_names__as_rules_call_them(void **state)
+{
+	static const char raw[] = "cpu=/a\0io=/b\0mem=/c\0perf=/d", names[] =
+		"cpu=/a\0blkio=/b\0memory=/c\0perf_event=/d";
+	const struct prec *p;
+
+	(void)state;
+	kit_task(&k, 50, 50, 1, "nginx", "/srv", raw, sizeof(raw));
+	kit_close_fd(&k, 50, 0);
+	p = kit_proc(&k, 50);
+	assert_int_equal(p->cgroups.n, sizeof(names));
+	assert_memory_equal(kit_proc_text(p, p->cgroups), names, sizeof(names));
+}
+
+static void test_memory__followed_by_events_if_asked_for(void **state)
+{
+	const struct ev_att *a;
+	struct ev_vm vm;
+
+	(void)state;
+	kit_start(&k, KEV_CODE_SYSCALL_MUNMAP_X, KIT_SHELL, KIT_SHELL);
+	for (int i = 0; i < 4; i++)
+		kit_int(&k, 100 + i);
+	kit_send(&k);
+	assert_null(ev_att_find(kit_event(&k), EV_ATT_VM, 0));
+	k.core.cfg.needs |= IMG_NEED_VM;
+	kit_start(&k, KEV_CODE_SYSCALL_MUNMAP_X, KIT_SHELL, KIT_SHELL);
+	for (int i = 0; i < 4; i++)
+		kit_int(&k, 100 + i);
+	kit_send(&k);
+	kit_start(&k, KEV_CODE_SCHEDSWITCH_6_E, KIT_SHELL, KIT_SHELL);
+	for (int i = 0; i < 6; i++)
+		kit_int(&k, i);
+	kit_send(&k);
+	kit_close_fd(&k, KIT_SHELL, 0);
+	a = ev_att_find(kit_event(&k), EV_ATT_VM, 0);
+	assert_non_null(a);
+	memcpy(&vm, ev_att_data(a), sizeof(vm));
+	assert_int_equal(vm.size_kb, 3);
+	assert_int_equal(vm.rss_kb, 4);
+	assert_int_equal(vm.swap_kb, 5);
+	assert_int_equal(vm.pf_major, 1);
+	assert_int_equal(vm.pf_minor, 2);
 }
 
 static void test_exit__never_announced__nothing_to_forget(void **state)
@@ -567,12 +730,20 @@ int main(void)
 		T(test_fork__unknown_parent__child_and_parent_are_placeholders),
 		T(test_fork__child_seen_first__filled_in),
 		T(test_fork__program_started_first__kept),
+		T(test_clone__thread_known_from_its_own_event__of_its_process),
+		T(test_clone__number_used_again_after_a_missed_death__another_process),
+		T(test_vfork__child_dead_before_the_parent_tells__stays_dead),
 		T(test_clone__either_order__same_child),
 		T(test_exec__success__everything_new),
 		T(test_exec__failure__nothing_changes),
 		T(test_exec__close_on_exec__closed),
 		T(test_exec__other_threads__gone),
 		T(test_exit__process__forgotten_after_its_event),
+		T(test_cgroups__newer_names__as_rules_call_them),
+		T(test_exec__no_environment_told__the_old_one),
+		T(test_limit__set_and_asked),
+		T(test_memory__followed_by_events_if_asked_for),
+		T(test_exit__own_event__counts_no_more),
 		T(test_exit__never_announced__nothing_to_forget),
 		T(test_exit__children__go_to_the_reaper),
 		T(test_exit__leader_before_its_threads__group_lives_on),

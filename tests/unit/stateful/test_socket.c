@@ -295,6 +295,7 @@ static void test_accept__failure__tuple_as_name(void **state)
 	kit_int(&k, -EAGAIN);
 	kit_send(&k);
 	assert_int_equal(kit_event_fd(&k)->num, -1);
+	assert_string_equal(kit_fd_name(&k), "NULL");
 	assert_int_equal(k.core.fds.n_live, 0);
 }
 
@@ -323,9 +324,32 @@ static void test_recvfrom__bound_udp__server(void **state)
 	do_recvfrom(3, THEM, 4444, US, 53);
 	assert_string_equal(kit_fd_name(&k), "8.8.8.8:4444->10.0.0.1:53");
 	assert_int_equal(kit_event_fd(&k)->role, EV_ROLE_SERVER);
-	do_sendto(3, US, 53, THEM, 4444); /* the reply keeps the sides */
+	assert_false(kit_event_fd(&k)->flags & EV_FD_CONNECTED); /* it had no peer until now */
+	do_sendto(3, US, 53, THEM, 4444);                        /* the reply keeps the sides */
+	assert_true(kit_event_fd(&k)->flags & EV_FD_CONNECTED);
 	assert_string_equal(kit_fd_name(&k), "8.8.8.8:4444->10.0.0.1:53");
 	assert_false(kit_event_fd(&k)->flags & EV_FD_NAME_CHANGED);
+}
+
+/* The kernel does not always tell both ends. */
+static void test_recvfrom__ends_unknown__interface_of_the_other(void **state)
+{
+	(void)state;
+	do_socket(3, AF_INET, SOCK_DGRAM, 0);
+	do_sendto(3, 0, 5000, LOOP, 53);
+	do_recvfrom(3, 0, 0, 0, 5000); /* only one end is filled in: the source */
+	assert_string_equal(kit_fd_name(&k), "0.0.0.0:5000->10.0.0.1:0");
+	do_recvfrom(3, 0x0a000042, 53, 0, 5000);
+	assert_string_equal(kit_fd_name(&k), "10.0.0.1:5000->10.0.0.66:53");
+}
+
+static void test_ipv6_any__counts_as_local(void **state)
+{
+	(void)state;
+	do_socket(3, AF_INET6, SOCK_STREAM, 0);
+	assert_true(kit_event_fd(&k)->flags & EV_FD_SERVER_LOCAL);
+	do_socket(4, AF_INET, SOCK_STREAM, 0);
+	assert_false(kit_event_fd(&k)->flags & EV_FD_SERVER_LOCAL);
 }
 
 static void test_sendto__tcp_with_name__unchanged(void **state)
@@ -355,7 +379,7 @@ static void test_socketpair__both_unix(void **state)
 	kit_int(&k, 6);
 	kit_int(&k, 7);
 	kit_send(&k);
-	assert_int_equal(kit_event_fd(&k)->num, 6);
+	assert_int_equal(kit_event_fd(&k)->num, 7);
 	assert_int_equal(kit_fd(&k, KIT_SHELL, 6)->type, EV_FD_UNIX);
 	assert_int_equal(kit_fd(&k, KIT_SHELL, 7)->type, EV_FD_UNIX);
 }
@@ -412,6 +436,8 @@ int main(void)
 		T(test_accept__failure__tuple_as_name),
 		T(test_sendto__udp__client_once),
 		T(test_recvfrom__bound_udp__server),
+		T(test_ipv6_any__counts_as_local),
+		T(test_recvfrom__ends_unknown__interface_of_the_other),
 		T(test_sendto__tcp_with_name__unchanged),
 		T(test_sendto__unknown_descriptor__inferred),
 		T(test_socketpair__both_unix),
