@@ -69,10 +69,10 @@ struct st_core {
 	struct st_threads threads;
 	struct st_host host;
 	struct st_counters counters;
-	uint64_t prev_ts_ns;    /* of the event before; 0 none */
-	uint64_t first_ts_ns;   /* of the first event of the run; 0 none yet */
-	uint64_t now_ns;        /* boot time of the latest record */
-	bool is_successor;      /* of a tracker that died: what it knew is gone */
+	uint64_t prev_ts_ns;  /* of the event before; 0 none */
+	uint64_t first_ts_ns; /* of the first event of the run; 0 none yet */
+	uint64_t now_ns;      /* boot time of the latest record */
+	bool is_successor;    /* of a tracker that died: what it knew is gone */
 	uint64_t snap_end_ns; /* boot time: events before this meet state that is newer than they */
 	struct st_doubt doubt;
 	bool has_forks;    /* the source tells of forks itself: the exits of clone and its like add
@@ -100,7 +100,7 @@ struct st_ctx {
 	bool has_res;
 	bool doubtful;
 	bool is_made_up; /* t was unknown until this event */
-	bool has_fd; /* fd.* have a meaning */
+	bool has_fd;     /* fd.* have a meaning */
 	bool name_changed;
 	int fd_param; /* the parameter that is the event's descriptor, -1 */
 	int64_t fd_num;

@@ -133,6 +133,8 @@ static void give_birth(struct st_ctx *c, const struct st_thread *parent, const s
 	if (!child)
 		return;
 	child->told_by |= b->told_by;
+	if (!parent && !st_thread_is_leader(child)) /* what its process has */
+		parent = st_thread_leader(&c->core->threads, child);
 	if (parent) {
 		st_copy_own(c->core, child, parent);
 		if (st_thread_is_leader(child))

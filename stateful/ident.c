@@ -52,7 +52,8 @@ static struct span name_controllers(struct span cgroups, char *buf)
 	struct rec_writer w = {.buf = (uint8_t *)buf, .cap = ST_TEXT_MAX};
 
 	for (size_t i = 0; i < cgroups.n;) {
-		struct span entry = {.p = cgroups.p + i, .n = strnlen(cgroups.p + i, cgroups.n - i)};
+		struct span entry = {
+			.p = cgroups.p + i, .n = strnlen(cgroups.p + i, cgroups.n - i)};
 
 		add_cgroup(&w, entry);
 		i += entry.n + 1;

@@ -44,7 +44,7 @@ struct st_thread {
 	bool dirty;       /* … an older one */
 	bool placeholder; /* known from an event's head alone */
 	bool in_pidns;
-	uint8_t told_by; /* of ev_fork.c: which sides told of its birth */
+	uint8_t told_by;   /* of ev_fork.c: which sides told of its birth */
 	uint64_t unsent;   /* bit i: evaluator i was cut off and has not been told since */
 	uint64_t start_ns; /* boot time; 0 unknown */
 	uint64_t snap_ns; /* boot time of the snapshot it was taken from; older events do not change

@@ -386,14 +386,14 @@ static void test_exec__no_environment_told__the_old_one(void **state)
 	kit_text(&k, "exe");
 	kit_send(&k);
 	kit_close_fd(&k, KIT_SHELL, 0);
-	assert_string_equal(kit_proc_text(kit_proc(&k, KIT_SHELL), kit_proc(&k, KIT_SHELL)->env),
-		"HOME=/root");
+	assert_string_equal(
+		kit_proc_text(kit_proc(&k, KIT_SHELL), kit_proc(&k, KIT_SHELL)->env), "HOME=/root");
 }
 
 static void test_cgroups__newer_names__as_rules_call_them(void **state)
 {
-	static const char raw[] = "cpu=/a\0io=/b\0mem=/c\0perf=/d", names[] =
-		"cpu=/a\0blkio=/b\0memory=/c\0perf_event=/d";
+	static const char raw[] = "cpu=/a\0io=/b\0mem=/c\0perf=/d",
+			  names[] = "cpu=/a\0blkio=/b\0memory=/c\0perf_event=/d";
 	const struct prec *p;
 
 	(void)state;
