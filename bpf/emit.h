@@ -71,29 +71,58 @@ struct {
 /* Is the thread group above its share? Asked when half of what the class may fill is in use, of
  * state three quarters. A group whose slot another one holds is not looked at. */
 static __always_inline bool is_flood(
-	void *rb, __u32 cpu, const struct kev_head *h, __u64 used, __u32 len)
+	void *rb, __u32 cpu, __u32 tgid, __u32 cls, __u64 used, __u32 len)
 {
-	__u32 i = cpu * FLOOD_SLOTS + (h->tgid & (FLOOD_SLOTS - 1));
-	__u64 room = class_room(h->cls), at;
+	__u32 i = cpu * FLOOD_SLOTS + (tgid & (FLOOD_SLOTS - 1));
+	__u64 room = class_room(cls), at;
 	struct flood *f;
 
-	if (used < (h->cls == KEV_CLASS_STATE ? room / 4 * 3 : room / 2))
+	if (used < (cls == KEV_CLASS_STATE ? room / 4 * 3 : room / 2))
 		return false;
 	f = bpf_map_lookup_elem(&saker_flood, &i);
 	if (!f)
 		return false;
 	at = bpf_ringbuf_query(rb, BPF_RB_CONS_POS);
 	if (at >= f->base) {
-		f->bytes = f->tgid == h->tgid ? f->bytes / 2 : 0;
-		f->tgid = h->tgid;
+		f->bytes = f->tgid == tgid ? f->bytes / 2 : 0;
+		f->tgid = tgid;
 		f->base = at + used;
 	}
-	if (f->tgid != h->tgid)
+	if (f->tgid != tgid)
 		return false;
 	if (f->bytes + len > (used < room / 4 * 3 ? room / 4 : room / 8))
 		return true;
 	f->bytes += len;
 	return false;
+}
+
+/* May a record of that class and group be sent? False: counted. Up to a quarter of the ring nothing
+ * is refused (class_room, is_flood), so a look at it serves for what is left of that quarter: a
+ * record takes less than twice its length and a header. */
+static __always_inline bool ring_admit(
+	void *rb, __u32 cpu, struct kshm_counters *c, __u32 tgid, __u32 cls, __u32 len)
+{
+	struct scratch *s = scratch_get(cpu);
+	__u64 used;
+	__s64 left;
+
+	if (!s)
+		return false;
+	left = s->credit - 2 * (__s64)len - 128;
+	s->credit = left;
+	if (left > 0)
+		return true;
+	used = bpf_ringbuf_query(rb, BPF_RB_AVAIL_DATA);
+	s->credit = (__s64)(saker_ring_bytes / 4) - (__s64)used;
+	if (is_flood(rb, cpu, tgid, cls, used, len)) {
+		COUNT(c->lost_flood[cls]);
+		return false;
+	}
+	if (cls != KEV_CLASS_STATE && used + len > class_room(cls)) {
+		COUNT(c->lost_full[cls]);
+		return false;
+	}
+	return true;
 }
 
 /* After the submit: no wake-up can be lost, because the collector stores its flag before it looks
@@ -117,6 +146,8 @@ static __always_inline void wake(void *rb, __u32 cpu, struct kshm_counters *c)
 		bpf_ringbuf_discard(d, BPF_RB_FORCE_WAKEUP);
 }
 
+/* Small ones are copied whole, by plain instructions: a call costs more than some bytes too many. */
+#define COPY_WHOLE_MAX 248
 #define SUBMIT_CLASS(SIZE)                                                                         \
 	if (len <= (SIZE)) {                                                                       \
 		struct kev_head *r = bpf_ringbuf_reserve(rb, (SIZE), 0);                           \
@@ -124,14 +155,17 @@ static __always_inline void wake(void *rb, __u32 cpu, struct kshm_counters *c)
 			COUNT(c->lost_full[cls]);                                                  \
 			return 0;                                                                  \
 		}                                                                                  \
-		bpf_probe_read_kernel(r, len, s->rec);                                             \
+		if ((SIZE) <= COPY_WHOLE_MAX)                                                      \
+			__builtin_memcpy(r, s->rec, (SIZE) <= COPY_WHOLE_MAX ? (SIZE) : 0);        \
+		else                                                                               \
+			bpf_probe_read_kernel(r, len, s->rec);                                     \
 		r->ts_ns = bpf_ktime_get_boot_ns();                                                \
 		bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);                                           \
 		goto submitted;                                                                    \
 	}
 
 /* Sends the record of the slot; 1: it is in the buffer. The caller has filled head and parameters,
- * and releases the slot. */
+ * and releases the slot. Not to be called but by those who know of pending closes (close.h). */
 __noinline int emit_record(__u32 slot)
 {
 	struct scratch *s = scratch_get(slot);
@@ -139,7 +173,6 @@ __noinline int emit_record(__u32 slot)
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct kev_head *h;
 	__u32 len, cls;
-	__u64 used;
 	void *rb;
 
 	if (!s || !c)
@@ -154,15 +187,8 @@ __noinline int emit_record(__u32 slot)
 		COUNT(c->lost_full[cls]);
 		return 0;
 	}
-	used = bpf_ringbuf_query(rb, BPF_RB_AVAIL_DATA);
-	if (is_flood(rb, cpu, h, used, len)) {
-		COUNT(c->lost_flood[cls]);
+	if (!ring_admit(rb, cpu, c, h->tgid, cls, len))
 		return 0;
-	}
-	if (cls != KEV_CLASS_STATE && used + len > class_room(cls)) {
-		COUNT(c->lost_full[cls]);
-		return 0;
-	}
 	SUBMIT_CLASS(120)
 	SUBMIT_CLASS(184)
 	SUBMIT_CLASS(248)

@@ -389,6 +389,24 @@ __noinline int fetch_row(__u32 slot, __u32 row_nr)
 	return 0;
 }
 
+/* The real path as the extra parameter, for which the record was started; one that is absent is
+ * taken out again where the table of lengths keeps its size. */
+static __always_inline void add_realpath(struct scratch *s, __u32 slot, __u32 row_flags)
+{
+	struct kev_head *h = (struct kev_head *)s->rec;
+	__u32 before = s->pos, n = h->n_params;
+
+	if (s->open_flags &
+		0x2000) /* O_TMPFILE: the file has no name, the argument is its directory */
+		put_absent(s);
+	else
+		put_realpath(slot, row_flags & ROW_AT ? (__s32)s->args[0] : AT_FDCWD_);
+	if (s->pos == before && LENS_BYTES(n) == LENS_BYTES(n - 1)) {
+		h->extras = 0;
+		h->n_params = n - 1;
+	}
+}
+
 /* Is an open of these flags (as events carry them) among those wanted? */
 static __always_inline bool open_is_wanted(__u32 want, __u32 flags)
 {

@@ -16,13 +16,12 @@ static __always_inline __u64 file_of_fd(struct task_struct *t, __s32 fd)
 {
 	struct files_struct *files = RD(struct task_struct, t, files);
 	struct fdtable *fdt = RD(struct files_struct, files, fdt);
-	struct file **fds, *f = NULL;
+	struct file **fds;
 
 	if (fd < 0 || !fdt || (__u32)fd >= RD(struct fdtable, fdt, max_fds))
 		return 0;
 	fds = RD(struct fdtable, fdt, fd);
-	bpf_probe_read_kernel(&f, sizeof(f), &fds[(__u32)fd]);
-	return (__u64)f;
+	return rd_word((__u64)&fds[(__u32)fd]);
 }
 
 static __always_inline bool is_overlay(struct inode *inode)
@@ -105,6 +104,79 @@ __noinline int same_text(__u32 slot, __u32 from, __u32 n)
 	return !((a ^ b) & ((1ULL << ((n & 7) * 8)) - 1)); /* the bytes of the last, partial word */
 }
 
+/* Is the name rec[at, at + n) what the kernel calls cmp_dentry? */
+__noinline int is_name_of(__u32 slot, __u32 at, __u32 n)
+{
+	struct scratch *s = scratch_get(slot);
+	__u32 words = n >> 3;
+	__u64 name, a, b;
+
+	if (!s)
+		return 0;
+	name = (__u64)RD(struct dentry, s->cmp_dentry, d_name.name);
+	for (__u32 i = 0; i < 256 / 8; i++) {
+		if (i >= words)
+			break;
+		if (rd_word(name + i * 8) != *(__u64 *)(s->rec + ((at + i * 8) & REC_MASK)))
+			return 0;
+	}
+	if (!(n & 7))
+		return 1;
+	a = rd_word(name + words * 8); /* of a name's last bytes and what follows: always mapped */
+	b = *(__u64 *)(s->rec + ((at + words * 8) & REC_MASK));
+	return !((a ^ b) & ((1ULL << ((n & 7) * 8)) - 1));
+}
+
+/* Is rec[at, at + n), an absolute name or one below the base, the path of the file that a walk has been
+ * prepared for (walk_start and so on; nothing of it is changed), letter for letter as the kernel writes
+ * it? From the end to the beginning, and nothing is copied: walk_up() costs two calls for each name.
+ * 0: no, or not without it. */
+__noinline int lies_at(__u32 slot, __u32 at, __u32 n)
+{
+	struct scratch *s = scratch_get(slot);
+	__u32 len, end = n;
+	bool is_absolute, is_through = false;
+
+	if (!s || !saker_has_cast)
+		return 0;
+	is_absolute = s->rec[at & REC_MASK] == '/';
+	s->cmp_dentry = s->walk_dentry;
+	s->cmp_mnt = s->walk_mnt;
+	for (int i = 0; i < WALK_STEPS; i++) {
+		struct dentry *d = (struct dentry *)s->cmp_dentry, *parent, *root;
+		struct mount *m = (struct mount *)s->cmp_mnt, *up;
+
+		if (!d || !m)
+			return 0;
+		if (s->cmp_dentry == s->root_dentry && s->cmp_mnt == s->root_mnt)
+			return is_absolute ? end == 0 : is_through && !s->base_dentry;
+		if (s->cmp_dentry == s->base_dentry && s->cmp_mnt == s->base_mnt)
+			return !is_absolute && is_through;
+		parent = RD(struct dentry, d, d_parent);
+		root = RD(struct mount, m, mnt.mnt_root);
+		if (d == root || d == parent) {
+			up = RD(struct mount, m, mnt_parent);
+			if (up == m || d != root)
+				return is_absolute ? end == 0 : is_through && !s->base_dentry;
+			s->cmp_dentry = (__u64)RD(struct mount, m, mnt_mountpoint);
+			s->cmp_mnt = (__u64)up;
+			continue;
+		}
+		len = RD(struct dentry, d, d_name.len);
+		if (is_through || len > end || !is_name_of(slot, at + end - len, len))
+			return 0;
+		end -= len;
+		if (end == 0)
+			is_through = true;
+		else if (s->rec[(at + end - 1) & REC_MASK] == '/')
+			end--;
+		else
+			return 0;
+		s->cmp_dentry = (__u64)parent;
+	}
+	return 0;
+}
+
 /* Without place in any tree and not the root of a mount either. */
 static __always_inline bool is_pseudo(struct file *f)
 {
@@ -149,6 +221,10 @@ __noinline int put_realpath(__u32 slot, __s32 dirfd)
 		}
 		if (s->base_dentry == s->root_dentry && s->base_mnt == s->root_mnt)
 			s->base_dentry = 0; /* the root ends the walk anyway */
+	}
+	if (lies_at(slot, s->str_pos, n - 1)) {
+		put_absent(s);
+		return 0;
 	}
 	if (walk_up(slot) < 0 && walk_up(slot) < 0) {
 		s->trunc = 1; /* deeper than we follow */

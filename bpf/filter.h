@@ -5,8 +5,7 @@
  * it. What cannot be decided here is captured: relative names, names that are written in a way the
  * kernel would not, long ones, directories (later names start at them), files without a place. */
 
-#include "known.h"
-#include "syscalls.h"
+#include "close.h"
 
 #define NAME_DOTDOT 1 /* two dots in a row */
 #define NAME_ODD 2    /* "//" or "/.": need not be what the kernel would write */
@@ -36,15 +35,15 @@ static __always_inline __u32 top_byte(__u64 w)
 	return n + !!(w >> 8);
 }
 
-/* Eight bytes of tmp; of the last, partial word of n bytes those that belong to it. */
-static __always_inline __u64 tmp_word(struct scratch *s, __u32 at)
+/* Eight bytes of a record; of the last, partial word of n bytes those that belong to it. */
+static __always_inline __u64 rec_word(struct scratch *s, __u32 at)
 {
-	return *(__u64 *)(s->tmp + (at & (TMP_SIZE - 1)));
+	return *(__u64 *)(s->rec + (at & REC_MASK));
 }
 
-static __always_inline __u64 tmp_rest(struct scratch *s, __u32 at, __u32 n)
+static __always_inline __u64 rec_rest(struct scratch *s, __u32 at, __u32 n)
 {
-	return tmp_word(s, at + (n & ~7u)) & ((1ULL << ((n & 7) * 8)) - 1);
+	return rec_word(s, at + (n & ~7u)) & ((1ULL << ((n & 7) * 8)) - 1);
 }
 
 /* What is known of a name up to some word. */
@@ -68,7 +67,7 @@ static __always_inline void scan_word(struct name_scan *c, __u64 w, __u32 at)
 	}
 }
 
-/* Hash, peculiarities and last slash of the name tmp[from, from + n). Loops here go over whole words,
+/* Hash, peculiarities and last slash of the name rec[from, from + n). Loops here go over whole words,
  * with one way through them, and the rest comes behind: what is in a loop the verifier goes through
  * as often as the loop turns. */
 __noinline int scan_name(__u32 slot, __u32 from, __u32 n)
@@ -82,10 +81,10 @@ __noinline int scan_name(__u32 slot, __u32 from, __u32 n)
 	for (__u32 i = 0; i < KSHM_PATH_MAX / 8; i++) {
 		if (i >= words)
 			break;
-		scan_word(&c, tmp_word(s, from + i * 8), i * 8);
+		scan_word(&c, rec_word(s, from + i * 8), i * 8);
 	}
 	if (n & 7)
-		scan_word(&c, tmp_rest(s, from, n), n & ~7u);
+		scan_word(&c, rec_rest(s, from, n), n & ~7u);
 	s->name_hash = c.hash;
 	s->name_flags = (c.two ? NAME_DOTDOT : 0) | (c.odd ? NAME_ODD : 0);
 	s->name_slash = c.last_at + top_byte(c.last);
@@ -103,9 +102,9 @@ __noinline __u64 hash_part(__u32 slot, __u32 from, __u32 n, __u32 kind)
 	for (__u32 i = 0; i < KSHM_PATH_MAX / 8; i++) {
 		if (i >= words)
 			break;
-		h = kshm_hash_word(h, tmp_word(s, from + i * 8));
+		h = kshm_hash_word(h, rec_word(s, from + i * 8));
 	}
-	return n & 7 ? kshm_hash_word(h, tmp_rest(s, from, n)) : h;
+	return n & 7 ? kshm_hash_word(h, rec_rest(s, from, n)) : h;
 }
 
 static __always_inline bool in_table(const struct kshm_paths *p, __u64 h, __u32 cls)
@@ -123,7 +122,7 @@ static __always_inline bool in_table(const struct kshm_paths *p, __u64 h, __u32 
 	return false;
 }
 
-/* Is the name tmp[from, from + n) in the table for opens of that class? It has been scanned. */
+/* Is the name rec[from, from + n) in the table for opens of that class? It has been scanned. */
 __noinline int name_is_listed(__u32 slot, __u32 from, __u32 n, __u32 cls)
 {
 	struct scratch *s = scratch_get(slot);
@@ -167,37 +166,22 @@ static __always_inline __u32 open_class(struct scratch *s, __u32 flags)
 	return s->ret < 0 ? cls + KSHM_OPEN_FAILED : cls;
 }
 
-/* Is tmp[from, from + n) the text at the start of tmp? */
-__noinline int is_argument(__u32 slot, __u32 from, __u32 n)
-{
-	struct scratch *s = scratch_get(slot);
-	__u32 words = n >> 3;
-
-	if (!s)
-		return 0;
-	for (__u32 i = 0; i < KSHM_PATH_MAX / 8; i++) {
-		if (i >= words)
-			break;
-		if (tmp_word(s, i * 8) != tmp_word(s, from + i * 8))
-			return 0;
-	}
-	return tmp_rest(s, 0, n) == tmp_rest(s, from, n);
-}
-
 #define S_IFMT__ 0170000
 #define S_IFDIR__ 0040000
 
-/* May the opened file's walked path be passed over? The argument has @n bytes and may; it is
- * compared where @is_plain, that is, where it may be what the kernel walked. */
+/* Where a walked path is looked at: in the record's memory, behind all that an open puts into it. */
+#define WALKED_AT 16384
+
+/* May the opened file's walked path be passed over? The argument, rec[at, at + n), may; it is compared
+ * where @is_plain, that is, where it may be what the kernel walked. */
 static __always_inline bool walked_is_boring(
-	struct scratch *s, __u32 slot, __u32 n, __u32 cls, bool is_plain)
+	struct scratch *s, __u32 slot, __u32 at, __u32 n, __u32 cls, bool is_plain)
 {
 	struct task_struct *t = task_current();
+	struct file *f = (struct file *)s->file;
 	struct inode *inode;
-	struct file *f;
-	__u32 len;
+	__u32 len, pos;
 
-	f = (struct file *)file_of_fd(t, s->ret);
 	if (!f)
 		return 0;
 	inode = RD(struct file, f, f_inode);
@@ -208,53 +192,52 @@ static __always_inline bool walked_is_boring(
 	walk_start(
 		s, (__u64)RD(struct file, f, f_path.dentry), (__u64)RD(struct file, f, f_path.mnt));
 	walk_set_root(s, t);
+	if (lies_at(slot, at, n))
+		return 1;
 	if (walk_up(slot) < 0)
 		return 0;
 	len = TMP_SIZE - 1 - s->walk_pos;
-	if (len == n && is_argument(slot, s->walk_pos, n))
+	s->str_pos = at;
+	if (!saker_has_cast && len == n && same_text(slot, s->walk_pos, n + 1))
 		return 1;
 	if (!is_plain || !len || len >= KSHM_PATH_MAX)
 		return 0;
-	scan_name(slot, s->walk_pos, len);
-	return !name_is_listed(slot, s->walk_pos, len, cls);
+	pos = s->walk_pos;
+	barrier_var(pos);
+	bpf_probe_read_kernel(s->rec + WALKED_AT, KSHM_PATH_MAX, &s->tmp[pos & (TMP_SIZE - 1)]);
+	scan_name(slot, WALKED_AT, len);
+	return !name_is_listed(slot, WALKED_AT, len, cls);
 }
 
-/* Shall the open in scratch leave no record? */
-__noinline int open_is_boring(__u32 slot, __u32 row_flags)
+/* Shall the open in scratch, of rec[at, at + n), leave no record? */
+static __always_inline bool open_is_boring(
+	struct scratch *s, __u32 slot, __u32 at, __u32 n, __u32 raw_flags)
 {
-	struct scratch *s = scratch_get(slot);
 	struct kshm_interest *in = interest_get();
 	__u32 cls, kinds, names, flags = 0;
-	bool is_at = row_flags & ROW_AT;
-	long n = 0;
 
-	if (!s || !in)
+	if (!in)
 		return 0;
-	cls = open_class(s, is_at ? s->args[2] : s->args[1]);
+	cls = open_class(s, raw_flags);
 	kinds = in->paths.kinds[cls & 15];
 	names = kinds & (KSHM_PATH_EXACT | KSHM_PATH_DIR | KSHM_PATH_BASE | KSHM_PATH_PREFIX);
 	if (kinds & KSHM_PATH_ANY)
 		return 0;
 	if (kinds) {
-		n = bpf_probe_read_user_str(
-			s->tmp, KSHM_PATH_MAX, (void *)(is_at ? s->args[1] : s->args[0]));
-		if (n < 2 || n >= KSHM_PATH_MAX)
+		if (n < 1 || n >= KSHM_PATH_MAX - 1)
 			return 0;
-		n--;
-		scan_name(slot, 0, n);
+		scan_name(slot, at, n);
 		flags = s->name_flags;
 		if (kinds & KSHM_PATH_DOTDOT && flags & NAME_DOTDOT)
 			return 0;
 	}
 	if (names) {
-		if (s->tmp[0] != '/' || flags & NAME_DOTDOT || s->name_slash == n - 1 ||
-			name_is_listed(slot, 0, n, cls))
+		if (s->rec[at & REC_MASK] != '/' || flags & NAME_DOTDOT || s->name_slash == n - 1 ||
+			name_is_listed(slot, at, n, cls))
 			return 0;
 		if (s->ret < 0 && flags & NAME_ODD)
 			return 0;
 	}
-	if (s->ret >= 0 && !(walked_is_boring(s, slot, names ? n : 0, cls, !(flags & NAME_ODD)) &&
-				   known_skip(s->ret)))
-		return 0;
-	return 1;
+	return s->ret < 0 || (walked_is_boring(s, slot, at, names ? n : 0, cls, !(flags & NAME_ODD)) &&
+				     known_skip(s->ret));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 #pragma once
 /* Which descriptors user space may know, so that closing the others costs nothing and a number that
- * is used again never keeps an old name. For a process of which opens were rejected: a byte for
+ * is used again never keeps an old name; and one close that waits (close.h). For a process of which opens were rejected: a byte for
  * each of its first descriptors. A byte that is set without need costs a record; one that is not set
  * means that user space cannot have an entry. So it starts with everything that is open, every
  * record about a descriptor sets it, and only a close that was sent, or the rejected open itself,
@@ -17,9 +17,11 @@ struct known {
 	__u64 files;    /* its table: a thread may have left it */
 	__u32 tgid;     /* 0: free */
 	__u32 used;     /* counts up; an atomic addition to it is the barrier */
+	__u32 waiting;  /* descriptor whose close is not sent yet, + 1; 0: none */
+	__u32 pad;
 	__u8 fds[KNOWN_FDS];
 };
-/* By the low bits of tgid; a later process takes the slot over. */
+/* By the low bits of tgid; a later process takes the slot over if no close waits in it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, KNOWN_SLOTS);
@@ -73,8 +75,8 @@ static __always_inline void read_open_fds(struct files_struct *files, __u64 ret_
 		bpf_probe_read_kernel(ret_words, 8, open); /* never smaller than a word */
 }
 
-/* Makes the current process's entry of what is open now, all but @but. Not for a table that other
- * processes share. Two threads may do so at once, or one may learn of a descriptor meanwhile: what is
+/* Makes the current process's entry of what is open now, all but @but (KNOWN_FDS: all). Not for a
+ * table that other processes share. Two threads may do so at once, or one may learn of a descriptor meanwhile: what is
  * open is looked at again once the entry can be found. */
 __noinline int known_make(__u32 but)
 {
@@ -85,7 +87,7 @@ __noinline int known_make(__u32 but)
 	struct known *k = known_slot(RD(struct task_struct, t, tgid));
 	__u64 open[2];
 
-	if (!k || but >= KNOWN_FDS ||
+	if (!k || but > KNOWN_FDS || k->waiting ||
 		RD(struct files_struct, files, count.counter) !=
 			RD(struct signal_struct, sig, nr_threads))
 		return 0;
@@ -93,13 +95,16 @@ __noinline int known_make(__u32 but)
 	read_open_fds(files, open);
 	for (__u32 i = 0; i < KNOWN_FDS / 8; i++)
 		*(__u64 *)(k->fds + i * 8) = spread(open[i >> 3 & 1] >> ((i & 7) * 8));
-	*known_fd(k, but) = 0;
+	if (but < KNOWN_FDS)
+		*known_fd(k, but) = 0;
 	k->start_ns = RD(struct task_struct, leader, start_boottime);
 	k->files = (__u64)files;
 	k->tgid = RD(struct task_struct, t, tgid);
 	__sync_fetch_and_add(&k->used, 1);
 	read_open_fds(files, open);
-	if (but & 64)
+	if (but == KNOWN_FDS)
+		;
+	else if (but & 64)
 		open[1] &= ~(1ULL << (but & 63));
 	else
 		open[0] &= ~(1ULL << (but & 63));
@@ -120,31 +125,6 @@ static __always_inline void known_learn(struct task_struct *t, __s64 fd)
 		*known_fd(k, fd) = 1;
 }
 
-/* Certainly not known? */
-static __always_inline bool known_not(__s64 fd)
-{
-	struct known *k;
-
-	if (fd < 0 || fd >= KNOWN_FDS)
-		return false;
-	k = known_get(task_current());
-	return k && !*known_fd(k, fd);
-}
-
-/* An open of that descriptor is to leave no record; false: user space may have an old name for it,
- * or cannot be told what it knows. */
-static __always_inline bool known_skip(__s64 fd)
-{
-	struct known *k;
-
-	if (fd < 0 || fd >= KNOWN_FDS)
-		return false;
-	k = known_get(task_current());
-	if (!k)
-		return known_make(fd);
-	return !*known_fd(k, fd);
-}
-
 /* Its close was sent. */
 static __always_inline void known_forget(__s64 fd)
 {
@@ -157,12 +137,14 @@ static __always_inline void known_forget(__s64 fd)
 		*known_fd(k, fd) = 0;
 }
 
-/* Two processes share one table from now on: nothing is kept for the parent, nor made again (see
- * known_make). */
-static __always_inline void known_shared(struct task_struct *parent)
+/* Nothing is kept for the process: it ends, or shares its table with another one from now on, and
+ * then none is made again (see known_make). */
+static __always_inline void known_drop(struct task_struct *t)
 {
-	struct known *k = known_get(parent);
+	struct known *k = known_get(t);
 
-	if (k)
-		k->tgid = 0;
+	if (!k)
+		return;
+	k->tgid = 0;
+	k->waiting = 0;
 }

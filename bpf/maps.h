@@ -34,6 +34,17 @@ const volatile __u32 saker_has_cast =
 				  ->field                                                          \
 			: BPF_CORE_READ((T *)(p), field))
 
+/* A word of kernel memory, 0 where there is none. */
+static __always_inline __u64 rd_word(__u64 at)
+{
+	__u64 v = 0;
+
+	if (saker_has_cast)
+		return RD(struct timespec64, at, tv_sec);
+	bpf_probe_read_kernel(&v, sizeof(v), (const void *)at);
+	return v;
+}
+
 /* One record under construction. A slot of an array, not of a per-CPU array: those are limited to
  * 32 KiB an element. */
 struct scratch {
@@ -60,6 +71,7 @@ struct scratch {
 	__u64 walk_dentry, walk_mnt; /* struct dentry *, struct mount * */
 	__u64 base_dentry, base_mnt;
 	__u64 root_dentry, root_mnt;
+	__u64 cmp_dentry, cmp_mnt; /* of a comparison that goes up beside the walk */
 	__u64 uaddr; /* peer's address in the caller's memory, 0 none */
 	__u32 ualen;
 	__s32 sockfd;
@@ -77,6 +89,7 @@ struct scratch {
 	__u64 name_hash; /* of the name scanned last: KSHM_PATH_EXACT's hash */
 	__u32 name_flags;
 	__u32 name_slash; /* where its last slash is */
+	__s64 credit;	  /* bytes that this CPU may send before the ring is asked how full it is */
 	__u8 rec[KEV_SIZE_MAX + REC_SLACK] __attribute__((aligned(8)));
 	__u8 tmp[TMP_SIZE + TMP_SLACK] __attribute__((aligned(8)));
 };

@@ -92,6 +92,30 @@ static __always_inline void put_user_bytes(struct scratch *s, __u64 ptr, __u64 l
 	put_done(s, n);
 }
 
+/* The bytes of w before its first zero byte; ret_ended: there is one. */
+static __always_inline __u64 text_word(__u64 w, __u64 *ret_ended)
+{
+	__u64 zero = (w - 0x0101010101010101ULL) & ~w & 0x8080808080808080ULL;
+
+	*ret_ended = zero;
+	return zero ? w & (((zero & -zero) >> 7) - 1) : w;
+}
+
+/* The current task's name. Older kernels leave the rest of a longer one behind its NUL. */
+static __always_inline void head_comm(struct kev_head *h)
+{
+	__u64 *to = (__u64 *)h->comm, at, ended, first;
+
+	if (!saker_has_cast) {
+		bpf_get_current_comm(h->comm, sizeof(h->comm));
+		return;
+	}
+	at = (__u64)&bpf_get_current_task_btf()->comm;
+	first = rd_word(at);
+	to[0] = text_word(first, &ended);
+	to[1] = ended ? 0 : text_word(rd_word(at + 8), &ended);
+}
+
 /* Head from the current task. Direct loads where the kernel gives a typed pointer, probe reads
  * before 5.11. */
 static __always_inline void head_current(struct kev_head *h)
@@ -117,7 +141,7 @@ static __always_inline void head_current(struct kev_head *h)
 		h->gid = BPF_CORE_READ(t, cred, egid.val);
 		h->cgroup_id = BPF_CORE_READ(t, cgroups, dfl_cgrp, kn, id);
 	}
-	bpf_get_current_comm(h->comm, sizeof(h->comm));
+	head_comm(h);
 }
 
 /* The memory controller's cgroup, for hosts whose default hierarchy is unused (v1): everybody is in
@@ -125,14 +149,14 @@ static __always_inline void head_current(struct kev_head *h)
 static __always_inline __u64 cgroup_id_v1(struct task_struct *t)
 {
 	struct css_set *cset = RD(struct task_struct, t, cgroups);
-	struct cgroup_subsys_state *css = NULL;
+	struct cgroup_subsys_state *css;
 	struct kernfs_node *kn;
 	struct cgroup *cgrp;
 
 	if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
 		return 0;
-	bpf_core_read(&css, sizeof(css),
-		&cset->subsys[bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id)]);
+	css = (struct cgroup_subsys_state *)rd_word((__u64)&cset->subsys[bpf_core_enum_value(
+		enum cgroup_subsys_id, memory_cgrp_id)]);
 	cgrp = RD(struct cgroup_subsys_state, css, cgroup);
 	kn = RD(struct cgroup, cgrp, kn);
 	return RD(struct kernfs_node, kn, id);

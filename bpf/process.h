@@ -4,7 +4,7 @@
  * while capture is enabled. */
 
 #include "clone_exec.h"
-#include "known.h"
+#include "close.h"
 
 static __always_inline struct scratch *state_take(__u32 cls, __u32 *ret_slot)
 {
@@ -35,7 +35,7 @@ int BPF_PROG(saker_exec, struct task_struct *p, pid_t old_pid, struct linux_binp
 	put_exec_rest(slot);
 	put_kstr(s, BPF_CORE_READ(bprm, filename), KEV_PATH_MAX);
 	rec_finish(s);
-	emit_record(slot);
+	send_record(slot);
 	s->busy = 0;
 	return 0;
 }
@@ -68,12 +68,14 @@ SEC("tp_btf/sched_process_fork")
 int BPF_PROG(saker_fork, struct task_struct *parent, struct task_struct *child)
 {
 	__u32 slot, level;
-	struct scratch *s = state_take(KEV_CLASS_STATE, &slot);
+	struct scratch *s;
 	struct kev_head *h;
 
+	closed_flush(); /* even if the fork itself gets no record: from now on nothing may wait */
+	s = state_take(KEV_CLASS_STATE, &slot);
 	if (BPF_CORE_READ(child, files) == BPF_CORE_READ(parent, files) &&
 		BPF_CORE_READ(child, tgid) != BPF_CORE_READ(parent, tgid))
-		known_shared(parent);
+		known_drop(parent);
 	if (!s)
 		return 0;
 	h = rec_start(s, KEV_CODE_SAKER_FORK, KEV_CLASS_STATE, N_SAKER_FORK, 0);
@@ -95,7 +97,7 @@ int BPF_PROG(saker_fork, struct task_struct *parent, struct task_struct *child)
 	put_int(s, signal_pid_nr(child, PIDTYPE_PGID, level), 8);
 	put_cgroups(slot);
 	rec_finish(s);
-	emit_record(slot);
+	send_record(slot);
 	s->busy = 0;
 	return 0;
 }
@@ -136,10 +138,13 @@ SEC("tp_btf/sched_process_exit")
 int BPF_PROG(saker_exit, struct task_struct *p)
 {
 	__u32 slot;
-	struct scratch *s = state_take(KEV_CLASS_STATE, &slot);
+	struct scratch *s;
 	struct kev_head *h;
 	__u32 code;
 
+	if (BPF_CORE_READ(p, signal, live.counter) == 0)
+		known_drop(p);
+	s = state_take(KEV_CLASS_STATE, &slot);
 	if (!s)
 		return 0;
 	h = rec_start(s, KEV_CODE_PROCEXIT_1_E, KEV_CLASS_STATE, N_PROCEXIT_1_E, 0);
@@ -151,7 +156,7 @@ int BPF_PROG(saker_exit, struct task_struct *p)
 	put_int(s, !!(code & 0x80), 1);
 	put_int(s, reaper_of(p), 8);
 	rec_finish(s);
-	emit_record(slot);
+	send_record(slot);
 	s->busy = 0;
 	return 0;
 }

@@ -3,7 +3,7 @@
 /* The one program on every system call's return. What nobody wants leaves after three loads. */
 
 #include "clone_exec.h"
-#include "filter.h"
+#include "open.h"
 
 #define TS_COMPAT_ 2
 #define EINPROGRESS_ 115
@@ -61,24 +61,6 @@ static __always_inline bool want_result(__u32 want, const struct sys_row *row, _
 	return true;
 }
 
-/* The real path as the extra parameter, for which the record was started; one that is absent is
- * taken out again where the table of lengths keeps its size. */
-static __always_inline void add_realpath(struct scratch *s, __u32 slot, __u32 row_flags)
-{
-	struct kev_head *h = (struct kev_head *)s->rec;
-	__u32 before = s->pos, n = h->n_params;
-
-	if (s->open_flags &
-		0x2000) /* O_TMPFILE: the file has no name, the argument is its directory */
-		put_absent(s);
-	else
-		put_realpath(slot, row_flags & ROW_AT ? (__s32)s->args[0] : AT_FDCWD_);
-	if (s->pos == before && LENS_BYTES(n) == LENS_BYTES(n - 1)) {
-		h->extras = 0;
-		h->n_params = n - 1;
-	}
-}
-
 /* Fills and sends the record of a call whose arguments are in scratch. */
 __noinline int call_record(__u32 slot, __u32 row_nr)
 {
@@ -121,7 +103,7 @@ __noinline int call_record(__u32 slot, __u32 row_nr)
 	/* before the record, so that no close of it can be missed; forgotten only once it was sent */
 	if (row->code != KEV_CODE_SYSCALL_CLOSE_X)
 		known_learn((struct task_struct *)s->task, s->ret);
-	if (emit_record(slot) && row->code == KEV_CODE_SYSCALL_CLOSE_X)
+	if (send_record(slot) && row->code == KEV_CODE_SYSCALL_CLOSE_X)
 		known_forget(s->args[0]);
 	return 0;
 }
@@ -157,11 +139,13 @@ int BPF_PROG(saker_sys_exit, struct pt_regs *regs, long ret)
 		ret = (__s32)ret;
 	if (!(want & KSHM_WANT) || !want_result(want, row, ret))
 		return 0;
-	if (want & KSHM_WANT_KNOWN_FD && known_not(compat ? (__u32)regs->bx : (__u32)regs->di))
-		return 0;
 	if (is_self(in, bpf_get_current_pid_tgid() >> 32)) {
 		if (in->canary && in->self_tgids[0] == bpf_get_current_pid_tgid() >> 32)
 			emit_canary();
+		return 0;
+	}
+	if (want & KSHM_WANT_KNOWN_FD) {
+		close_call(compat ? regs->bx : regs->di, compat ? KEV_F_COMPAT : 0);
 		return 0;
 	}
 	s = scratch_take(row->cls, &slot);
@@ -181,7 +165,9 @@ int BPF_PROG(saker_sys_exit, struct pt_regs *regs, long ret)
 	} else {
 		args_compat(s, regs);
 	}
-	if (!(want & KSHM_WANT_PATHS) || !open_is_boring(slot, row->flags))
+	if (row->ix == KEV_IX_SYSCALL_OPENAT_2_X || row->ix == KEV_IX_SYSCALL_OPEN_X)
+		open_call(slot, row->flags & ROW_AT);
+	else
 		call_record(slot, row_nr);
 	s->busy = 0;
 	return 0;

@@ -233,7 +233,7 @@ static __always_inline void uring_emit_now(struct scratch *s, __u32 slot, const 
 		put_absent(s);
 	}
 	rec_finish(s);
-	emit_record(slot);
+	send_record(slot);
 }
 
 static __always_inline int uring_submit(struct io_kiocb *req)
@@ -312,7 +312,7 @@ __noinline int uring_finish(__u32 slot, __u32 row_nr)
 	}
 	rec_finish(s);
 	known_learn((struct task_struct *)s->task, s->ret);
-	emit_record(slot);
+	send_record(slot);
 	return 0;
 }
 
@@ -335,7 +335,7 @@ __noinline int uring_fetch(__u32 slot, __u32 row_nr)
 	fetch_row(slot, row_nr);
 	rec_finish(s);
 	known_learn((struct task_struct *)s->task, s->ret);
-	emit_record(slot);
+	send_record(slot);
 	return 0;
 }
 
