@@ -16,12 +16,16 @@ enum { TUPLE_CONNECT, TUPLE_ACCEPT, TUPLE_SENDTO, TUPLE_RECVFROM, TUPLE_SENDMSG,
 static __always_inline struct sock *sock_of_fd(struct task_struct *t, __s32 fd)
 {
 	struct file *f = (struct file *)file_of_fd(t, fd);
+	struct inode *inode;
 	struct socket *sock;
 
-	if (!f || (BPF_CORE_READ(f, f_inode, i_mode) & S_IFMT_) != S_IFSOCK_)
+	if (!f)
 		return NULL;
-	sock = BPF_CORE_READ(f, private_data);
-	return BPF_CORE_READ(sock, sk);
+	inode = RD(struct file, f, f_inode);
+	if ((RD(struct inode, inode, i_mode) & S_IFMT_) != S_IFSOCK_)
+		return NULL;
+	sock = RD(struct file, f, private_data);
+	return RD(struct socket, sock, sk);
 }
 
 /* sockaddr as the kernel's ABI has it, as far as we read it. */

@@ -108,6 +108,25 @@ __noinline int call_record(__u32 slot, __u32 row_nr)
 	return 0;
 }
 
+#define IPPROTO_TCP_ 6
+#define TCP_CLOSE_ 7
+#define MSG_FASTOPEN_ 0x20000000
+
+/* Did the call send over a TCP connection that was there before it? One with MSG_FASTOPEN may have made
+ * it, and of a socket without one nothing is said. */
+static __always_inline bool is_tcp_send(struct scratch *s, const struct sys_row *row)
+{
+	__u32 flags = row->ix == KEV_IX_SOCKET_SENDMSG_X ? s->args[2] : s->args[3];
+	struct sock *sk = sock_of_fd(task_current(), s->args[0]);
+	__u16 family;
+
+	if (!sk || flags & MSG_FASTOPEN_ || RD(struct sock, sk, sk_protocol) != IPPROTO_TCP_ ||
+		RD(struct sock, sk, __sk_common.skc_state) == TCP_CLOSE_)
+		return false;
+	family = RD(struct sock, sk, __sk_common.skc_family);
+	return family == AF_INET_ || family == AF_INET6_;
+}
+
 SEC("tp_btf/sys_exit")
 int BPF_PROG(saker_sys_exit, struct pt_regs *regs, long ret)
 {
@@ -165,7 +184,9 @@ int BPF_PROG(saker_sys_exit, struct pt_regs *regs, long ret)
 	} else {
 		args_compat(s, regs);
 	}
-	if (row->ix == KEV_IX_SYSCALL_OPENAT_2_X || row->ix == KEV_IX_SYSCALL_OPEN_X)
+	if (want & KSHM_WANT_NOT_TCP && is_tcp_send(s, row))
+		; /* the connection is known, and no rule asks for what goes over it */
+	else if (row->ix == KEV_IX_SYSCALL_OPENAT_2_X || row->ix == KEV_IX_SYSCALL_OPEN_X)
 		open_call(slot, row->flags & ROW_AT);
 	else
 		call_record(slot, row_nr);

@@ -136,6 +136,7 @@ static void add_want(struct strbuf *b, uint8_t want)
 		{KSHM_WANT_READ_OPEN, "opens for reading"},
 		{KSHM_WANT_PATHS, "only the paths that rules name"},
 		{KSHM_WANT_KNOWN_FD, "only known descriptors"},
+		{KSHM_WANT_NOT_TCP, "not over TCP connections"},
 	};
 	bool any = false;
 

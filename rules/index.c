@@ -212,10 +212,16 @@ static bool is_flood(const struct kev_info *info)
 	       info->ix != KEV_IX_SYSCALL_FINIT_MODULE_X;
 }
 
+static bool is_send(const struct kev_info *info)
+{
+	return info->ix == KEV_IX_SOCKET_SENDTO_X || info->ix == KEV_IX_SOCKET_SENDMSG_X ||
+	       info->ix == KEV_IX_SOCKET_SENDMMSG_X;
+}
+
 /* Of the rules under an event: is there any, any that means it by name, any that can match a failed
- * call? */
+ * call, or what is sent over a TCP connection? */
 struct interest {
-	bool any, named, failures;
+	bool any, named, failures, tcp;
 };
 
 /* A connection that is still being made is state, though the call reports an error. */
@@ -239,6 +245,7 @@ static int emit_event(struct builder *b, const struct kev_info *info,
 		in.any = true;
 		in.named |= !evset_is_wide(&rules[i].events);
 		in.failures |= interest_in_failures(rules[i].ast, info->ix);
+		in.tcp |= interest_in_tcp(rules[i].ast, info->ix);
 		ref = builder_add(b, IMG_SEC_RULEREF);
 		if (!ref)
 			return -ENOMEM;
@@ -256,6 +263,9 @@ static int emit_event(struct builder *b, const struct kev_info *info,
 		!((e.flags & IMG_EV_STATE) && is_state_on_failure(info)) &&
 		interest_has_result(info->ix))
 		e.want |= KSHM_WANT_SUCCESS_ONLY;
+	/* What they tell of state is who a datagram goes to; a connection was told by its making. */
+	if ((e.want & KSHM_WANT) && is_send(info) && !in.tcp)
+		e.want |= KSHM_WANT_NOT_TCP;
 	if (by_path && (e.want & KSHM_WANT))
 		e.want |= info->ix == KEV_IX_SYSCALL_OPEN_X || info->ix == KEV_IX_SYSCALL_OPENAT_2_X
 				  ? KSHM_WANT_PATHS

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Three-valued evaluation of conditions under the assumption that a call failed: evt.rawres lies in
- * the errno range, evt.res is not SUCCESS, and a call that makes a descriptor has made none.
- * Whatever is not known to be settled by that may be either. Recursion is bound by AST_HEIGHT_MAX.
+/* Three-valued evaluation of conditions under an assumption. That a call failed: evt.rawres lies in
+ * the errno range, evt.res is not SUCCESS, and a call that makes a descriptor has made none. Or that
+ * its descriptor is a TCP connection: fd.l4proto is tcp. Whatever is not known to be settled by that
+ * may be either. Recursion is bound by AST_HEIGHT_MAX.
  */
 
 #include <string.h>
@@ -76,7 +77,28 @@ static unsigned of_text(const struct tcheck *tc)
 							  : CAN_BE_BOTH;
 }
 
-static unsigned of_check(const struct tcheck *tc, uint16_t ix)
+/* Of a text that is known to be @value. */
+static unsigned of_known_text(const struct tcheck *tc, const char *value)
+{
+	size_t n = strlen(value);
+	bool is_in = false;
+
+	for (uint32_t i = 0; i < tc->n_consts; i++)
+		is_in |= tc->consts[i].n == n && !memcmp(tc->consts[i].str, value, n);
+	switch (tc->op) {
+	case IMG_OP_EQ:
+	case IMG_OP_IN:
+		return is_in ? CAN_BE_TRUE : CAN_BE_FALSE;
+	case IMG_OP_NE:
+		return is_in ? CAN_BE_FALSE : CAN_BE_TRUE;
+	default:
+		return CAN_BE_BOTH;
+	}
+}
+
+enum assumption { CALL_FAILED, IS_TCP };
+
+static unsigned of_check(const struct tcheck *tc, uint16_t ix, enum assumption a)
 {
 	const struct kev_info *info = kev_info_get(ix);
 	struct evset only = {0};
@@ -89,6 +111,9 @@ static unsigned of_check(const struct tcheck *tc, uint16_t ix)
 	if (!tc->lhs->is_field || tc->modifier != IMG_MOD_NONE ||
 		(tc->rhs_kind != IMG_RHS_CONST && tc->rhs_kind != IMG_RHS_SET))
 		return CAN_BE_BOTH;
+	if (a == IS_TCP)
+		return tc->lhs->field == FIELD_ID_FD_L4PROTO ? of_known_text(tc, "tcp")
+							     : CAN_BE_BOTH;
 	switch ((enum field_id)tc->lhs->field) {
 	case FIELD_ID_EVT_RAWRES:
 		return of_range(tc, RESULT_MIN, RESULT_MAX);
@@ -106,22 +131,22 @@ static unsigned of_check(const struct tcheck *tc, uint16_t ix)
 	}
 }
 
-static unsigned analyse(const struct ast *n, uint16_t ix)
+static unsigned analyse(const struct ast *n, uint16_t ix, enum assumption a)
 {
 	unsigned all = CAN_BE_BOTH, any = 0, kid;
 
 	switch (n->kind) {
 	case AST_CHECK:
-		return of_check(n->typed, ix);
+		return of_check(n->typed, ix, a);
 	case AST_MACRO:
-		return analyse(n->kids[0], ix);
+		return analyse(n->kids[0], ix, a);
 	case AST_NOT:
-		kid = analyse(n->kids[0], ix);
+		kid = analyse(n->kids[0], ix, a);
 		return (kid & CAN_BE_FALSE ? CAN_BE_TRUE : 0) |
 		       (kid & CAN_BE_TRUE ? CAN_BE_FALSE : 0);
 	default:
 		for (uint32_t i = 0; i < n->n_kids; i++) {
-			kid = analyse(n->kids[i], ix);
+			kid = analyse(n->kids[i], ix, a);
 			all &= kid;
 			any |= kid;
 		}
@@ -133,5 +158,10 @@ static unsigned analyse(const struct ast *n, uint16_t ix)
 
 bool interest_in_failures(const struct ast *n, uint16_t ix)
 {
-	return !interest_has_result(ix) || (analyse(n, ix) & CAN_BE_TRUE);
+	return !interest_has_result(ix) || (analyse(n, ix, CALL_FAILED) & CAN_BE_TRUE);
+}
+
+bool interest_in_tcp(const struct ast *n, uint16_t ix)
+{
+	return analyse(n, ix, IS_TCP) & CAN_BE_TRUE;
 }

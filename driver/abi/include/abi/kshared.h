@@ -14,7 +14,11 @@
 #define KSHM_WANT_READ_OPEN 0x08    /* … or may read; neither bit: all */
 #define KSHM_WANT_PATHS                                                                            \
 	0x10 /* of opens only those that `paths` names under one of their two names */
-#define KSHM_WANT_KNOWN_FD 0x20 /* of closes only those of descriptors that user space may know */
+#define KSHM_WANT_KNOWN_FD                                                                         \
+	0x20 /* of closes only those of descriptors that user space may know; before the next record of the process at the latest, and not at
+		all if the next one is an open that got the same number */
+#define KSHM_WANT_NOT_TCP                                                                          \
+	0x40 /* of what is sent over sockets not what goes over TCP connections that there are already */
 
 /* Paths of opens that some rule may want. What the table cannot say counts as wanted, so a collision of hashes costs a record and loses none. Made by the
  * rules compiler, stored by the supervisor, looked up by the programs.
