@@ -238,6 +238,7 @@ static __always_inline bool open_is_boring(
 		if (s->ret < 0 && flags & NAME_ODD)
 			return 0;
 	}
-	return s->ret < 0 || (walked_is_boring(s, slot, at, names ? n : 0, cls, !(flags & NAME_ODD)) &&
-				     known_skip(s->ret));
+	return s->ret < 0 ||
+	       (walked_is_boring(s, slot, at, names ? n : 0, cls, !(flags & NAME_ODD)) &&
+		       known_skip(s->ret));
 }

@@ -72,7 +72,7 @@ struct scratch {
 	__u64 base_dentry, base_mnt;
 	__u64 root_dentry, root_mnt;
 	__u64 cmp_dentry, cmp_mnt; /* of a comparison that goes up beside the walk */
-	__u64 uaddr; /* peer's address in the caller's memory, 0 none */
+	__u64 uaddr;               /* peer's address in the caller's memory, 0 none */
 	__u32 ualen;
 	__s32 sockfd;
 	__u64 iov; /* iovec in the caller's memory */
@@ -89,7 +89,7 @@ struct scratch {
 	__u64 name_hash; /* of the name scanned last: KSHM_PATH_EXACT's hash */
 	__u32 name_flags;
 	__u32 name_slash; /* where its last slash is */
-	__s64 credit;	  /* bytes that this CPU may send before the ring is asked how full it is */
+	__s64 credit;     /* bytes that this CPU may send before the ring is asked how full it is */
 	__u8 rec[KEV_SIZE_MAX + REC_SLACK] __attribute__((aligned(8)));
 	__u8 tmp[TMP_SIZE + TMP_SLACK] __attribute__((aligned(8)));
 };

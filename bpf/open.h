@@ -9,7 +9,8 @@
 #define OPEN_N N_SYSCALL_OPEN_X
 #define OPENAT_N N_SYSCALL_OPENAT_2_X
 _Static_assert(LENS_BYTES(OPEN_N) == LENS_BYTES(OPEN_N + 1) &&
-		       LENS_BYTES(OPENAT_N) == LENS_BYTES(OPENAT_N + 1) && LENS_BYTES(OPENAT_N) == 16,
+		       LENS_BYTES(OPENAT_N) == LENS_BYTES(OPENAT_N + 1) &&
+		       LENS_BYTES(OPENAT_N) == 16,
 	"the real path finds its place in the table of lengths");
 #define OPEN_NAME_AT (HEAD_BYTES + 16 + 8)
 #define OPENAT_NAME_AT (HEAD_BYTES + 16 + 16)

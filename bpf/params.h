@@ -155,8 +155,8 @@ static __always_inline __u64 cgroup_id_v1(struct task_struct *t)
 
 	if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
 		return 0;
-	css = (struct cgroup_subsys_state *)rd_word((__u64)&cset->subsys[bpf_core_enum_value(
-		enum cgroup_subsys_id, memory_cgrp_id)]);
+	css = (struct cgroup_subsys_state *)rd_word(
+		(__u64)&cset->subsys[bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id)]);
 	cgrp = RD(struct cgroup_subsys_state, css, cgroup);
 	kn = RD(struct cgroup, cgrp, kn);
 	return RD(struct kernfs_node, kn, id);

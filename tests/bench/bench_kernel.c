@@ -131,8 +131,8 @@ static struct floor_bpf *floor_attach(void)
 	for (uint32_t i = 0; i < (uint32_t)MIN(n, (long)CPUS_MAX); i++) {
 		int fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "floor", 0, 0, RING_BYTES, NULL);
 
-		if (fd < 0 || bpf_map_update_elem(bpf_map__fd(f->maps.floor_rings), &i, &fd,
-				      BPF_ANY) < 0)
+		if (fd < 0 ||
+			bpf_map_update_elem(bpf_map__fd(f->maps.floor_rings), &i, &fd, BPF_ANY) < 0)
 			die("make a ring");
 		map_ring(fd);
 		(void)close(fd);
@@ -254,8 +254,8 @@ int main(int argc, char **argv)
 	if (argc == 3 && strcmp(argv[1], "--floor") == 0)
 		return hold_floor(atof(argv[2]));
 	if (argc < 4 || rounds < 1 || rounds > 1000) {
-		(void)fprintf(stderr, "usage: %s RULES CAPTURED_PATH REJECTED_PATH [rounds]\n",
-			argv[0]);
+		(void)fprintf(
+			stderr, "usage: %s RULES CAPTURED_PATH REJECTED_PATH [rounds]\n", argv[0]);
 		return 1;
 	}
 	compile(argv[1], &img);

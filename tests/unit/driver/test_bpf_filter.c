@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -305,6 +306,108 @@ static void test_close__number_used_again__known_names_end(void **state)
 	assert_quiet("the same number of a file that nobody asked for");
 }
 
+static void assert_sequence(const char *what, const char *codes)
+{
+	collect();
+	for (unsigned i = 0; i < n_seen || codes[i]; i++)
+		if (i == n_seen ||
+			codes[i] != (seen[i].code == KEV_CODE_SYSCALL_CLOSE_X ? 'c' : 'o'))
+			fail_msg("%s: %u records, the %uth is not as in '%s'", what, n_seen, i + 1,
+				codes);
+}
+
+/* An open that gets the number makes the close before it void; every other record has it sent first. */
+static void test_close__open_gets_the_number__void(void **state)
+{
+	int fd, low;
+
+	(void)state;
+	collect();
+	visit(in_dir("secret"), O_RDONLY);
+	visit(in_dir("secret"), O_RDONLY);
+	visit(in_dir("key"), O_RDONLY);
+	assert_sequence("one after the other", "oooc");
+	visit(in_dir("secret"), O_RDONLY);
+	visit(in_dir("boring"), O_RDONLY);
+	assert_sequence("then one that nobody asked for", "oc");
+	low = open(in_dir("secret"), O_RDONLY | O_CLOEXEC);
+	fd = open(in_dir("secret"), O_RDONLY | O_CLOEXEC);
+	close(fd);
+	close(low); /* comes before, being the next to be given away: the other one is sent */
+	assert_int_equal(open(in_dir("secret"), O_RDONLY | O_CLOEXEC), low);
+	close(low);
+	assert_sequence("two numbers", "oococ");
+}
+
+static void *hold(void *arg)
+{
+	char c;
+
+	(void)!read(*(int *)arg, &c, 1); /* ends with its other end */
+	return NULL;
+}
+
+/* With a second thread nothing waits, and what waited when it came is sent. */
+static void test_close__two_threads__sent_at_once(void **state)
+{
+	pthread_t thread;
+	int ends[2];
+
+	(void)state;
+	collect();
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	visit(in_dir("secret"), O_RDONLY);
+	assert_int_equal(pthread_create(&thread, NULL, hold, &ends[0]), 0);
+	visit(in_dir("secret"), O_RDONLY);
+	visit(in_dir("secret"), O_RDONLY);
+	assert_sequence("two threads", "ocococ");
+	close(ends[1]);
+	(void)pthread_join(thread, NULL);
+	close(ends[0]);
+	collect();
+}
+
+/* Of a process that goes on in another one, by fork, and of one that ends. */
+static void test_close__waits_while_forking__sent_before(void **state)
+{
+	uint64_t until = clock_mono_ns() + 2 * NS_PER_S;
+	bool closed = false, forked = false;
+	struct drv_record rec;
+	pid_t pid, child;
+	const char *why;
+	struct kev k;
+
+	(void)state;
+	want[KEV_IX_SAKER_FORK] = KSHM_WANT;
+	drv_interest_set(interest, want, 80, NULL, 0);
+	pid = fork();
+	if (pid == 0) {
+		visit(in_dir("secret"), O_RDONLY); /* the first close of a process does not wait */
+		visit(in_dir("secret"), O_RDONLY);
+		child = fork();
+		if (child)
+			(void)waitpid(child, NULL, 0);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	for (unsigned n_opens = 0; !forked && clock_mono_ns() < until;) {
+		if (source->ops->next(source, &rec) <= 0) {
+			source->ops->commit(source);
+			continue;
+		}
+		memcpy(copy, rec.p, rec.len);
+		assert_int_equal(kev_parse(copy, rec.len, &k, &why), 0);
+		if (k.head->tgid != (uint32_t)pid)
+			continue;
+		n_opens += k.head->type == KEV_CODE_SYSCALL_OPENAT_2_X;
+		closed |= n_opens == 2 && k.head->type == KEV_CODE_SYSCALL_CLOSE_X;
+		forked = k.head->type == KEV_CODE_SAKER_FORK;
+	}
+	assert_true(forked);
+	assert_true(closed);
+	collect();
+}
+
 /* A close that nobody saw: what takes the number is told, whatever its name is. */
 static void test_open__number_with_an_old_name__recorded(void **state)
 {
@@ -432,6 +535,9 @@ int main(void)
 		cmocka_unit_test(test_open__symlinks__either_name_counts),
 		cmocka_unit_test(test_open__undecided_names__recorded),
 		cmocka_unit_test(test_close__number_used_again__known_names_end),
+		cmocka_unit_test(test_close__open_gets_the_number__void),
+		cmocka_unit_test(test_close__two_threads__sent_at_once),
+		cmocka_unit_test(test_close__waits_while_forking__sent_before),
 		cmocka_unit_test(test_open__number_with_an_old_name__recorded),
 		cmocka_unit_test(test_close__duplicate__recorded),
 		cmocka_unit_test(test_close__shared_table__recorded),

@@ -931,6 +931,46 @@ static void test_interest__self_and_success_only__are_left_out(void **state)
 	drv_interest_set(interest, want, 80, NULL, 0);
 }
 
+/* What goes over a connection that there was before is left out, a datagram and what may make the
+ * connection are not. */
+static void test_interest__not_tcp__connections_are_left_out(void **state)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001)};
+	int l = socket(AF_INET, SOCK_STREAM, 0), c = socket(AF_INET, SOCK_STREAM, 0),
+	    u = socket(AF_INET, SOCK_DGRAM, 0);
+	struct iovec iov = {"abc", 3};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	socklen_t len = sizeof(a);
+	uint8_t want[_KEV_IX_MAX];
+
+	(void)state;
+	memset(want, 0, sizeof(want));
+	want[KEV_IX_SOCKET_SENDTO_X] = want[KEV_IX_SOCKET_SENDMSG_X] =
+		KSHM_WANT | KSHM_WANT_NOT_TCP;
+	drv_interest_set(interest, want, 80, NULL, 0);
+	assert_int_equal(bind(l, (void *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(l, 1), 0);
+	assert_int_equal(getsockname(l, (void *)&a, &len), 0);
+	assert_int_equal(send(c, "x", 1, MSG_NOSIGNAL), -1); /* no connection yet */
+	assert_true(expect(KEV_CODE_SOCKET_SENDTO_X));
+	assert_int_equal(connect(c, (void *)&a, sizeof(a)), 0);
+	assert_int_equal(send(c, "x", 1, 0), 1);
+	assert_int_equal(sendmsg(c, &m, 0), 3);
+	assert_int_equal(sendto(u, "datagram", 8, 0, (void *)&a, sizeof(a)), 8);
+	assert_true(expect(KEV_CODE_SOCKET_SENDTO_X));
+	assert_int_equal(int_of("res"), 8);
+	assert_int_equal(sendmsg(c, &m, 0), 3);
+	assert_false(expect(KEV_CODE_SOCKET_SENDMSG_X));
+	(void)send(c, "x", 1, MSG_FASTOPEN); /* whatever comes of it */
+	assert_true(expect(KEV_CODE_SOCKET_SENDTO_X));
+	close(u);
+	close(c);
+	close(l);
+	memset(want, KSHM_WANT, sizeof(want));
+	want[KEV_IX_SYSCALL_READ_X] = want[KEV_IX_SYSCALL_WRITE_X] = 0;
+	drv_interest_set(interest, want, 80, NULL, 0);
+}
+
 static void test_counters__full_ring__add_up(void **state)
 {
 	const struct kshm_counters *c;
@@ -1096,6 +1136,7 @@ int main(void)
 		cmocka_unit_test(test_io_uring__without_completion__is_told_at_submission),
 		cmocka_unit_test(test_io_uring__connect__has_the_tuple),
 		cmocka_unit_test(test_interest__self_and_success_only__are_left_out),
+		cmocka_unit_test(test_interest__not_tcp__connections_are_left_out),
 		cmocka_unit_test(test_counters__full_ring__add_up),
 		cmocka_unit_test(test_iter__task__has_this_process),
 		cmocka_unit_test(test_iter__task_file__has_descriptors_by_kind),

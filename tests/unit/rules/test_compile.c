@@ -373,6 +373,43 @@ static void test_interest__failed_calls__only_if_a_rule_can_match_them(void **st
 	}
 }
 
+static void test_interest__not_over_tcp__only_if_no_rule_can_match(void **state)
+{
+	static const struct {
+		const char *cond;
+		uint16_t ix;
+		bool not_tcp;
+	} cases[] = {
+		{"evt.type in (sendto, sendmsg) and fd.l4proto != tcp", KEV_IX_SOCKET_SENDTO_X,
+			true},
+		{"evt.type in (sendto, sendmsg) and fd.l4proto != tcp", KEV_IX_SOCKET_SENDMSG_X,
+			true},
+		{"evt.type = sendto and not fd.l4proto = tcp", KEV_IX_SOCKET_SENDTO_X, true},
+		{"evt.type = sendto and fd.l4proto in (udp, icmp)", KEV_IX_SOCKET_SENDTO_X, true},
+		{"evt.type = sendto and fd.l4proto in (udp, tcp)", KEV_IX_SOCKET_SENDTO_X, false},
+		{"evt.type = sendto and fd.l4proto = tcp", KEV_IX_SOCKET_SENDTO_X, false},
+		{"evt.type = sendto and fd.l4proto startswith t", KEV_IX_SOCKET_SENDTO_X, false},
+		{"evt.type = sendto and (fd.l4proto = udp or proc.name = x)",
+			KEV_IX_SOCKET_SENDTO_X, false},
+		{"evt.type = sendto or (evt.type = connect and fd.l4proto = udp)",
+			KEV_IX_SOCKET_SENDTO_X, false},
+		{"evt.type = connect and fd.l4proto = udp", KEV_IX_SOCKET_CONNECT_X, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct compiled c;
+		uint8_t want;
+
+		compile_condition(&c, cases[i].cond);
+		assert_int_equal(c.r, 0);
+		want = c.img.events[cases[i].ix].want;
+		if (!!(want & KSHM_WANT_NOT_TCP) != cases[i].not_tcp)
+			fail_msg("'%s': want %x", cases[i].cond, want);
+		compiled_done(&c);
+	}
+}
+
 static void test_outputs__filters__bits(void **state)
 {
 	static const char *const shells[] = {"Sh*", NULL}, *const tag[] = {"t", NULL};
@@ -567,6 +604,7 @@ int main(void)
 		cmocka_unit_test(test_sharing__equal_tests_of_rules__one_predicate),
 		cmocka_unit_test(test_index__rules_under_their_events__and_interest),
 		cmocka_unit_test(test_interest__failed_calls__only_if_a_rule_can_match_them),
+		cmocka_unit_test(test_interest__not_over_tcp__only_if_no_rule_can_match),
 		cmocka_unit_test(test_outputs__filters__bits),
 		cmocka_unit_test(test_needs__fields_used__bits),
 		cmocka_unit_test(test_append_output__entries__text_and_fields),
