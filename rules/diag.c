@@ -172,25 +172,40 @@ static char low(char c)
 /* Edit distance, case ignored; over max when it gives up. */
 static unsigned distance(const char *a, size_t an, const char *b, size_t bn, unsigned max)
 {
-	unsigned row[65];
+	unsigned row[65], before[65] = {0}; /* before: the row above the one above */
 
 	if (an > 64 || bn > 64 || (an > bn ? an - bn : bn - an) > max)
 		return max + 1;
 	for (size_t j = 0; j <= bn; j++)
 		row[j] = (unsigned)j;
 	for (size_t i = 1; i <= an; i++) {
-		unsigned diagonal = row[0];
+		unsigned diagonal = row[0], above[65];
 
+		memcpy(above, row, (bn + 1) * sizeof(*row));
 		row[0] = (unsigned)i;
 		for (size_t j = 1; j <= bn; j++) {
 			unsigned up = row[j], best = diagonal + (low(a[i - 1]) != low(b[j - 1]));
 
 			best = MIN(best, up + 1);
+			if (i > 1 && j > 1 && low(a[i - 1]) == low(b[j - 2]) &&
+				low(a[i - 2]) == low(b[j - 1]))
+				best = MIN(best, before[j - 2] + 1); /* two letters swapped */
 			row[j] = MIN(best, row[j - 1] + 1);
 			diagonal = up;
 		}
+		memcpy(before, above, (bn + 1) * sizeof(*row));
 	}
 	return row[bn];
+}
+
+/* Someone who writes WARN means WARNING. */
+static bool is_beginning(const char *text, size_t n, const char *name)
+{
+	size_t i = 0;
+
+	while (i < n && name[i] && low(text[i]) == low(name[i]))
+		i++;
+	return n >= 4 && i == n && strlen(name) <= 2 * n;
 }
 
 const char *diag_nearest(const char *text, size_t n, const char *const *names)
@@ -199,7 +214,9 @@ const char *diag_nearest(const char *text, size_t n, const char *const *names)
 	const char *best = NULL;
 
 	for (; *names; names++) {
-		unsigned d = distance(text, n, *names, strlen(*names), limit);
+		unsigned d = is_beginning(text, n, *names)
+				     ? 1
+				     : distance(text, n, *names, strlen(*names), limit);
 
 		if (d < best_d) {
 			best_d = d;

@@ -121,21 +121,22 @@ static int read_plain_keys(struct collector *c, const struct ynode *item, struct
 {
 	const struct ynode *n = ynode_get(item, "capture_duration");
 
-	if (read_flag(c, item, "enabled", &r->enabled) < 0 ||
-		read_flag(c, item, "warn_evttypes", &r->warn_evttypes) < 0 ||
-		read_flag(c, item, "skip-if-unknown-filter", &r->skip_unknown) < 0 ||
-		read_flag(c, item, "capture", &r->capture) < 0)
-		return -EINVAL;
+	bool bad = read_flag(c, item, "enabled", &r->enabled) < 0;
+
+	bad |= read_flag(c, item, "warn_evttypes", &r->warn_evttypes) < 0;
+	bad |= read_flag(c, item, "skip-if-unknown-filter", &r->skip_unknown) < 0;
+	bad |= read_flag(c, item, "capture", &r->capture) < 0;
 	if (n && ynode_u32(n, &r->capture_ms) < 0) {
 		item_bad_value(c, "capture_duration", n,
 			"Value of 'capture_duration' must be a number of milliseconds");
-		return -EINVAL;
+		bad = true;
 	}
 	n = ynode_get(item, "priority");
-	if (!n)
-		return 0;
-	n = item_text(c, item, "priority");
-	return n ? read_priority(c, n, &r->priority) : -EINVAL;
+	if (n) {
+		n = item_text(c, item, "priority");
+		bad |= !n || read_priority(c, n, &r->priority) < 0;
+	}
+	return bad ? -EINVAL : 0;
 }
 
 static struct rule_def *find_rule(struct collector *c, const struct ynode *name)
@@ -203,6 +204,7 @@ static int define_rule(struct collector *c, const struct ynode *item, const stru
 	const struct ynode *source = ynode_get(item, "source"), *tags = ynode_get(item, "tags"),
 			   *exc = ynode_get(item, "exceptions");
 	struct ptext text = {0};
+	bool bad;
 	int res;
 
 	if (!cond || !output || !desc || !prio)
@@ -213,9 +215,11 @@ static int define_rule(struct collector *c, const struct ynode *item, const stru
 		r.source = source->text;
 	r.known_source = !strcmp(r.source, "syscall");
 	r.desc = desc->text;
-	if (check_source(c, item, find_rule(c, name), r.source) < 0 ||
-		read_plain_keys(c, item, &r) < 0 || (tags && read_tags(c, tags, &r) < 0))
+	if (check_source(c, item, find_rule(c, name), r.source) < 0)
 		return -EINVAL;
+	/* A wrong one of these does not keep the condition and the output from being looked at. */
+	bad = read_plain_keys(c, item, &r) < 0;
+	bad |= tags && read_tags(c, tags, &r) < 0;
 	r.place = (struct item_place){.content = c->content,
 		.item = item->pos,
 		.condition = cond->pos,
@@ -229,7 +233,8 @@ static int define_rule(struct collector *c, const struct ynode *item, const stru
 		return res;
 	if (exc && r.known_source && (res = item_exceptions(c, &r, exc, false)) < 0)
 		return res;
-	return put_rule(c, &r);
+	res = put_rule(c, &r);
+	return res < 0 ? res : bad ? -EINVAL : 0;
 }
 
 /* old + " " + more */

@@ -326,6 +326,41 @@ static void test_rules_check__error_over_list_and_macros__chain(void **state)
 	rules_report_done(&rep);
 }
 
+/* Names near to what was written: letters missing, swapped, or the rest of a word. */
+static void test_diag_nearest__table__meant(void **state)
+{
+	static const char *const names[] = {
+		"Warning", "Notice", "bad", "shell_binaries", "proc.name", NULL};
+	static const struct {
+		const char *text, *near;
+	} cases[] = {{"WARN", "Warning"}, {"warnign", "Warning"}, {"bda", "bad"},
+		{"proc.nmae", "proc.name"}, {"shell_binary", "shell_binaries"}, {"notce", "Notice"},
+		{"xyz", NULL}, {"", NULL}, {"w", NULL}, {"shell_binarise", "shell_binaries"}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const char *near = diag_nearest(cases[i].text, strlen(cases[i].text), names);
+
+		if (!near != !cases[i].near || (near && strcmp(near, cases[i].near) != 0))
+			fail_msg("'%s': %s", cases[i].text, near ? near : "none");
+	}
+}
+
+/* A wrong priority does not hide what else is wrong with the rule. */
+static void test_rules_check__rule_with_many_errors__all_told(void **state)
+{
+	static const char *const text =
+		"- rule: R\n  desc: d\n  condition: evt.type=opem and bda and a.b=1\n"
+		"  output: x %fd.nam\n  priority: WARN\n  enabled: 7\n  tags: x\n";
+	struct rules_report rep;
+
+	(void)state;
+	check(&rep, &text, 1);
+	/* enabled, priority, tags; output; and the macro that there is not */
+	assert_int_equal(rep.files[0].n_errors, 5);
+	rules_report_done(&rep);
+}
+
 static void test_rules_check__schema__advice_only(void **state)
 {
 	static const char *const text =
@@ -452,6 +487,8 @@ int main(void)
 		cmocka_unit_test(test_rules_check__two_files__results_apart),
 		cmocka_unit_test(test_rules_check__second_file__repeats_warnings_of_the_first),
 		cmocka_unit_test(test_rules_check__error_over_list_and_macros__chain),
+		cmocka_unit_test(test_diag_nearest__table__meant),
+		cmocka_unit_test(test_rules_check__rule_with_many_errors__all_told),
 		cmocka_unit_test(test_rules_check__schema__advice_only),
 		cmocka_unit_test(test_rules_describe_json__rule__shape),
 		cmocka_unit_test(test_rules_explain__rule__both_forms),
