@@ -11,12 +11,13 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "pipeline"))
-from harness import STABLE, Saker, need_root, skip # noqa: E402,F401
+from harness import STABLE, TOP, Saker, need_root, skip # noqa: E402,F401
 
 UIDS = int(os.environ.get("SAKER_BENCH_UIDS", "65400"))
 SCALE = float(os.environ.get("SAKER_BENCH_SCALE", "1")) # of every duration; below 1 for a quick look
 SYSCALL = os.environ.get("SAKER_BENCH_SYSCALL", "")
 LOAD = os.environ.get("SAKER_BENCH_LOAD", "")
+KERNEL = os.environ.get("SAKER_BENCH_KERNEL", "")
 most_others = 0
 
 

@@ -7,9 +7,12 @@
 
 Other work on the machine takes turns with the loop and would pass for saker's cost. So the loss is told twice: of loops per second as they came, and of
 loops per second of the CPU time that the loop and saker together really got; on a machine without other work the two are the same.
+Beside it, in the same run: the loop under the least program that tells of every open and close (bpf/floor.bpf.c), and, on one CPU, what the
+kernel programs add to a loop without any user space (bench-kernel), so that what remains is explained.
 Arguments: captured | rejected, [seconds]. Targets, the loss by the second: no event lost, loss under 40 % (rejected: 25 %), under 400 ns per captured event, 64 MiB."""
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -25,6 +28,28 @@ MAX_PSS = 64 << 20
 
 def loops(program, seconds, path):
     return bench.run_json(program, str(seconds), path)
+
+
+def under_floor(program, seconds, path):
+    """The loop while the floor program is attached, its rings emptied and thrown away."""
+    holder = subprocess.Popen([bench.KERNEL, "--floor", str(seconds + 3)], stdout=subprocess.PIPE, text=True)
+    if holder.stdout.readline() != "attached\n":
+        sys.exit("the floor program does not attach")
+    used = holder_cpu(holder.pid)
+    out = loops(program, seconds, path)
+    out["holder_s"] = holder_cpu(holder.pid) - used
+    holder.kill()
+    holder.wait()
+    return out
+
+
+def holder_cpu(pid):
+    return int(open(f"/proc/{pid}/schedstat").read().split()[0]) / 1e9
+
+
+def kernel_alone():
+    rules = bench.STABLE if os.path.exists(bench.STABLE) else os.path.join(bench.TOP, "rules/default/saker_rules.yaml")
+    return bench.run_json(bench.KERNEL, rules, PATHS["captured"], PATHS["rejected"], "2")
 
 
 def settled(s):
@@ -68,6 +93,7 @@ def main():
         finally:
             s.stop()
         off.append(loops(program, seconds / 4, PATHS[which]))
+        floor = under_floor(program, seconds / 4, PATHS[which])
     finally:
         shutil.rmtree(folder)
     out = {"path": PATHS[which], "seconds": seconds, "off": off, "on": on} | out
@@ -77,6 +103,9 @@ def main():
     out["ns_per_event"] = round(1e9 / on["loops_per_s"] * on["processes"], 1) # of the loop, per core
     out["events_per_s"] = round(on["loops_per_s"])
     out["of_off"] = round(on["loops_per_s"] / bench.median(o["loops_per_s"] for o in off), 3)
+    out["floor"] = floor
+    out["floor_loss_percent"] = bench.percent(floor["loops"] / (floor["cpu_s"] + floor["holder_s"]), sum(o["loops"] for o in off) / sum(o["cpu_s"] for o in off))
+    out["kernel_alone"] = kernel_alone()
     out["pss_total"] = sum(out["pss_bytes"].values())
     out["targets"] = {"lost": 0, "loss_percent": MAX_LOSS[which], "pss_total": MAX_PSS}
     out["met"] = {"lost": out["lost"] == 0, "loss_percent": out["loss_percent"] < MAX_LOSS[which], "pss_total": out["pss_total"] < MAX_PSS}

@@ -21,7 +21,7 @@ def argv(build, name):
 
 def run(build, name):
     env = dict(os.environ, SAKER_BIN=f"{build}/stage/bin/saker", SAKER_BENCH_SYSCALL=f"{build}/tests/bench/bench-syscall",
-               SAKER_BENCH_LOAD=f"{build}/tests/bench/bench-load",
+               SAKER_BENCH_LOAD=f"{build}/tests/bench/bench-load", SAKER_BENCH_KERNEL=f"{build}/tests/bench/bench-kernel",
                SAKER_BENCH_RULES=f"{build}/tests/bench/bench-rules")
     t = time.monotonic()
     r = subprocess.run(argv(build, name), capture_output=True, text=True, env=env)
@@ -55,6 +55,9 @@ def rows_start(r):
 def rows_load(r, name):
     t, m = r["targets"], r["met"]
     yield f"{name}: loss of throughput", f"{r['loss_percent']} % (by the clock {r['loss_percent_wall']})", f"off {bench_off(r) / 1e3:.0f} k/s", f"{t['loss_percent']} %", m["loss_percent"]
+    k = r["kernel_alone"]
+    yield (f"{name}: kernel programs alone", f"+{k[name + '_ns'] - k['nothing_ns']:.0f} ns a loop", f"nothing {k['nothing_ns']:.0f}, empty +{k['empty_ns'] - k['nothing_ns']:.0f}, "
+           f"floor +{k['floor_ns'] - k['nothing_ns']:.0f} ns; floor on all cores {r['floor_loss_percent']} %", "", None)
     yield f"{name}: events lost", f"{r['lost']} of {r['captured']}", ", ".join(r["losses"]), "0", m["lost"]
     if "cpu_ns_per_event" in t:
         c = r["cpu_ns_per_event"]
