@@ -127,6 +127,8 @@ __noinline int is_name_of(__u32 slot, __u32 at, __u32 n)
 	return !((a ^ b) & ((1ULL << ((n & 7) * 8)) - 1));
 }
 
+#define LIES_STEPS 12 /* names and mounts; deeper ones are walked */
+
 /* Is rec[at, at + n), an absolute name or one below the base, the path of the file that a walk has been
  * prepared for (walk_start and so on; nothing of it is changed), letter for letter as the kernel writes
  * it? From the end to the beginning, and nothing is copied: walk_up() costs two calls for each name.
@@ -142,7 +144,7 @@ __noinline int lies_at(__u32 slot, __u32 at, __u32 n)
 	is_absolute = s->rec[at & REC_MASK] == '/';
 	s->cmp_dentry = s->walk_dentry;
 	s->cmp_mnt = s->walk_mnt;
-	for (int i = 0; i < WALK_STEPS; i++) {
+	for (int i = 0; i < LIES_STEPS; i++) {
 		struct dentry *d = (struct dentry *)s->cmp_dentry, *parent, *root;
 		struct mount *m = (struct mount *)s->cmp_mnt, *up;
 
