@@ -146,7 +146,8 @@ static __always_inline void wake(void *rb, __u32 cpu, struct kshm_counters *c)
 		bpf_ringbuf_discard(d, BPF_RB_FORCE_WAKEUP);
 }
 
-/* Small ones are copied whole, by plain instructions: a call costs more than some bytes too many. */
+/* Small ones are copied whole, by plain instructions: a call costs more than some bytes too many. The
+ * length is compared right before its use, for the verifier of 5.10 (see known_fd). */
 #define COPY_WHOLE_MAX 248
 #define SUBMIT_CLASS(SIZE)                                                                         \
 	if (len <= (SIZE)) {                                                                       \
@@ -155,10 +156,12 @@ static __always_inline void wake(void *rb, __u32 cpu, struct kshm_counters *c)
 			COUNT(c->lost_full[cls]);                                                  \
 			return 0;                                                                  \
 		}                                                                                  \
+		__u64 n = len;                                                                     \
 		if ((SIZE) <= COPY_WHOLE_MAX)                                                      \
 			__builtin_memcpy(r, s->rec, (SIZE) <= COPY_WHOLE_MAX ? (SIZE) : 0);        \
-		else                                                                               \
-			bpf_probe_read_kernel(r, len, s->rec);                                     \
+		barrier_var(n);                                                                    \
+		if ((SIZE) > COPY_WHOLE_MAX && n <= (SIZE))                                        \
+			bpf_probe_read_kernel(r, n, s->rec);                                       \
 		r->ts_ns = bpf_ktime_get_boot_ns();                                                \
 		bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);                                           \
 		goto submitted;                                                                    \

@@ -110,10 +110,12 @@ __noinline int is_name_of(__u32 slot, __u32 at, __u32 n)
 	struct scratch *s = scratch_get(slot);
 	__u32 words = n >> 3;
 	__u64 name, a, b;
+	struct dentry *d;
 
 	if (!s)
 		return 0;
-	name = (__u64)RD(struct dentry, s->cmp_dentry, d_name.name);
+	d = (struct dentry *)s->cmp_dentry;
+	name = (__u64)RD(struct dentry, d, d_name.name);
 	for (__u32 i = 0; i < 256 / 8; i++) {
 		if (i >= words)
 			break;
