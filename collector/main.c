@@ -37,6 +37,7 @@
 #define META_WAIT_NS                                                                               \
 	(500 * NS_PER_MS) /* for the first list of users, so that the first alerts have names */
 #define LOSSES_MAX 8
+#define FACTS_WAIT_NS (30 * NS_PER_S) /* for the first facts of containers, where nothing is lost by waiting */
 #define QUIET_NS (5 * NS_PER_MS) /* after stop: a source that stays empty for so long is drained */
 
 enum phase {
@@ -155,6 +156,7 @@ static int col_pre_seal(struct stage *s)
 	if (r < 0)
 		return log_err_errno(r, "open the event source");
 	c->batch.source = c->source;
+	c->meta.has_first = resumes; /* a predecessor has waited for it */
 	/* a live run is ended by the supervisor, which turns the kernel's interest off first, so that nothing stays behind in the buffers */
 	c->batch.max_event_ns = c->is_live ? 0 : s->settings->max_event_ns;
 	int iters[COL_ITERS] = {stage_fd_get(s, FD_ITER, 0), stage_fd_get(s, FD_ITER, 1)};
@@ -256,6 +258,20 @@ static int do_losses(struct collector *c)
 	return col_reread_fill(&c->reread, &c->out);
 }
 
+/* A source that can wait does so until everything is told that a file tells: its first events are judged with it. */
+static bool waits_for_meta(struct stage *s, struct collector *c)
+{
+	if (!c->meta.is_attached || c->meta.has_first || s->stopping)
+		return false;
+	if (c->meta_until_ns == 0)
+		c->meta_until_ns = clock_mono_ns() + FACTS_WAIT_NS;
+	if (clock_mono_ns() < c->meta_until_ns)
+		return true;
+	log_warning("no facts of containers yet, going on without");
+	c->meta.has_first = true;
+	return false;
+}
+
 static int do_events(struct stage *s, struct collector *c)
 {
 	if (s->stopping && !c->is_live) {
@@ -263,6 +279,8 @@ static int do_events(struct stage *s, struct collector *c)
 		c->batch.skip_to = 0; /* nothing more will be taken: END may be published */
 		return 1;
 	}
+	if (!c->is_live && waits_for_meta(s, c))
+		return 0;
 	int n = do_losses(c);
 	if (n < 0)
 		return n;

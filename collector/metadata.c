@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* NAME
- *   saker-metadata - users, groups and addresses of the host as records
+ *   saker-metadata - users, groups, addresses and containers of the host as records
  * SYNOPSIS
  *   started by saker(8) alone
  * DESCRIPTION
  *   Reads the passwd and group files and the route socket that the supervisor hands over, and writes useradded, groupadded and saker_iface records into the meta
- *   ring, behind the first complete list a SNAP_END. Once a second it looks whether a file has changed; then it asks the supervisor for a fresh descriptor, reads that
+ *   ring, behind the first complete list a SNAP_END. The file of containers' facts, where one is configured, becomes saker_container records. Once a second it looks whether a file has changed; then it asks the supervisor for a fresh descriptor, reads that
  *   and sends what was added and what went away. It ends at CTL_STOP.
  * SECURITY
- *   Parses texts and kernel messages. Holds two read-only files, one route socket, one ring; no capability, no file names, its own uid. An attacker in it can lie about
- *   names of users and about local addresses, not about processes: the collector takes nothing else from it.
+ *   Parses texts and kernel messages. Holds at most three read-only files, one route socket, one ring; no capability, no file names, its own uid. An attacker in it can lie about
+ *   names of users, about containers and local addresses, not about processes: the collector takes nothing else from it.
  * DIAGNOSTICS
  *   0 stopped; 1 failure (one line in the log); 3 the ring's reader broke the protocol. */
 
@@ -26,8 +26,10 @@
 #include <base/macros.h>
 #include <driver/kev.h>
 #include <shm/rec.h>
+#include <shm/settings.h>
 #include <stage/stage.h>
 
+#include "containerfile.h"
 #include "netlink.h"
 #include "userlist.h"
 
@@ -40,6 +42,10 @@ struct metadata {
 	int fds[_MD_FILE_MAX];           /* -1: none, or asked for */
 	uint64_t asked_ns[_MD_FILE_MAX]; /* CLOCK_MONOTONIC of the last request; 0: none open */
 	uint64_t looked_ns;
+	struct md_containers containers;
+	int containers_fd;           /* -1: none, or asked for */
+	const char *containers_name; /* NULL: there is no such file */
+	uint64_t containers_asked_ns;
 	struct md_netlink netlink;
 	struct md_addr addr; /* in hand, without room yet */
 	bool has_addr;
@@ -78,6 +84,15 @@ static void read_list(struct metadata *m, unsigned i)
 		log_warning("'%s' is too large, the end of it is not used", file_names[i]);
 }
 
+static void open_containers(struct stage *s, struct metadata *m)
+{
+	md_container_init();
+	m->containers_fd = stage_fd_get(s, FD_FILE, CTL_FILE_CONTAINERS);
+	for (size_t i = 0; i < s->n_fds; i++)
+		if (s->fds[i].role == FD_FILE && s->fds[i].index == CTL_FILE_CONTAINERS)
+			m->containers_name = s->fds[i].name;
+}
+
 static int md_pre_seal(struct stage *s)
 {
 	struct metadata *m = calloc(1, sizeof(*m));
@@ -97,9 +112,10 @@ static int md_pre_seal(struct stage *s)
 		if (md_list_init(&m->lists[i], i) < 0)
 			return log_err_errno(-ENOMEM, "allocate");
 		m->fds[i] = find_file(s, file_names[i], &index);
-		if (m->fds[i] < 0)
+		if (m->fds[i] < 0 && s->settings->engine == ENGINE_BPF)
 			log_warning("no file '%s', going on without", file_names[i]);
 	}
+	open_containers(s, m);
 	m->netlink.fd = stage_fd_get(s, FD_NETLINK, 0);
 	return m->netlink.fd >= 0 ? stage_watch(s, m->netlink.fd, EPOLLIN) : 0;
 }
@@ -112,6 +128,9 @@ static int md_post_seal(struct stage *s)
 	for (unsigned i = 0; i < _MD_FILE_MAX; i++)
 		if (m->fds[i] >= 0)
 			read_list(m, i);
+	/* a file that cannot be used from the start is an error; later what was known stays */
+	if (m->containers_fd >= 0 && md_containers_read(&m->containers, m->containers_fd, m->containers_name) < 0)
+		return -EINVAL;
 	m->looked_ns = clock_mono_ns();
 	if (m->netlink.fd >= 0) {
 		int r = md_netlink_start(&m->netlink);
@@ -160,6 +179,19 @@ static int send_lists(struct stage *s, struct metadata *m, int budget)
 	return n;
 }
 
+static int send_containers(struct stage *s, struct metadata *m, int budget)
+{
+	int n = 0, len;
+
+	while (n < budget && (len = md_containers_record(&m->containers, m->buf)) > 0) {
+		if (put(s, m, REC_STATE, m->buf, (size_t)len) < 0)
+			return n;
+		md_containers_taken(&m->containers);
+		n++;
+	}
+	return n;
+}
+
 static int send_addrs(struct stage *s, struct metadata *m, int budget)
 {
 	int n = 0;
@@ -193,7 +225,7 @@ static int send_first_done(struct stage *s, struct metadata *m)
 {
 	static const uint64_t body[2];
 
-	if (m->first_done || m->has_addr || m->netlink.dump != MD_DUMP_NONE)
+	if (m->first_done || m->has_addr || m->netlink.dump != MD_DUMP_NONE || m->containers.at)
 		return 0;
 	for (unsigned i = 0; i < _MD_FILE_MAX; i++)
 		if (m->lists[i].job != MD_IDLE)
@@ -202,6 +234,20 @@ static int send_first_done(struct stage *s, struct metadata *m)
 		return 0;
 	m->first_done = true;
 	return 1;
+}
+
+static void look_at_containers(struct stage *s, struct metadata *m)
+{
+	uint64_t now = m->looked_ns;
+
+	if (!m->containers_name || m->containers.at || (m->containers_asked_ns && now - m->containers_asked_ns < ASK_AGAIN_NS))
+		return;
+	if (!m->containers_asked_ns && !md_containers_is_stale(&m->containers, m->containers_fd))
+		return;
+	int r = stage_send(s, CTL_NEED_SINK, FD_FILE, CTL_FILE_CONTAINERS, 0, 0, "containers", -1);
+	if (r < 0)
+		log_warning_errno(r, "ask for '%s', trying again", m->containers_name);
+	m->containers_asked_ns = now;
 }
 
 /* Once a second. */
@@ -226,6 +272,7 @@ static void look_at_files(struct stage *s, struct metadata *m)
 			log_warning_errno(r, "ask for '%s', trying again", file_names[i]);
 		m->asked_ns[i] = now;
 	}
+	look_at_containers(s, m);
 }
 
 static void say_again(struct metadata *m)
@@ -247,6 +294,7 @@ static int md_turn(struct stage *s)
 	say_again(m);
 	look_at_files(s, m);
 	int n = send_lists(s, m, BATCH_MAX);
+	n += send_containers(s, m, BATCH_MAX);
 	n += send_addrs(s, m, BATCH_MAX);
 	n += send_first_done(s, m);
 	spsc_publish(&m->ring);
@@ -260,9 +308,25 @@ static int md_timeout_ms(struct stage *s)
 	return m->is_full ? 10 : 1000;
 }
 
+static int take_containers(struct metadata *m, int fd)
+{
+	_cleanup_close_ int own = fd;
+
+	if (own < 0 || m->containers.at)
+		return 0; /* as below */
+	(void)fd_close(m->containers_fd);
+	m->containers_fd = TAKE_FD(own);
+	m->containers_asked_ns = 0;
+	(void)md_containers_read(&m->containers, m->containers_fd, m->containers_name); /* logged: what was known stays */
+	return 0;
+}
+
 /* A fresh descriptor of a file. */
 static int take_file(struct stage *s, struct metadata *m, const struct ctl_msg *msg, int fd)
 {
+	if (msg->index == CTL_FILE_CONTAINERS && m->containers_name)
+		return take_containers(m, fd);
+
 	_cleanup_close_ int own = fd;
 
 	for (unsigned i = 0; i < _MD_FILE_MAX; i++) {
@@ -291,6 +355,7 @@ static int begin_again(struct metadata *m)
 {
 	for (unsigned i = 0; i < _MD_FILE_MAX; i++)
 		m->again[i] = true;
+	md_containers_again(&m->containers);
 	return m->netlink.fd >= 0 ? md_netlink_start(&m->netlink) : 0;
 }
 

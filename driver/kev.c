@@ -215,8 +215,10 @@ bool kev_rawres(const struct kev *k, int64_t *ret_res)
 	case KEV_T_PID32:
 		break;
 	default:
-		/* brk, process_vm_readv and the like: a plain number, but called as what it is */
-		if (strcmp(k->info->params[0].name, "res") != 0)
+		/* brk, geteuid and the like: a plain number of 32 or 64 bits */
+		if (k->info->kind != KEV_KIND_SYSCALL || k->param[0].n < sizeof(int32_t) ||
+			k->info->params[0].type == KEV_T_SYSCALLID ||
+			kev_type_width(k->info->params[0].type) == 0)
 			return false;
 	}
 	*ret_res = kev_param_i64(k, 0);

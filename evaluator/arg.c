@@ -112,18 +112,24 @@ static void add_tuple(struct span s, struct evl_text *t)
 	}
 }
 
-static void add_fdlist(struct span s, struct evl_text *t)
+static void add_fdlist(const struct evl *e, unsigned param, struct evl_text *t)
 {
+	const struct ev_att *a = ev_att_find(e->view, EV_ATT_FDLIST, (uint16_t)param);
+	const struct ev_fdlist *known = a ? ev_att_data(a) : NULL;
+	struct span s = e->view->param[param];
 	const uint8_t *n = take(&s, 2);
 
 	for (uint64_t i = 0; n && i < le(n, 2); i++) {
 		const uint8_t *fd = take(&s, 8), *flags = take(&s, 2);
+		bool is_known = known && i < known->n && (known->fd[i].flags & EV_FD_KNOWN);
 
 		if (!fd || !flags)
 			return;
 		if (i > 0)
 			evl_text_char(t, ' ');
-		evl_textf(t, "%" PRId64 ":?%x", (int64_t)le(fd, 8), (unsigned)le(flags, 2));
+		evl_textf(t, "%" PRId64 ":%c%x", (int64_t)le(fd, 8),
+			is_known ? evl_fd_typechar(known->fd[i].type) : '?',
+			(unsigned)le(flags, 2));
 	}
 }
 
@@ -195,7 +201,6 @@ static void plain_absent(enum kev_type type, struct evl_text *t)
 {
 	switch (type) {
 	case KEV_T_BYTES:
-	case KEV_T_SOCKADDR:
 	case KEV_T_SOCKTUPLE:
 	case KEV_T_FDLIST:
 		evl_text_str(t, "NULL");
@@ -238,7 +243,7 @@ void evl_param_plain(struct evl *e, unsigned i, struct evl_text *t)
 		add_tuple(s, t);
 		break;
 	case KEV_T_FDLIST:
-		add_fdlist(s, t);
+		add_fdlist(e, i, t);
 		break;
 	case KEV_T_SIGSET:
 		add_sigset(evl_param_u64(e, i), t);
@@ -335,7 +340,7 @@ static void resolve_fd(struct evl *e, unsigned i, struct evl_text *t)
 		return;
 	evl_text_char(t, '<');
 	evl_text_char(t, evl_fd_typechar(fd->type));
-	if ((fd->type == EV_FD_IPV4 || fd->type == EV_FD_IPV6) && l4[fd->l4])
+	if (evl_fd_has_l4(fd) && l4[fd->l4])
 		evl_text_char(t, l4[fd->l4]);
 	evl_text_char(t, '>');
 	evl_text_add(t, evl_fd_text(e, fd->name));
@@ -355,7 +360,12 @@ static void resolve_path(struct evl *e, unsigned i, struct evl_text *t)
 {
 	const struct ev_att *a = ev_att_find(e->view, EV_ATT_PATH, (uint16_t)i);
 
-	if (a)
+	if (!a)
+		return;
+	/* relative to a descriptor that nobody knows: no more than what was passed */
+	if (span_starts_with(ev_att_text(a), SPAN_LIT("<UNKNOWN>")))
+		evl_text_add(t, evl_param_text(e, i));
+	else
 		evl_text_add(t, ev_att_text(a));
 }
 

@@ -125,6 +125,30 @@ static void forget_memo(struct evl *e)
 	}
 }
 
+static bool tells_container(const struct evl *e)
+{
+	struct span async;
+
+	if (e->view->ev->type == KEV_CODE_CONTAINER_JSON_2_E)
+		return true;
+	if (e->view->ev->type != KEV_CODE_ASYNCEVENT_E)
+		return false;
+	(void)evl_event_name(e, &async);
+	return span_eq_str(async, "container");
+}
+
+/* How much more than at the process's procinfo event before; nothing at its first. */
+static void take_procinfo(struct evl *e)
+{
+	struct replica_slot *s = &e->replica.slots[e->view->ev->slot];
+	uint64_t user = evl_param_u64(e, 0), system = evl_param_u64(e, 1);
+
+	e->cpu_user = s->cpu_user && user > s->cpu_user ? user - s->cpu_user : 0;
+	e->cpu_system = s->cpu_system && system > s->cpu_system ? system - s->cpu_system : 0;
+	s->cpu_user = user;
+	s->cpu_system = system;
+}
+
 void evl_event_begin(struct evl *e, const struct ev_view *view)
 {
 	const struct ev_att *real;
@@ -132,10 +156,14 @@ void evl_event_begin(struct evl *e, const struct ev_view *view)
 	e->view = view;
 	real = evl_att(e, EV_ATT_REALPATH);
 	e->thread = replica_find(&e->replica, view->ev->slot);
-	e->row = e->thread ? replica_memo_row(&e->replica, view->ev->slot) : NULL;
+	e->tells_container = tells_container(e);
+	e->row = e->thread && !e->tells_container ? replica_memo_row(&e->replica, view->ev->slot)
+						  : NULL;
 	e->leader = e->thread ? evl_leader_of(e, e->thread) : NULL;
 	if (!e->leader)
 		e->leader = e->thread;
+	if (view->ev->type == KEV_CODE_PROCINFO_E && e->thread)
+		take_procinfo(e);
 	e->realpath = real ? ev_att_text(real) : (struct span){0};
 	e->second_name = false;
 	forget_memo(e);

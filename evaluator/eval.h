@@ -91,7 +91,9 @@ struct evl {
 	const struct prec *leader; /* of its group; the thread itself if unknown */
 	struct span realpath;      /* the kernel's path; p NULL: none */
 	bool second_name;          /* judged under it */
-	bool unstable;             /* the value just computed must not be remembered by slot */
+	bool tells_container;      /* it is about the container last told, not about its thread's */
+	uint64_t cpu_user, cpu_system; /* of a procinfo event: used since the one before */
+	bool unstable;                 /* the value just computed must not be remembered by slot */
 
 	struct evl_plan *plans; /* by predicate: what it comes down to, made at its first use */
 	const uint64_t *row;    /* what is remembered of the event's thread; NULL: nothing */

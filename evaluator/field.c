@@ -20,6 +20,7 @@ static const struct evl_field_row *const tables[] = {
 	evl_fields_net,
 	evl_fields_fspath,
 	evl_fields_container,
+	evl_fields_k8s,
 	evl_fields_other,
 };
 static const struct evl_field_row *rows[_FIELD_ID_MAX];

@@ -22,7 +22,7 @@ struct evl_field_row {
 extern const struct evl_field_row evl_fields_evt[], evl_fields_time[], evl_fields_arg[],
 	evl_fields_open[], evl_fields_proc[], evl_fields_procnum[], evl_fields_tree[],
 	evl_fields_user[], evl_fields_fd[], evl_fields_net[], evl_fields_fspath[],
-	evl_fields_container[], evl_fields_other[];
+	evl_fields_container[], evl_fields_k8s[], evl_fields_other[];
 /* Fields that never have a value: removed from the language, or nothing tells them yet. Each says
  * why. */
 struct evl_field_absent {
@@ -75,6 +75,7 @@ const struct ev_fd *evl_fd_known(const struct evl *e);
 bool evl_fd_name(struct evl *e, struct span *ret_name);
 const char *evl_fd_type_str(unsigned type);
 char evl_fd_typechar(unsigned type);
+bool evl_fd_has_l4(const struct ev_fd *fd);
 static inline struct span evl_fd_text(const struct evl *e, struct rec_str s)
 {
 	return rec_text(e->view->ev, s);
@@ -94,8 +95,17 @@ const struct prec *evl_walk_next(
 /* Text of a thread by variant. */
 enum evl_proc_text { PT_COMM, PT_EXE, PT_EXEPATH, PT_CMDLINE, PT_ARGS, PT_EXELINE, PT_ENV, PT_PID };
 struct span evl_proc_text(struct evl *e, const struct prec *p, int which);
+/* The container that the event is about: of its thread, or the one it tells of. NULL: the host, or
+ * nothing is told. */
+const struct crec *evl_container(const struct evl *e);
+/* "" if it is not told. */
+struct span evl_container_text(const struct crec *c, enum crec_text which);
 struct span evl_container_id(
-	const struct evl *e, bool is_full); /* "host" outside; the thread must be known */
+	const struct evl *e); /* short; "host" outside; the thread must be known */
+/* One label, of the container's own or of its pod's. */
+bool evl_container_label(
+	const struct crec *c, enum crec_text which, struct span key, struct span *ret_value);
+struct span evl_container_labels(struct evl *e, const struct crec *c, enum crec_text which);
 /* user.name and group.name of a number, with fallbacks. */
 struct span evl_user_name(const struct evl *e, uint32_t uid);
 struct span evl_group_name(const struct evl *e, uint32_t gid);

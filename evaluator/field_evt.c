@@ -106,6 +106,8 @@ static const char *category(const struct evl *e)
 	case KEV_CAT_IO_WRITE:
 	case KEV_CAT_IO_OTHER:
 		break;
+	case KEV_CAT_IPC:
+		return "IPC"; /* in small letters where a descriptor tells */
 	default:
 		return kev_cat_str(e->view->info->cat);
 	}
@@ -142,21 +144,6 @@ static void get_cpu(struct evl *e, const struct evl_field_arg *a, struct evl_val
 	evl_set_i64(ret_v, e->view->ev->cpu);
 }
 
-static bool is_error_typed(const struct evl *e)
-{
-	switch (e->view->info->n_params ? (enum kev_type)e->view->info->params[0].type
-					: KEV_T_ERRNO) {
-	case KEV_T_ERRNO:
-	case KEV_T_FD:
-	case KEV_T_FD32:
-	case KEV_T_PID:
-	case KEV_T_PID32:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static void get_res(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
 	struct evl_text t;
@@ -166,11 +153,11 @@ static void get_res(struct evl *e, const struct evl_field_arg *a, struct evl_val
 	(void)a;
 	if (!evl_has_res(e, &res))
 		return;
-	if (is_error_typed(e) && res >= 0) {
+	if (res >= 0) {
 		evl_set_str(ret_v, SPAN_LIT("SUCCESS"));
 		return;
 	}
-	name = is_error_typed(e) ? kev_errno_str(-(res + 1) + 1) : NULL;
+	name = kev_errno_str(-(res + 1) + 1);
 	t = evl_scratch_open(&e->scratch);
 	if (name)
 		evl_text_str(&t, name);
@@ -189,13 +176,43 @@ enum {
 	RES_ERROR_OTHER
 };
 
+/* Which count an error belongs to: what the descriptor is, or else what the call is for. */
+static bool is_of_error_class(const struct evl *e, int16_t which)
+{
+	const struct ev_fd *fd = evl_fd_known(e);
+	bool is_memory = e->view->info->cat == KEV_CAT_MEMORY;
+	bool is_file = fd && (fd->type == EV_FD_FILE || fd->type == EV_FD_DIRECTORY);
+	bool is_net = fd && (fd->type == EV_FD_UNIX ||
+				    (fd->type >= EV_FD_IPV4 && fd->type <= EV_FD_IPV6_SERVER));
+
+	if (!fd) {
+		switch (e->view->ev->type) {
+		case KEV_CODE_SYSCALL_OPEN_X:
+		case KEV_CODE_SYSCALL_CREAT_X:
+		case KEV_CODE_SYSCALL_OPENAT_2_X:
+		case KEV_CODE_SYSCALL_OPENAT2_X:
+		case KEV_CODE_SYSCALL_OPEN_BY_HANDLE_AT_X:
+			is_file = true;
+			break;
+		case KEV_CODE_SOCKET_ACCEPT_5_X:
+		case KEV_CODE_SOCKET_ACCEPT4_6_X:
+		case KEV_CODE_SOCKET_CONNECT_X:
+			is_net = true;
+			break;
+		default:
+			break;
+		}
+	}
+	return which == RES_ERROR_FILE     ? is_file
+	       : which == RES_ERROR_NET    ? is_net
+	       : which == RES_ERROR_MEMORY ? is_memory
+	       : which == RES_ERROR_OTHER  ? !is_file && !is_net && !is_memory
+					   : true;
+}
+_Static_assert(EV_FD_IPV6_SERVER - EV_FD_IPV4 == 3, "internet sockets stand together");
+
 static void get_res_number(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
-	static const char *const cats[] = {
-		[RES_ERROR_FILE] = "file", [RES_ERROR_NET] = "net", [RES_ERROR_MEMORY] = "memory"};
-	const char *cat = category(e);
-	bool is_known =
-		strcmp(cat, "file") == 0 || strcmp(cat, "net") == 0 || strcmp(cat, "memory") == 0;
 	int64_t res;
 
 	if (!evl_has_res(e, &res))
@@ -204,9 +221,7 @@ static void get_res_number(struct evl *e, const struct evl_field_arg *a, struct 
 		evl_set_i64(ret_v, res);
 	else if (a->variant == RES_FAILED)
 		evl_set_bool(ret_v, res < 0);
-	else if (a->variant == RES_ERROR)
-		evl_set_u64(ret_v, res < 0);
-	else if (a->variant == RES_ERROR_OTHER ? !is_known : strcmp(cats[a->variant], cat) == 0)
+	else if (is_of_error_class(e, a->variant))
 		evl_set_u64(ret_v, res < 0);
 }
 
@@ -218,10 +233,10 @@ static void get_io(struct evl *e, const struct evl_field_arg *a, struct evl_valu
 static void get_io_dir(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
 	(void)a;
-	if (e->view->info->flags & KEV_READS)
-		evl_set_str(ret_v, SPAN_LIT("read"));
-	else if (e->view->info->flags & KEV_WRITES)
+	if (e->view->info->flags & KEV_WRITES) /* also what does both, like copy_file_range */
 		evl_set_str(ret_v, SPAN_LIT("write"));
+	else if (e->view->info->flags & KEV_READS)
+		evl_set_str(ret_v, SPAN_LIT("read"));
 }
 
 static void get_is_syslog(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
@@ -236,11 +251,16 @@ static void get_is_syslog(struct evl *e, const struct evl_field_arg *a, struct e
 
 static void get_buffer(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
-	int i = evl_param(e, "data");
+	int i = kev_param_find(e->view->info, "data");
+	int64_t res;
 
 	(void)a;
-	if (i >= 0)
+	if (i < 0 || i >= e->view->ev->n_params)
+		return;
+	if (e->view->param[i].n)
 		evl_set_str(ret_v, e->view->param[i]);
+	else if (evl_has_res(e, &res) && res >= 0)
+		evl_set_str(ret_v, SPAN_LIT("")); /* the end of a file */
 }
 
 /* variant: KEV_READS or KEV_WRITES or both; 0x1000: files, 0x2000: network only */
@@ -249,12 +269,14 @@ static void get_buffer(struct evl *e, const struct evl_field_arg *a, struct evl_
 static void get_buflen(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
 	uint16_t want = (uint16_t)(a->variant & (KEV_READS | KEV_WRITES));
-	bool is_io =
-		e->view->info->cat == KEV_CAT_IO_READ || e->view->info->cat == KEV_CAT_IO_WRITE;
+	uint8_t cat = e->view->info->cat;
+	bool is_io = want == KEV_READS    ? cat == KEV_CAT_IO_READ
+		     : want == KEV_WRITES ? cat == KEV_CAT_IO_WRITE
+					  : cat == KEV_CAT_IO_READ || cat == KEV_CAT_IO_WRITE ||
+						    cat == KEV_CAT_IO_OTHER;
 	int64_t res;
 
-	if (!evl_has_res(e, &res) || res < 0 || !is_io || !evl_fd_known(e) ||
-		!(e->view->info->flags & want))
+	if (!evl_has_res(e, &res) || res < 0 || !is_io || !evl_fd_known(e))
 		return;
 	if ((a->variant & BUF_FILE) && strcmp(category(e), "file") != 0)
 		return;

@@ -78,8 +78,8 @@ static struct span asked_name(struct evl *e)
 	case KEV_CODE_SOCKET_CONNECT_X:
 	case KEV_CODE_SOCKET_ACCEPT_5_X:
 	case KEV_CODE_SOCKET_ACCEPT4_6_X:
-		i = evl_param(e, "tuple");
-		if (i >= 0) {
+		i = kev_param_find(e->view->info, "tuple");
+		if (i >= 0 && i < e->view->ev->n_params) { /* an absent one prints as such */
 			struct evl_text t = evl_scratch_open(&e->scratch);
 
 			evl_param_plain(e, (unsigned)i, &t);
@@ -223,6 +223,24 @@ static void set_nameraw(struct evl *e, const struct ev_fd *fd, struct evl_value 
 	evl_set_str(ret_v, evl_scratch_close(&e->scratch, &t));
 }
 
+/* Without a descriptor: what the open was asked for. */
+static struct span asked_nameraw(const struct evl *e)
+{
+	int i = -1;
+
+	switch (e->view->ev->type) {
+	case KEV_CODE_SYSCALL_OPEN_X:
+	case KEV_CODE_SYSCALL_CREAT_X:
+	case KEV_CODE_SYSCALL_OPENAT_2_X:
+	case KEV_CODE_SYSCALL_OPENAT2_X:
+		i = evl_param(e, "name");
+		break;
+	default:
+		break;
+	}
+	return i >= 0 ? evl_param_text(e, (unsigned)i) : SPAN_LIT("");
+}
+
 static void get_name(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
 	const struct ev_fd *fd = evl_fd_known(e);
@@ -250,6 +268,8 @@ static void get_name(struct evl *e, const struct evl_field_arg *a, struct evl_va
 	default:
 		if (fd)
 			set_nameraw(e, fd, ret_v);
+		else if (is_fd_event(e))
+			evl_set_str(ret_v, asked_nameraw(e));
 		break;
 	}
 }
@@ -263,7 +283,7 @@ static void get_in_container(struct evl *e, const struct evl_field_arg *a, struc
 		!(a->variant == CONTAINER_NAME ? evl_fd_name(e, &name) : fd_directory(e, &name)))
 		return;
 	t = evl_scratch_open(&e->scratch);
-	evl_text_add(&t, evl_container_id(e, false));
+	evl_text_add(&t, evl_container_id(e));
 	evl_text_char(&t, ':');
 	evl_text_add(&t, name);
 	evl_set_str(ret_v, evl_scratch_close(&e->scratch, &t));
@@ -331,7 +351,7 @@ static void get_types(struct evl *e, const struct evl_field_arg *a, struct evl_v
 		one_type(e, a->x->index, ret_v);
 		return;
 	}
-	if (!att || !list)
+	if (!att || !list || !is_fd_event(e))
 		return;
 	memcpy(&set, ev_att_data(att), sizeof(set));
 	for (unsigned i = 0; i < _EV_FD_TYPE_MAX; i++) {

@@ -49,29 +49,99 @@ static const struct path_row *find_row(const struct evl *e)
 
 enum { FS_NAME, FS_SOURCE, FS_TARGET, FS_RAW };
 
+static bool is_open(const struct evl *e)
+{
+	switch (e->view->ev->type) {
+	case KEV_CODE_SYSCALL_OPEN_X:
+	case KEV_CODE_SYSCALL_OPENAT_2_X:
+	case KEV_CODE_SYSCALL_OPENAT2_X:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* A symbolic link's target is no path of the call; it shows as one relative to the working
+ * directory, or to a descriptor that there is none of. */
+static struct span link_target(struct evl *e, unsigned i)
+{
+	struct span target = evl_param_text(e, i), cwd;
+	struct evl_text joined, t;
+
+	if (target.n && target.p[0] == '/')
+		return evl_param_abspath(e, i);
+	joined = evl_scratch_open(&e->scratch);
+	cwd = e->leader ? rec_text(e->leader, e->leader->cwd) : (struct span){0};
+	if (e->view->ev->type == KEV_CODE_SYSCALL_SYMLINKAT_X || !cwd.n)
+		cwd = SPAN_LIT("<UNKNOWN>");
+	evl_text_add(&joined, cwd);
+	evl_text_add(&joined, target);
+	target = evl_scratch_close(&e->scratch, &joined);
+	if (target.p[0] != '/')
+		return target;
+	t = evl_scratch_open(&e->scratch);
+	evl_text_path(&t, target);
+	return evl_scratch_close(&e->scratch, &t);
+}
+
+/* The name of an open is its descriptor's. Without one it is the argument, if that is absolute. */
+static struct span opened_name(struct evl *e, unsigned i)
+{
+	struct span name = evl_param_text(e, i);
+
+	return name.n && name.p[0] == '/' ? evl_param_abspath(e, i) : SPAN_LIT("<UNKNOWN>");
+}
+
+static struct span resolved(struct evl *e, const struct path_row *row, unsigned which, unsigned i)
+{
+	if (row->by_fd)
+		return opened_name(e, i);
+	return which == FS_TARGET && strcmp(row->target, "target") == 0 ? link_target(e, i)
+									: evl_param_abspath(e, i);
+}
+
 static void get_fspath(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
 	const struct path_row *row = find_row(e);
 	const struct ev_fd *fd = evl_fd_known(e);
 	bool is_raw = a->variant >= FS_RAW;
+	unsigned which = (unsigned)a->variant % FS_RAW;
 	const char *param;
 	int64_t res;
 	int i;
 
-	if (!row || !evl_has_res(e, &res) || res < 0)
+	/* of failed opens only those with the number that stands for "no descriptor" have no value */
+	if (!row || !evl_has_res(e, &res) || (is_open(e) ? res == -1 : res < 0))
 		return;
-	param = a->variant % FS_RAW == FS_NAME     ? row->name
-		: a->variant % FS_RAW == FS_SOURCE ? row->source
-						   : row->target;
-	if (a->variant % FS_RAW == FS_NAME && row->by_fd && fd && (!is_raw || !param)) {
+	param = which == FS_NAME ? row->name : which == FS_SOURCE ? row->source : row->target;
+	if (which == FS_NAME && row->by_fd && fd && (!is_raw || !param)) {
 		if (fd->name.off)
 			evl_set_str(ret_v, evl_fd_text(e, fd->name));
 		return;
 	}
-	i = param ? evl_param(e, param) : -1;
-	if (i >= 0)
-		evl_set_str(ret_v, is_raw ? evl_param_text(e, (unsigned)i)
-					  : evl_param_abspath(e, (unsigned)i));
+	i = param ? kev_param_find(e->view->info, param) : -1;
+	if (i < 0 || i >= e->view->ev->n_params || (e->view->param[i].n == 0 && !is_open(e)))
+		return;
+	if (!is_raw)
+		evl_set_str(ret_v, resolved(e, row, which, (unsigned)i));
+	else
+		evl_set_str(
+			ret_v, e->view->param[i].n ? evl_param_text(e, (unsigned)i) : SPAN_LIT(""));
+}
+
+/* Here a slash stands between what is not known and the rest. */
+static struct span with_slash(struct evl *e, struct span path)
+{
+	const struct span unknown = SPAN_LIT("<UNKNOWN>");
+	struct evl_text t;
+
+	if (!span_starts_with(path, unknown) || path.n == unknown.n || path.p[unknown.n] == '/')
+		return path;
+	t = evl_scratch_open(&e->scratch);
+	evl_text_add(&t, unknown);
+	evl_text_char(&t, '/');
+	evl_text_add(&t, (struct span){.p = path.p + unknown.n, .n = path.n - unknown.n});
+	return evl_scratch_close(&e->scratch, &t);
 }
 
 /* The path of *at calls; of those with two, the old one (.src) unless the new one (.dst) is asked
@@ -101,7 +171,7 @@ static void get_abspath(struct evl *e, const struct evl_field_arg *a, struct evl
 		int i = calls[k].type == e->view->ev->type && param ? evl_param(e, param) : -1;
 
 		if (i >= 0)
-			evl_set_str(ret_v, evl_param_abspath(e, (unsigned)i));
+			evl_set_str(ret_v, with_slash(e, evl_param_abspath(e, (unsigned)i)));
 	}
 }
 

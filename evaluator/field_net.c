@@ -68,7 +68,8 @@ static void get_proto(struct evl *e, const struct evl_field_arg *a, struct evl_v
 
 	/* the reference has the empty text for these */
 	if (fd && ((is_bound(fd) && (a->variant == CLIENT || a->variant == SERVER)) ||
-			  (fd->type == EV_FD_UNIX && a->variant == CLIENT))) {
+			  (fd->type == EV_FD_UNIX && fd->role != EV_ROLE_NONE &&
+				  a->variant == CLIENT))) {
 		evl_set_str(ret_v, SPAN_LIT(""));
 		return;
 	}
@@ -80,17 +81,20 @@ static void get_proto(struct evl *e, const struct evl_field_arg *a, struct evl_v
 	evl_set_str(ret_v, evl_scratch_close(&e->scratch, &t));
 }
 
+/* A raw socket has its protocol from the start, others when they have a role. */
+bool evl_fd_has_l4(const struct ev_fd *fd)
+{
+	return is_ip(fd) && (fd->role != EV_ROLE_NONE || is_bound(fd) || fd->l4 == EV_L4_RAW);
+}
+
 static void get_l4proto(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
 	static const char *const names[_EV_L4_MAX] = {"<NA>", "tcp", "udp", "icmp", "raw"};
 	const struct ev_fd *fd = evl_fd_known(e);
-	bool has;
 
 	(void)a;
-	if (!fd)
-		return;
-	has = is_ip(fd) && (fd->role != EV_ROLE_NONE || is_bound(fd) || fd->l4 == EV_L4_RAW);
-	evl_set_str(ret_v, span_str(has ? names[fd->l4] : "<NA>"));
+	if (fd)
+		evl_set_str(ret_v, span_str(evl_fd_has_l4(fd) ? names[fd->l4] : "<NA>"));
 }
 
 static void get_family(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)

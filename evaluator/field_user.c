@@ -35,7 +35,10 @@ static void get_user(struct evl *e, const struct evl_field_arg *a, struct evl_va
 {
 	const struct replica_id *u;
 
-	if (!e->thread)
+	/* an event that tells of a container has the user that it was made to run as */
+	if (e->tells_container && a->field == FIELD_ID_USER_NAME && evl_container(e))
+		evl_set_str(ret_v, evl_container_text(evl_container(e), CREC_USER));
+	if (!e->thread || ret_v->type != EVL_NULL)
 		return;
 	u = replica_find_user(&e->replica, container_of_thread(e), e->thread->uid);
 	switch (a->field) {

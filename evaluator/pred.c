@@ -53,7 +53,7 @@ static void make_plan(struct evl *e, const struct img_pred *p, struct evl_plan *
 bool evl_pred(struct evl *e, uint32_t pred)
 {
 	uint32_t remembered = e->slot_pred[pred];
-	bool is_proc = remembered != IMG_NONE && e->thread;
+	bool is_proc = remembered != IMG_NONE && e->thread && !e->tells_container;
 	bool v;
 	int known;
 

@@ -38,7 +38,8 @@ int replica_init(struct replica *r, uint32_t threads_max, uint32_t memo_preds)
 	r->buckets = malloc(((size_t)r->bucket_mask + 1) * sizeof(*r->buckets));
 	k = slab_init(&r->slab,
 		MIN(MAX((size_t)threads_max * SLAB_PER_THREAD, (size_t)SLAB_MIN), SLAB_MAX));
-	if (!r->slots || !r->buckets || k < 0 || replica_ids_init(r) < 0) {
+	r->containers = calloc(CREC_SLOTS_MAX, sizeof(struct crec *));
+	if (!r->slots || !r->buckets || !r->containers || k < 0 || replica_ids_init(r) < 0) {
 		replica_done(r);
 		return -ENOMEM;
 	}
@@ -55,6 +56,7 @@ void replica_done(struct replica *r)
 {
 	free(r->slots);
 	free(r->buckets);
+	free(r->containers);
 	free(r->ids);
 	free(r->id_buckets);
 	free(r->memo);
@@ -156,13 +158,63 @@ void replica_forget(struct replica *r, uint32_t slot)
 		return;
 	changed(r, slot);
 	drop(r, slot);
+	r->slots[slot].cpu_user = r->slots[slot].cpu_system = 0;
+}
+
+void replica_put_container(struct replica *r, const struct crec *rec)
+{
+	struct crec **at = &r->containers[rec->slot];
+
+	assert(rec->slot < CREC_SLOTS_MAX); /* crec_validate() saw to it */
+	r->gen++;                           /* any thread may be in it */
+	r->n_containers = MAX(r->n_containers, rec->slot + 1);
+	r->last_container = rec->slot;
+	slab_put(&r->slab, *at);
+	*at = slab_get(&r->slab, rec->h.ring.len);
+	if (*at)
+		memcpy(*at, rec, rec->h.ring.len);
+	else
+		r->n_cut++;
+}
+
+const struct crec *replica_container(const struct replica *r, const struct prec *thread)
+{
+	const struct crec *c;
+
+	if (thread->container_slot >= CREC_SLOTS_MAX)
+		return NULL;
+	c = r->containers[thread->container_slot];
+	/* the slot may have been given to another container since the thread was told */
+	return c && crec_same_id(rec_text(c, c->id), rec_text(thread, thread->container_id)) ? c
+											     : NULL;
+}
+
+const struct crec *replica_last_container(const struct replica *r)
+{
+	return r->containers[r->last_container];
+}
+
+const struct crec *replica_find_container(const struct replica *r, struct span id)
+{
+	for (uint32_t i = 0; i < r->n_containers; i++) {
+		const struct crec *c = r->containers[i];
+
+		if (c && crec_same_id(rec_text(c, c->id), id))
+			return c;
+	}
+	return NULL;
 }
 
 void replica_epoch(struct replica *r, uint64_t epoch)
 {
-	if (r->epoch != epoch)
-		for (uint32_t i = 0; i < r->n_slots; i++)
-			replica_forget(r, i);
+	if (r->epoch == epoch)
+		return;
+	for (uint32_t i = 0; i < r->n_slots; i++)
+		replica_forget(r, i);
+	for (uint32_t i = 0; i < CREC_SLOTS_MAX; i++) {
+		slab_put(&r->slab, r->containers[i]);
+		r->containers[i] = NULL;
+	}
 	r->epoch = epoch;
 }
 

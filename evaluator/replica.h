@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The evaluator's private copy of the tracker's thread table, in arrays by slot, and the users and
- * groups. Fed by the records of the event ring that the caller has checked; read by field access.
+/* The evaluator's private copy of the tracker's thread table, in arrays by slot, the users and
+ * groups, and the containers. Fed by the records of the event ring that the caller has checked; read by field access.
  * Everything is allocated by replica_init(). */
 
 #include <stdbool.h>
@@ -10,6 +10,7 @@
 
 #include <base/slab.h>
 #include <driver/kev.h>
+#include <shm/crec.h>
 #include <shm/prec.h>
 
 struct replica_slot {
@@ -19,6 +20,7 @@ struct replica_slot {
 	uint64_t used_gen; /* = replica.gen: something remembered for another slot depends on this
 			      one */
 	uint64_t memo_gen; /* = replica.gen: the remembered predicates of this slot hold */
+	uint64_t cpu_user, cpu_system; /* of its last procinfo event; 0: none */
 };
 
 /* One user or group: the key, then NUL-ended texts in a row. */
@@ -28,7 +30,7 @@ struct replica_id {
 	bool is_group;
 	uint32_t name_off, home_off, shell_off; /* in text; texts are NUL-ended */
 	uint32_t name_n, home_n, shell_n;
-	uint32_t container_n; /* text begins with the container's full id; empty: host */
+	uint32_t container_n; /* text begins with the container's short id; empty: host */
 	char *text;           /* of the slab */
 };
 #define REPLICA_NO_ID UINT32_MAX
@@ -50,6 +52,9 @@ struct replica {
 	uint32_t id_free;
 	uint32_t *id_buckets;
 	uint32_t id_mask;
+	struct crec **containers; /* CREC_SLOTS_MAX own copies; NULL: nothing is told */
+	uint32_t n_containers;    /* slots from here on were never told */
+	uint32_t last_container;  /* the slot told last */
 	/* remembered predicates: two bits each, by slot */
 	uint64_t *memo;      /* NULL: none are remembered */
 	uint32_t memo_words; /* uint64_t of one slot */
@@ -68,6 +73,15 @@ void replica_forget(struct replica *r, uint32_t slot);
 void replica_epoch(struct replica *r, uint64_t epoch);
 /* A parsed useradded, userdeleted, groupadded or groupdeleted. -EINVAL: another kind of state. */
 int replica_put_id(struct replica *r, const struct kev *k);
+
+/* A checked record. The copy replaces what the slot held. */
+void replica_put_container(struct replica *r, const struct crec *rec);
+/* What is told of the thread's container; NULL: it is on the host, or nothing is told. */
+const struct crec *replica_container(const struct replica *r, const struct prec *thread);
+/* The one told last, NULL: none. */
+const struct crec *replica_last_container(const struct replica *r);
+/* By full or short id: looks at all. */
+const struct crec *replica_find_container(const struct replica *r, struct span id);
 
 /* NULL if vacant or not a slot. */
 const struct prec *replica_find(const struct replica *r, uint32_t slot);

@@ -27,6 +27,13 @@ int replica_ids_init(struct replica *r)
 	return 0;
 }
 
+/* Captures name containers by what container.id shows. */
+static struct span short_id(struct span container)
+{
+	container.n = MIN(container.n, (size_t)CREC_SHORT_ID);
+	return container;
+}
+
 static uint32_t *id_bucket(
 	const struct replica *r, struct span container, uint32_t id, bool is_group)
 {
@@ -112,7 +119,7 @@ int replica_put_id(struct replica *r, const struct kev *k)
 	bool is_added =
 		k->head->type == KEV_CODE_USER_ADDED_E || k->head->type == KEV_CODE_GROUP_ADDED_E;
 	struct replica_id key = {.is_group = is_group};
-	struct span container = text_of(k, "container_id");
+	struct span container = short_id(text_of(k, "container_id"));
 	int i = kev_param_find(k->info, is_group ? "gid" : "uid");
 	uint32_t *at;
 
@@ -134,7 +141,7 @@ int replica_put_id(struct replica *r, const struct kev *k)
 const struct replica_id *replica_find_user(
 	const struct replica *r, struct span container, uint32_t uid)
 {
-	uint32_t *at = find(r, container, uid, false);
+	uint32_t *at = find(r, short_id(container), uid, false);
 
 	return *at == REPLICA_NO_ID ? NULL : &r->ids[*at];
 }
@@ -142,7 +149,7 @@ const struct replica_id *replica_find_user(
 const struct replica_id *replica_find_group(
 	const struct replica *r, struct span container, uint32_t gid)
 {
-	uint32_t *at = find(r, container, gid, true);
+	uint32_t *at = find(r, short_id(container), gid, true);
 
 	return *at == REPLICA_NO_ID ? NULL : &r->ids[*at];
 }

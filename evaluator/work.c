@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Taking records from the event ring. Each is checked once, here, before anything looks at it:
- * events by ev_validate(), threads by prec_validate(), users and groups by kev_parse(); a bad one
+ * events by ev_validate(), threads by prec_validate(), containers by crec_validate(), users and
+ * groups by kev_parse(); a bad one
  * is counted and passed over.
  *
  * Progress (docs/protocol.md, line 3): `at` = s before the record of order s is judged, s + 1 when
@@ -258,6 +259,12 @@ static void take_other(struct work *w, const struct rec_head *rec)
 	case REC_STATE:
 		take_state(w, rec);
 		return;
+	case REC_CONTAINER:
+		if (crec_validate(rec) < 0)
+			refuse(w, rec);
+		else
+			replica_put_container(&w->evl.replica, (const struct crec *)rec);
+		return;
 	case REC_FORGET:
 	case REC_SNAP_BEGIN:
 	case REC_SNAP_END:
@@ -281,7 +288,7 @@ static void take_other(struct work *w, const struct rec_head *rec)
 void work_take_state(struct work *w, const struct rec_head *rec)
 {
 	if (rec->ring.type == REC_PROC || rec->ring.type == REC_STATE ||
-		rec->ring.type == REC_FORGET)
+		rec->ring.type == REC_CONTAINER || rec->ring.type == REC_FORGET)
 		take_other(w, rec);
 	else
 		refuse(w, rec);

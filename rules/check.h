@@ -17,6 +17,7 @@ struct tval {
 	uint16_t flags;   /* FF_* of the field */
 	uint16_t field;   /* enum field_id */
 	bool is_field;
+	bool is_static;    /* static.NAME: a constant that is listed like a field */
 	bool incomparable; /* a parameter whose type has no comparisons */
 	int64_t index;
 	const char *key;
@@ -47,6 +48,8 @@ struct tcheck {
 	struct evset *codes; /* of a test of evt.type: the events it names, once asked for */
 	uint32_t pred;       /* once emitted, else IMG_NONE */
 };
+
+#define STATIC_PREFIX "static." /* of the fields that the configuration makes */
 
 /* A field or function as written. NULL with *ret_problem. */
 struct tval *check_value(struct cx *cx, const struct ast_val *v, struct ast_problem **ret_problem);

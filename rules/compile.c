@@ -179,7 +179,11 @@ int session_init(struct session *s, const struct rules_file *files, size_t n,
 	const struct rules_options *opt, struct diag *d)
 {
 	*s = (struct session){.opt = opt ? *opt : default_options};
-	s->cx = (struct cx){.d = d, .n_files = n, .errors_before = d->n_errors};
+	s->cx = (struct cx){.d = d,
+		.n_files = n,
+		.errors_before = d->n_errors,
+		.statics = s->opt.statics,
+		.n_statics = s->opt.n_statics};
 	s->c.cx = &s->cx;
 	s->cx.memory_max = memory_for(files, n);
 	arena_init(&s->cx.arena, s->cx.memory_max);

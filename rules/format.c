@@ -78,7 +78,8 @@ static struct tval *parse_token(struct parse *p, size_t at, size_t *ret_end)
 		enum field_id id;
 
 		/* Shorten at once to what can be a field at all. */
-		if (!field_find_prefix(p->t->p + at, n, &id, &used))
+		if (!field_find_prefix(p->t->p + at, n, &id, &used) &&
+			strncmp(p->t->p + at, STATIC_PREFIX, strlen(STATIC_PREFIX)) != 0)
 			return NULL;
 		t = try_field(p, at, n, false, ret_end);
 		if (t)

@@ -57,7 +57,7 @@ static void add_value(struct outlist *l, const struct tval *t, const char *key)
 /* The fields below a template's value: functions are not listed, what they take is. */
 static void add_fields(struct outlist *l, const struct tval *t)
 {
-	if (t->is_field)
+	if (t->is_field || t->is_static)
 		add_value(l, t, t->text);
 	for (uint32_t i = 0; i < t->n_args; i++)
 		add_fields(l, t->args[i]);

@@ -93,7 +93,7 @@ void names_of_lists(struct collector *c, const struct ptext *t, struct names *re
 
 static void add_template_value(struct cx *cx, const struct tval *t, struct names *ret)
 {
-	if (t->is_field)
+	if (t->is_field || t->is_static)
 		names_add(cx, ret, t->text, strlen(t->text));
 	for (uint32_t i = 0; i < t->n_args; i++)
 		add_template_value(cx, t->args[i], ret);

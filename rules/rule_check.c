@@ -26,23 +26,35 @@ struct rule_run {
 
 static const struct spos from_config = {.file = UINT16_MAX};
 
+/* "name=%field", dots of the name as underscores. */
+static int add_suggested(struct cx *cx, struct ptext *t, const char *field, size_t n)
+{
+	char *name = cx_printf(cx, "%s%.*s=%%%.*s", t->n ? " " : "", (int)n, field, (int)n, field);
+
+	if (!name)
+		return -ENOMEM;
+	for (char *p = name; *p && *p != '='; p++)
+		if (*p == '.')
+			*p = '_';
+	return ptext_add_str(cx, t, name, from_config);
+}
+
 static const char *suggested_text(struct cx *cx)
 {
 	struct ptext t = {0};
 
+	for (size_t i = 0; i < cx->n_statics; i++) {
+		const char *name = cx_printf(cx, STATIC_PREFIX "%s", cx->statics[i]);
+
+		if (!name || add_suggested(cx, &t, name, strcspn(name, "=")) < 0)
+			return NULL;
+	}
+
 	for (unsigned i = 0; i < _FIELD_ID_MAX; i++) {
 		const struct field_info *f = field_info_get((enum field_id)i);
-		char *name;
 
-		if (!(f->flags & FF_SUGGESTED))
-			continue;
-		name = cx_printf(cx, "%s%s=%%%s", t.n ? " " : "", f->name, f->name);
-		if (!name)
-			return NULL;
-		for (char *p = name; *p && *p != '='; p++)
-			if (*p == '.')
-				*p = '_';
-		if (ptext_add_str(cx, &t, name, from_config) < 0)
+		if ((f->flags & FF_SUGGESTED) &&
+			add_suggested(cx, &t, f->name, strlen(f->name)) < 0)
 			return NULL;
 	}
 	return t.p;

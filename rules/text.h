@@ -77,6 +77,8 @@ struct cx {
 	uint64_t n_scanned;   /* bytes that the search for list names has gone over, this pass */
 	size_t errors_before; /* in the diagnostics before this compilation */
 	size_t memory_max;    /* bytes of all arenas together */
+	const char *const *statics; /* of the options */
+	size_t n_statics;
 	bool repeats;         /* a message comes again with every file that it is found with */
 	bool oom;
 };

@@ -186,6 +186,31 @@ static struct ast_problem *set_arg(struct cx *cx, const struct ast_val *v,
 	return unknown_field(cx, v);
 }
 
+/* static.NAME: a constant of the configuration. */
+static struct tval *check_static(struct cx *cx, const struct ast_val *v)
+{
+	const char *name = v->text + strlen(STATIC_PREFIX);
+	size_t n = v->n - strlen(STATIC_PREFIX);
+	struct tval *t = cx_alloc(cx, sizeof(*t));
+	struct tconst *k = cx_alloc(cx, sizeof(*k));
+
+	for (size_t i = 0; t && k && i < cx->n_statics; i++) {
+		const char *value = cx->statics[i] + n + 1;
+
+		if (strncmp(cx->statics[i], name, n) != 0 || value[-1] != '=')
+			continue;
+		*k = (struct tconst){.type = IMG_T_STR, .str = value, .n = strlen(value)};
+		*t = (struct tval){.kind = IMG_E_CONST,
+			.type = IMG_T_STR,
+			.ft = FT_CHARBUF,
+			.is_static = true,
+			.text = v->text,
+			.konst = k};
+		return t;
+	}
+	return NULL;
+}
+
 static struct tval *check_field(
 	struct cx *cx, const struct ast_val *v, struct ast_problem **ret_problem)
 {
@@ -200,6 +225,12 @@ static struct tval *check_field(
 		return NULL;
 	}
 	f = field_find_prefix(v->text, v->n, &id, &used);
+	if (!f && !v->has_arg && !strncmp(v->text, STATIC_PREFIX, strlen(STATIC_PREFIX))) {
+		struct tval *constant = check_static(cx, v);
+
+		if (constant)
+			return constant;
+	}
 	if (!f) {
 		*ret_problem = unknown_field(cx, v);
 		return NULL;

@@ -12,6 +12,7 @@
 #include <abi/kshared.h>
 #include <base/hash.h>
 #include <shm/alert.h>
+#include <shm/crec.h>
 #include <shm/dial.h>
 #include <shm/ev.h>
 #include <shm/prec.h>
@@ -45,7 +46,8 @@ static const uint32_t layouts[] = {
 	AT(rec_snap, epoch), AT(rec_snap, n_records), SIZE(rec_loss), AT(rec_loss, reason), AT(rec_loss, cls),
 	AT(rec_loss, n), SIZE(rec_mark), AT(rec_mark, policy), SIZE(rec_forget),
 	AT(rec_forget, slot), SIZE(rec_str), AT(rec_str, n), REC_KEV, REC_STATE, REC_SNAP_BEGIN,
-	REC_SNAP_END, REC_LOSS, REC_MARK, REC_END, REC_PROC, REC_FORGET, REC_EVENT, REC_ALERT,
+	REC_SNAP_END, REC_LOSS, REC_MARK, REC_END, REC_PROC, REC_FORGET, REC_EVENT, REC_CONTAINER,
+	REC_ALERT,
 	REC_F_DOUBTFUL, REC_F_NO_SHED,
 	/* kernel events */
 	SIZE(kev_head), AT(kev_head, type), AT(kev_head, flags), AT(kev_head, extras),
@@ -72,7 +74,11 @@ static const uint32_t layouts[] = {
 	AT(prec, n_threads), AT(prec, comm), AT(prec, exe), AT(prec, exepath), AT(prec, args),
 	AT(prec, env), AT(prec, cwd), AT(prec, root), AT(prec, cgroups), AT(prec, container_id),
 	PREC_EXE_WRITABLE, PREC_EXE_UPPER_LAYER, PREC_EXE_FROM_MEMFD, PREC_EXE_LOWER_LAYER,
-	PREC_MAIN, PREC_PLACEHOLDER, PREC_IN_CHILD_PIDNS,
+	AT(prec, container_slot), PREC_MAIN, PREC_PLACEHOLDER, PREC_IN_CHILD_PIDNS,
+	/* container record */
+	SIZE(crec), AT(crec, slot), AT(crec, flags), AT(crec, id), AT(crec, text), _CREC_TEXT_MAX,
+	CREC_SLOTS_MAX, CREC_PRIVILEGED, CREC_HOST_PID, CREC_HOST_NETWORK, CREC_HOST_IPC,
+	CREC_CUT,
 	/* event record */
 	SIZE(ev), AT(ev, slot), AT(ev, type), AT(ev, cpu), AT(ev, flags), AT(ev, n_params),
 	AT(ev, n_atts), AT(ev, rawres), AT(ev, tid), AT(ev, params_off), AT(ev, atts_off),
@@ -82,7 +88,7 @@ static const uint32_t layouts[] = {
 	AT(ev_fd, name), AT(ev_fd, nameraw), EV_COMPAT, EV_IO_URING, EV_TRUNC, EV_HAS_RES,
 	EV_DOUBTFUL, EV_SYNTHESIZED, EV_NO_PARAM, EV_ATT_FD, EV_ATT_PATH, EV_ATT_PID,
 	EV_ATT_STDIO, EV_ATT_FDTYPES, EV_ATT_FDCOUNT, EV_ATT_REALPATH, EV_ATT_DELTA, EV_ATT_RELTIME,
-	EV_ATT_VM, _EV_ATT_MAX, SIZE(ev_vm), AT(ev_vm, rss_kb), AT(ev_vm, pf_major),
+	EV_ATT_VM, EV_ATT_FDLIST, EV_FDLIST_MAX, SIZE(ev_fdlist), _EV_ATT_MAX, SIZE(ev_vm), AT(ev_vm, rss_kb), AT(ev_vm, pf_major),
 	EV_FD_FILE, EV_FD_DIRECTORY, EV_FD_IPV4, EV_FD_UNIX, EV_FD_NETLINK, EV_FD_PIDFD,
 	_EV_FD_TYPE_MAX, EV_L4_TCP, EV_L4_RAW, _EV_L4_MAX, EV_ROLE_CLIENT, EV_ROLE_SERVER,
 	EV_FD_KNOWN, EV_FD_CONNECTED, EV_FD_NAME_CHANGED, EV_FD_UPPER_LAYER, EV_FD_LOWER_LAYER,

@@ -62,17 +62,31 @@ static int params_check(const struct ev *ev, struct ev_view *v)
 	return 0;
 }
 
-static int att_fd_check(const struct ev *ev, const struct ev_att *a)
+static int fd_check(const struct ev *ev, const struct ev_fd *fd)
 {
-	const struct ev_fd *fd = ev_att_data(a);
-
-	if (a->n < sizeof(*fd))
-		return -EBADMSG;
 	if (fd->type >= _EV_FD_TYPE_MAX || fd->l4 >= _EV_L4_MAX || fd->role > EV_ROLE_SERVER)
 		return -EBADMSG;
 	if (rec_str_check(ev, sizeof(*ev), ev->h.ring.len, fd->name) < 0)
 		return -EBADMSG;
 	return rec_str_check(ev, sizeof(*ev), ev->h.ring.len, fd->nameraw);
+}
+
+static int att_fd_check(const struct ev *ev, const struct ev_att *a)
+{
+	return a->n < sizeof(struct ev_fd) ? -EBADMSG : fd_check(ev, ev_att_data(a));
+}
+
+static int att_fdlist_check(const struct ev *ev, const struct ev_att *a)
+{
+	const struct ev_fdlist *list = ev_att_data(a);
+
+	if (a->n < sizeof(*list) || list->n > EV_FDLIST_MAX ||
+		(a->n - sizeof(*list)) / sizeof(list->fd[0]) < list->n)
+		return -EBADMSG;
+	for (uint64_t i = 0; i < list->n; i++)
+		if (fd_check(ev, &list->fd[i]) < 0)
+			return -EBADMSG;
+	return 0;
 }
 
 static int att_text_check(const struct ev_att *a)
@@ -94,6 +108,8 @@ static int att_check(const struct ev *ev, const struct ev_att *a)
 		return names_param ? att_text_check(a) : -EBADMSG;
 	case EV_ATT_REALPATH:
 		return names_param || a->index == EV_NO_PARAM ? att_text_check(a) : -EBADMSG;
+	case EV_ATT_FDLIST:
+		return names_param ? att_fdlist_check(ev, a) : -EBADMSG;
 	case EV_ATT_FDTYPES:
 		return a->n == sizeof(uint32_t) ? 0 : -EBADMSG;
 	case EV_ATT_FDCOUNT:
@@ -305,4 +321,25 @@ void ev_add_att_fd(struct rec_writer *w, enum ev_att_kind kind, uint16_t index,
 	*out = *fd;
 	out->name = put_text(w, &at, name);
 	out->nameraw = put_text(w, &at, nameraw);
+}
+
+void ev_add_att_fdlist(struct rec_writer *w, uint16_t index, const struct ev_fd *fds,
+	const struct span *names, unsigned n)
+{
+	size_t size = sizeof(struct ev_fdlist) + n * sizeof(*fds);
+	struct ev_fdlist *out;
+	char *at;
+
+	assert(n <= EV_FDLIST_MAX);
+	for (unsigned i = 0; i < n; i++)
+		size += names[i].p ? names[i].n + 1 : 0;
+	out = att_reserve(w, EV_ATT_FDLIST, index, size);
+	if (!out)
+		return;
+	out->n = n;
+	at = (char *)&out->fd[n];
+	for (unsigned i = 0; i < n; i++) {
+		out->fd[i] = fds[i];
+		out->fd[i].name = put_text(w, &at, names[i]);
+	}
 }

@@ -2,6 +2,7 @@
 /* The door of thread records: one check at the evaluator, then only accessors. Input: a private
  * copy from the tracker's ring; hostile until it passes. */
 
+#include <shm/crec.h>
 #include <shm/prec.h>
 
 #include <errno.h>
@@ -35,6 +36,8 @@ int prec_validate(const struct rec_head *rec, uint32_t max_slots)
 	if (p->slot >= max_slots || p->leader_slot >= max_slots)
 		return -EBADMSG;
 	if (p->parent_slot >= max_slots && p->parent_slot != PREC_NO_SLOT)
+		return -EBADMSG;
+	if (p->container_slot >= CREC_SLOTS_MAX && p->container_slot != PREC_NO_SLOT)
 		return -EBADMSG;
 	if ((p->flags & ~PREC_FLAGS) != 0 || (p->exe_flags & ~PREC_EXE_FLAGS) != 0)
 		return -EBADMSG;

@@ -26,6 +26,7 @@ static const struct {
 	{REC_PROC, 0, "PROC"},
 	{REC_FORGET, sizeof(struct rec_forget), "FORGET"},
 	{REC_EVENT, 0, "EVENT"},
+	{REC_CONTAINER, 0, "CONTAINER"},
 	{REC_ALERT, 0, "ALERT"},
 };
 

@@ -14,6 +14,7 @@
 #include <base/clock.h>
 #include <base/utf8.h>
 #include <shm/alert.h>
+#include <shm/crec.h>
 #include <shm/ev.h>
 #include <shm/prec.h>
 #include <shm/stats.h>
@@ -66,6 +67,20 @@ static void add_proc(struct strbuf *b, const struct spsc_rec *rec)
 		strbuf_add_span(b, rec_text(p, p->comm));
 }
 
+static void add_container(struct strbuf *b, const struct spsc_rec *rec)
+{
+	const struct crec *c = (const struct crec *)rec;
+
+	if (crec_validate(&c->h) < 0) {
+		strbuf_add_str(b, "(malformed)");
+		return;
+	}
+	strbuf_addf(b, "slot %u ", c->slot);
+	strbuf_add_span(b, rec_text(c, c->id));
+	strbuf_add_char(b, ' ');
+	strbuf_add_span(b, rec_text(c, c->text[CREC_NAME]));
+}
+
 static void add_alert(struct strbuf *b, const struct spsc_rec *rec)
 {
 	const struct alert *a = (const struct alert *)rec;
@@ -112,6 +127,9 @@ static void add_detail(struct strbuf *b, const struct spsc_rec *rec)
 		break;
 	case REC_PROC:
 		add_proc(b, rec);
+		break;
+	case REC_CONTAINER:
+		add_container(b, rec);
 		break;
 	case REC_ALERT:
 		add_alert(b, rec);

@@ -99,6 +99,7 @@ static void send(struct st_core *core, const struct rec_head *rec, struct st_thr
 	memset(p, 0, sizeof(*p));
 	fill(core, t, p);
 	fill_texts(core, t, &w);
+	p->container_slot = st_container_slot(&core->containers, rec_text(p, p->container_id));
 	n = rec_finish(&w);
 	assert(n > 0); /* nine texts of ST_TEXT_MAX at most, see the assert below */
 	p->h = (struct rec_head){.ring = {.len = (uint32_t)n, .type = REC_PROC},

@@ -33,6 +33,8 @@ int st_core_init(struct st_core *core, const struct st_config *cfg)
 	r = st_fds_init(&core->fds, n_fds, n_threads + 16, &core->texts);
 	if (r >= 0)
 		r = st_threads_init(&core->threads, n_threads, &core->texts, &core->fds);
+	if (r >= 0)
+		r = st_containers_init(&core->containers);
 	core->threads.forget = st_forget_sent;
 	core->threads.forget_arg = core;
 	core->rec_buf = r >= 0 ? aligned_alloc(8, SPSC_RECORD_MAX) : NULL;
@@ -50,6 +52,7 @@ void st_core_done(struct st_core *core)
 	st_threads_done(&core->threads);
 	st_fds_done(&core->fds);
 	st_texts_done(&core->texts);
+	st_containers_done(&core->containers);
 }
 
 uint64_t st_epoch(const struct rec_head *rec, const struct kev *kev, uint64_t v)
@@ -200,9 +203,10 @@ static int apply_state(struct st_core *core, struct rec_head *rec)
 	case KEV_CODE_USER_DELETED_E:
 	case KEV_CODE_GROUP_ADDED_E:
 	case KEV_CODE_GROUP_DELETED_E:
-	case KEV_CODE_CONTAINER_JSON_2_E:
 		pass_on(core, rec);
 		return 0;
+	case KEV_CODE_SAKER_CONTAINER:
+		return st_container_told(&c) < 0 ? malformed(core, rec) : 0;
 	default:
 		return st_snapshot_apply(&c) < 0 ? malformed(core, rec) : 0;
 	}

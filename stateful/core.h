@@ -11,6 +11,7 @@
 #include <shm/ev.h>
 #include <shm/rec.h>
 
+#include "container.h"
 #include "fd.h"
 #include "host.h"
 #include "path.h"
@@ -67,6 +68,7 @@ struct st_core {
 	struct st_texts texts;
 	struct st_fds fds;
 	struct st_threads threads;
+	struct st_containers containers;
 	struct st_host host;
 	struct st_counters counters;
 	uint64_t prev_ts_ns;  /* of the event before; 0 none */
@@ -161,6 +163,9 @@ bool st_lineage_has_gap(struct st_core *core, struct st_thread *t);
 /* Was all that is known of it and of its ancestors learned after that time? */
 bool st_lineage_is_newer(struct st_core *core, struct st_thread *t, uint64_t boot_ns);
 void st_forget_sent(void *core, const struct st_thread *t, uint32_t slot);
+
+/* container.c: a saker_container is told to the evaluators. 0 or -EBADMSG. */
+int st_container_told(struct st_ctx *c);
 
 /* forward.c: the event itself. */
 void st_forward(struct st_ctx *c);

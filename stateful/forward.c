@@ -12,6 +12,8 @@
 #include <base/hash.h>
 #include <base/macros.h>
 
+#define FDLIST_ENTRY 10 /* bytes of a number and its flags */
+
 struct build {
 	struct st_ctx *c;
 	struct rec_writer w;
@@ -38,10 +40,9 @@ static uint8_t local_flags(const struct st_core *core, const struct st_fd *f)
 }
 static_assert(EV_FD_IPV6_SERVER - EV_FD_IPV4 == 3, "internet sockets stand together");
 
-static void add_known_fd(struct build *b, enum ev_att_kind kind, uint16_t index,
-	const struct st_fd *f, uint8_t more_flags)
+static struct ev_fd known_fd(struct st_ctx *c, const struct st_fd *f)
 {
-	const struct st_core *core = b->c->core;
+	const struct st_core *core = c->core;
 	struct ev_fd e = {.num = f->num,
 		.ino = f->ino,
 		.dev = f->dev,
@@ -52,15 +53,25 @@ static void add_known_fd(struct build *b, enum ev_att_kind kind, uint16_t index,
 		.sport = f->sport,
 		.dport = f->dport};
 
-	if (!has_room(b))
-		return;
-	e.flags = f->flags | EV_FD_KNOWN | local_flags(core, f) | more_flags;
+	e.flags = f->flags | EV_FD_KNOWN | local_flags(core, f);
 	if (core->doubt.fds_ns && f->ts_ns <= core->doubt.fds_ns) {
 		e.flags |= EV_FD_DOUBTFUL;
-		b->c->doubtful = true;
+		c->doubtful = true;
 	}
 	memcpy(e.sip, f->sip, sizeof(e.sip));
 	memcpy(e.dip, f->dip, sizeof(e.dip));
+	return e;
+}
+
+static void add_known_fd(struct build *b, enum ev_att_kind kind, uint16_t index,
+	const struct st_fd *f, uint8_t more_flags)
+{
+	const struct st_core *core = b->c->core;
+	struct ev_fd e = known_fd(b->c, f);
+
+	if (!has_room(b))
+		return;
+	e.flags |= more_flags;
 	ev_add_att_fd(&b->w, kind, index, &e, st_text_get(&core->texts, f->name),
 		st_text_get(&core->texts, f->nameraw));
 }
@@ -84,12 +95,40 @@ static void add_param_fd(struct build *b, unsigned i)
 	struct st_ctx *c = b->c;
 	const struct st_fd *f;
 
+	/* the event's own is told beside; a dup's is the new one, not the one it was given */
 	if (!(c->core->cfg.needs & IMG_NEED_PARAM_FDS) || !c->t || !kev_param_present(&c->kev, i) ||
 		((int)i == c->fd_param && kev_param_i64(&c->kev, i) == c->fd_num))
-		return; /* that one is the event's */
+		return;
 	f = st_fd_find(&c->core->fds, c->t->files, kev_param_i64(&c->kev, i));
 	if (f)
 		add_known_fd(b, EV_ATT_FD, (uint16_t)i, f, 0);
+}
+
+/* The list's own lengths are not checked yet. */
+static void add_param_fdlist(struct build *b, unsigned i)
+{
+	struct st_ctx *c = b->c;
+	struct span list = c->kev.param[i];
+	struct span names[EV_FDLIST_MAX];
+	struct ev_fd fds[EV_FDLIST_MAX];
+	uint16_t n;
+
+	if (!(c->core->cfg.needs & IMG_NEED_PARAM_FDS) || !c->t || list.n < sizeof(n))
+		return;
+	memcpy(&n, list.p, sizeof(n));
+	n = (uint16_t)MIN(
+		(size_t)n, MIN((list.n - sizeof(n)) / FDLIST_ENTRY, (size_t)EV_FDLIST_MAX));
+	for (unsigned k = 0; k < n; k++) {
+		const struct st_fd *f;
+		int64_t num;
+
+		memcpy(&num, list.p + sizeof(n) + (size_t)k * FDLIST_ENTRY, sizeof(num));
+		f = st_fd_find(&c->core->fds, c->t->files, num);
+		fds[k] = f ? known_fd(c, f) : (struct ev_fd){.num = num};
+		names[k] = f ? st_text_get(&c->core->texts, f->name) : (struct span){0};
+	}
+	if (has_room(b))
+		ev_add_att_fdlist(&b->w, (uint16_t)i, fds, names, n);
 }
 
 static void add_param_path(struct build *b, unsigned i)
@@ -126,6 +165,9 @@ static void add_params(struct build *b)
 		case KEV_T_FD:
 		case KEV_T_FD32:
 			add_param_fd(b, i);
+			break;
+		case KEV_T_FDLIST:
+			add_param_fdlist(b, i);
 			break;
 		case KEV_T_PATH:
 		case KEV_T_RELPATH:

@@ -356,12 +356,10 @@ struct one_ring {
 
 static bool send_id(void *arg, const struct rec_head *rec)
 {
-	uint64_t room[SPSC_RECORD_MAX / 8 / 8];
+	static uint64_t room[SPSC_RECORD_MAX / 8];
 	struct one_ring *one = arg;
 	struct rec_head *copy = (struct rec_head *)room;
 
-	if (rec->ring.len > sizeof(room))
-		return true;
 	memcpy(room, rec, rec->ring.len);
 	return write_again(one->o, one->ring, copy) && !(one->o->cut & bit(one->ring));
 }

@@ -11,10 +11,12 @@
 #include <base/hash.h>
 #include <base/macros.h>
 #include <driver/kev.h>
+#include <shm/crec.h>
 #include <shm/prec.h>
 
 #define IDS_MAX 32768 /* as many as an evaluator keeps */
 #define NO_ID UINT32_MAX
+#define CONTAINER_KEYS (1ULL << 32) /* numbers behind those of slots */
 #define SLAB_PER_THREAD 2048 /* as an evaluator has */
 #define SLAB_MIN ((size_t)8 << 20)
 #define SLAB_MAX ((size_t)1 << 30)
@@ -101,7 +103,7 @@ void st_shadow_add(struct st_shadow *s, const struct rec_head *rec)
 		e.slot = ((const struct prec *)rec)->slot;
 	else if (rec->ring.type == REC_FORGET)
 		e.slot = ((const struct rec_forget *)rec)->slot;
-	else if (rec->ring.type != REC_STATE)
+	else if (rec->ring.type != REC_STATE && rec->ring.type != REC_CONTAINER)
 		return;
 	if (rec->ring.type != REC_FORGET) {
 		/* the last part of the slab is for users and groups, which nobody tells again */
@@ -120,7 +122,7 @@ void st_shadow_add(struct st_shadow *s, const struct rec_head *rec)
 	*entry_at(s, s->journal_n++) = e;
 }
 
-/* What a record of a user or group is about. 0: nothing that is kept. */
+/* What a record of a user, group or container is about. 0: nothing that is kept. */
 static uint64_t id_key(const struct rec_head *rec, bool *ret_is_added)
 {
 	struct span container = {0};
@@ -129,9 +131,11 @@ static uint64_t id_key(const struct rec_head *rec, bool *ret_is_added)
 	struct kev k;
 	int id, ctr;
 
+	*ret_is_added = rec->ring.type == REC_CONTAINER;
+	if (*ret_is_added) /* a slot's next container takes the place of this one */
+		return hash_u64(CONTAINER_KEYS + ((const struct crec *)rec)->slot) | 1;
 	if (kev_parse(rec + 1, rec->ring.len - sizeof(*rec), &k, &why) < 0)
 		return 0;
-	*ret_is_added = false;
 	switch (k.head->type) {
 	case KEV_CODE_GROUP_ADDED_E:
 	case KEV_CODE_USER_ADDED_E:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* What evaluators hold: the records of threads, users and groups as of the lowest commit of all of
+/* What evaluators hold: the records of threads, users, groups and containers as of the lowest commit of all of
  * them (the shadow), and every such record since (the journal). From both a dead evaluator's
  * successor gets the state as of its predecessor's commit. Memory is fixed at start. */
 
@@ -47,8 +47,8 @@ int st_shadow_init(struct st_shadow *s, uint32_t threads_max, size_t backlog_byt
 void st_shadow_done(struct st_shadow *s);
 /* Is there room for this record? false: something must be let go first, by st_shadow_advance(). */
 bool st_shadow_has_room(const struct st_shadow *s);
-/* Takes a copy of a record that evaluators keep (REC_PROC, REC_FORGET, REC_STATE), whose order is
- * set; others are passed over. Without room the shadow gets a hole. */
+/* Takes a copy of a record that evaluators keep (REC_PROC, REC_FORGET, REC_STATE,
+ * REC_CONTAINER), whose order is set; others are passed over. Without room the shadow gets a hole. */
 void st_shadow_add(struct st_shadow *s, const struct rec_head *rec);
 /* Calls @tell for the slot of every hole, which is to be told before the next event that needs it;
  * from order @ord on it is. */
@@ -58,6 +58,6 @@ void st_shadow_mend(
 void st_shadow_advance(struct st_shadow *s, uint64_t ord);
 /* The state before @ord; incomplete if that is gone already. */
 void st_shadow_write(const struct st_shadow *s, uint64_t ord, struct snap_writer *w);
-/* Users and groups as of now, one call each. Ends at the first false. */
+/* Users, groups and containers as of now, one call each. Ends at the first false. */
 void st_shadow_each_id(
 	struct st_shadow *s, bool (*each)(void *arg, const struct rec_head *rec), void *arg);

@@ -210,7 +210,7 @@ static void answer_sink(struct sup *s, struct sup_child *c, const struct ctl_msg
 		a.index = 0;
 	} else {
 		a.role = FD_FILE;
-		r = sup_host_file_open(c->proc->type, m->index);
+		r = sup_host_file_open(s, c->proc->type, m->index);
 	}
 	if (r >= 0)
 		fd = r;

@@ -248,20 +248,24 @@ static int give_iterators(struct sup *s, struct sup_child *c)
 
 static int give_files(struct sup *s, struct sup_child *c)
 {
-	const enum plan_type type = c->proc->type;
-
-	(void)s;
-	for (unsigned i = 0; sup_host_file_name(type, i); i++) {
-		_cleanup_close_ int fd = sup_host_file_open(type, i);
+	for (unsigned i = 0; i < SUP_HOST_FILES; i++) {
+		const char *name = sup_host_file_name(s, c->proc->type, i);
+		_cleanup_close_ int fd = -1;
 		int r;
 
+		if (!name)
+			continue;
+		fd = sup_host_file_open(s, c->proc->type, i);
+		if (fd < 0 && name == s->config->metadata_file) {
+			log_err_errno(fd, "open the file of containers' facts '%s'", name);
+			return -ECANCELED; /* logged */
+		}
 		if (fd < 0) {
-			log_warning_errno(fd,
-				"open the host's '%s' file, going on without its names",
-				sup_host_file_name(type, i));
+			log_warning_errno(
+				fd, "open the host's '%s' file, going on without its names", name);
 			continue;
 		}
-		r = sup_send(c, CTL_FD, FD_FILE, i, sup_host_file_name(type, i), fd);
+		r = sup_send(c, CTL_FD, FD_FILE, i, name, fd);
 		if (r < 0)
 			return r;
 	}

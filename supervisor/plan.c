@@ -24,8 +24,8 @@ static const struct plan_proc_row proc_rows[] = {
 		"kernel -> raw ring, numbers events"},
 	[PLAN_TRACKER] = {"tracker", "saker-tracker", PLAN_ONE, 2, 0,
 		"threads, descriptors; order; shards"},
-	[PLAN_METADATA] = {"metadata", "saker-metadata", PLAN_ONE, 3, PLAN_LIVE_ONLY,
-		"users, groups, interfaces"},
+	[PLAN_METADATA] = {"metadata", "saker-metadata", PLAN_ONE, 3, PLAN_LIVE_ONLY | PLAN_FACTS,
+		"users, groups, interfaces, containers"},
 	[PLAN_LOADER] = {"loader", "saker-loader", PLAN_ONE, 4, PLAN_SHORT | PLAN_LIVE_ONLY,
 		"loads and attaches BPF, exits"},
 	[PLAN_GATE] = {"gate", "saker-gate", PLAN_ONE, 5, PLAN_LATER,
@@ -42,7 +42,7 @@ static const struct plan_proc_row proc_rows[] = {
 _Static_assert(ARRAY_LEN(proc_rows) == _PLAN_TYPE_MAX, "a row for every process");
 
 static const struct plan_ring_row ring_rows[] = {
-	{"meta", PLAN_METADATA, PLAN_COLLECTOR, 0, 256 * KIB, PLAN_LIVE_ONLY},
+	{"meta", PLAN_METADATA, PLAN_COLLECTOR, 0, 256 * KIB, PLAN_LIVE_ONLY | PLAN_FACTS},
 	{"raw", PLAN_COLLECTOR, PLAN_TRACKER, 8, 0, PLAN_SLOTS},
 	{"event", PLAN_TRACKER, PLAN_EVALUATOR, 16, 0, PLAN_SLOTS},
 	{"alert", PLAN_EVALUATOR, PLAN_EMITTER, 0, 256 * KIB, 0},
@@ -71,8 +71,8 @@ static const struct plan_fd_row fd_rows[] = {
 	{PLAN_LOADER, FD_SETTINGS, 0, "settings"},
 	{PLAN_METADATA, FD_SETTINGS, 0, "settings"},
 	{PLAN_METADATA, FD_STATS, 0, "own statistics"},
-	{PLAN_METADATA, FD_FILE, 0, "passwd, group"},
-	{PLAN_METADATA, FD_NETLINK, 0, "route socket"},
+	{PLAN_METADATA, FD_FILE, 0, "passwd, group, containers' facts"},
+	{PLAN_METADATA, FD_NETLINK, PLAN_LIVE_ONLY, "route socket"},
 	{PLAN_COLLECTOR, FD_SETTINGS, 0, "settings"},
 	{PLAN_COLLECTOR, FD_STATS, 0, "own statistics"},
 	{PLAN_COLLECTOR, FD_BPF_RING, PLAN_LIVE_ONLY, "one BPF ring buffer a CPU"},
@@ -187,6 +187,8 @@ static bool has_network(const struct plan_config *c)
 
 static bool row_runs(uint32_t flags, const struct plan_config *c)
 {
+	if ((flags & PLAN_FACTS) && c->metadata_file[0])
+		flags &= ~(uint32_t)PLAN_LIVE_ONLY;
 	return plan_runs(flags, c->engine) && (!(flags & PLAN_NETWORK) || has_network(c));
 }
 

@@ -96,20 +96,22 @@ int sup_sink_open(struct sup *s, unsigned output)
 }
 
 struct host_file {
-	const char *name, *path;
+	const char *name, *path; /* NULL: as configured */
+	bool live_only;          /* the host's own users belong to the host's own events */
 };
 
 /* By a stage's own numbers. */
 static const struct host_file *host_file(enum plan_type type, unsigned index)
 {
 	static const struct host_file metadata[] = {
-		{"passwd", "/etc/passwd"},
-		{"group", "/etc/group"},
+		{"passwd", "/etc/passwd", true},
+		{"group", "/etc/group", true},
+		[CTL_FILE_CONTAINERS] = {NULL, NULL, false},
 	};
 	static const struct host_file dialer[] = {
-		{"resolv.conf", "/etc/resolv.conf"},
-		{"hosts", "/etc/hosts"},
-		{"nsswitch.conf", "/etc/nsswitch.conf"},
+		{"resolv.conf", "/etc/resolv.conf", false},
+		{"hosts", "/etc/hosts", false},
+		{"nsswitch.conf", "/etc/nsswitch.conf", false},
 	};
 
 	if (type == PLAN_METADATA && index < ARRAY_LEN(metadata))
@@ -119,21 +121,26 @@ static const struct host_file *host_file(enum plan_type type, unsigned index)
 	return NULL;
 }
 
-const char *sup_host_file_name(enum plan_type type, unsigned index)
+const char *sup_host_file_name(const struct sup *s, enum plan_type type, unsigned index)
 {
 	const struct host_file *f = host_file(type, index);
 
-	return f ? f->name : NULL;
+	if (!f || (f->live_only && s->config->engine != ENGINE_BPF))
+		return NULL;
+	if (f->name)
+		return f->name;
+	return s->config->metadata_file[0] ? s->config->metadata_file : NULL;
 }
 
-int sup_host_file_open(enum plan_type type, unsigned index)
+int sup_host_file_open(const struct sup *s, enum plan_type type, unsigned index)
 {
 	const struct host_file *f = host_file(type, index);
+	const char *name = sup_host_file_name(s, type, index);
 	int fd;
 
-	if (!f)
+	if (!name)
 		return -ENOENT;
-	fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	fd = open(f->path ? f->path : name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	return fd < 0 ? -errno : fd;
 }
 

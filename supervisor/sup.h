@@ -235,8 +235,10 @@ void sup_bpf_done(struct sup_bpf *b);
 int sup_sink_open(struct sup *s, unsigned output); /* a descriptor or negative errno */
 int sup_syslog_open(const char *path);             /* likewise */
 /* Files of the host that a stage of this type reads. */
-int sup_host_file_open(enum plan_type type, unsigned index);
-const char *sup_host_file_name(enum plan_type type, unsigned index); /* NULL: no such */
+#define SUP_HOST_FILES 3
+int sup_host_file_open(const struct sup *s, enum plan_type type, unsigned index);
+/* NULL: no such, or not in this run */
+const char *sup_host_file_name(const struct sup *s, enum plan_type type, unsigned index);
 int sup_netlink_open(void);
 int sup_capture_open(const struct sup *s); /* to replay, from its beginning; not logged */
 

@@ -121,15 +121,6 @@ static uint32_t log_level(const struct config_run *c)
 	return c->q->verbose ? LOG_LVL_DEBUG : (uint32_t)level;
 }
 
-static void refuse_later(struct config_run *c)
-{
-	const struct cfg_node *n = cfg_find(c->root, "metadata.file");
-
-	if (n && n->kind == CFG_SCALAR && *n->text)
-		cfg_error(c->diag, &n->at, NULL,
-			"container facts from a file are not in this version yet");
-}
-
 static void fill_plan(struct config_run *c)
 {
 	const struct cfg_node *root = c->root;
@@ -195,7 +186,6 @@ static int run_all(struct config_run *c)
 	int r;
 
 	cfg_check(c->arena, c->diag, c->root);
-	refuse_later(c);
 	fill_plan(c);
 	r = config_rules(c);
 	if (r != -ENOMEM) /* what else is wrong with rules was said, and says nothing of outputs */

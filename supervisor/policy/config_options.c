@@ -2,6 +2,7 @@
 /* The block for the rules run: what of the configuration changes how rules are compiled. JSON, for
  * it goes to another process of the same program (options.c reads it). Holds no secret. */
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +111,60 @@ static json_t *append(struct config_run *c)
 	return list;
 }
 
+static bool is_field_name(const char *s)
+{
+	while (isalpha((unsigned char)*s)) {
+		while (isalnum((unsigned char)*s) || *s == '_')
+			s++;
+		if (*s != '.')
+			break;
+		s++;
+	}
+	return *s == '\0' && s[-1] != '.';
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* static_fields: "name=value" each, in the order of the names. */
+static json_t *statics(struct config_run *c)
+{
+	const struct cfg_node *all = cfg_find(c->root, "static_fields");
+	json_t *list = json_array();
+	const char **names;
+	size_t n = 0;
+
+	for (const struct cfg_item *i = all && all->kind == CFG_MAP ? all->first : NULL; i;
+		i = i->next)
+		n++;
+	names = arena_alloc(c->arena, (n + 1) * sizeof(*names));
+	n = 0;
+	for (const struct cfg_item *i = names && all && all->kind == CFG_MAP ? all->first : NULL; i;
+		i = i->next) {
+		if (!*i->key || !is_field_name(i->key))
+			cfg_error(c->diag, &i->key_at, NULL,
+				"'%s' cannot be the name of a field: letters, digits and _, parts "
+				"between dots",
+				i->key);
+		else
+			names[n++] = i->key;
+	}
+	if (n)
+		qsort(names, n, sizeof(*names), compare_texts);
+	for (size_t i = 0; i < n; i++) {
+		const struct cfg_item *item = all->first;
+
+		while (item->key != names[i])
+			item = item->next;
+		(void)json_array_append_new(
+			list, json_sprintf("%s=%s", item->key,
+				      item->node->kind == CFG_SCALAR ? item->node->text : ""));
+	}
+	return list;
+}
+
 static json_t *config_files(const struct config_run *c)
 {
 	json_t *list = json_array();
@@ -142,13 +197,13 @@ static json_t *select_rules(struct config_run *c)
 
 int config_options(struct config_run *c)
 {
-	json_auto_t *j = json_pack("{s:i, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o}", "min_priority",
-		config_priority(c->root, "priority", 7), "match_all",
+	json_auto_t *j = json_pack("{s:i, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"min_priority", config_priority(c->root, "priority", 7), "match_all",
 		!strcmp(config_text(c->root, "rule_matching", "first"), "all"), "iso_time",
 		config_bool(c->root, "time_format_iso_8601", false), "json_output",
 		config_bool(c->root, "json_output", false), "config_files", config_files(c),
-		"outputs", outputs(c), "append", append(c), "select", select_rules(c), "files",
-		files(c));
+		"outputs", outputs(c), "append", append(c), "select", select_rules(c), "statics",
+		statics(c), "files", files(c));
 	char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
 
 	c->result->rules_options = text ? arena_strdup(c->arena, text) : NULL;

@@ -173,6 +173,7 @@ int policy_options_parse(
 	read_outputs(&r, objects(&r, o, "outputs"), &out.rules);
 	read_append(&r, objects(&r, o, "append"), &out.rules);
 	read_select(&r, objects(&r, o, "select"), &out.rules);
+	out.rules.statics = texts(&r, o, "statics", &out.rules.n_statics);
 	out.files = texts(&r, o, "files", &out.n_files);
 	out.json_output = flag(&r, o, "json_output");
 	out.config_files = texts(&r, o, "config_files", NULL);

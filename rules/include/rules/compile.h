@@ -49,6 +49,9 @@ struct rules_options {
 	size_t n_append;
 	const struct rules_select *select;
 	size_t n_select;
+	const char *const *statics; /* static_fields: "name=value" (first '='), sorted by name; a field
+				       static.NAME each */
+	size_t n_statics;
 };
 
 struct rules_result {

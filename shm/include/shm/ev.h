@@ -33,6 +33,7 @@ enum ev_att_kind {
 	EV_ATT_DELTA,   /* u64 ns since the previous event; only if used */
 	EV_ATT_RELTIME, /* u64 ns since the first event of the run; only if used */
 	EV_ATT_VM,      /* struct ev_vm of the thread; only if used */
+	EV_ATT_FDLIST, /* struct ev_fdlist: the descriptors of the list that parameter `index` is, in its order; only if used */
 	_EV_ATT_MAX,
 };
 
@@ -99,6 +100,12 @@ struct ev_vm {
 };
 _Static_assert(sizeof(struct ev_vm) == 40, "layout of ev_vm");
 
+#define EV_FDLIST_MAX 64 /* descriptors of a list that are told; those behind are numbers alone */
+struct ev_fdlist {
+	uint64_t n;
+	struct ev_fd fd[]; /* n; texts behind */
+};
+
 struct ev_att {
 	uint16_t kind; /* enum ev_att_kind */
 	uint16_t index;
@@ -154,3 +161,6 @@ void ev_add_att_text(struct rec_writer *w, enum ev_att_kind kind, uint16_t index
 /* fd->name and nameraw are filled in from the spans. */
 void ev_add_att_fd(struct rec_writer *w, enum ev_att_kind kind, uint16_t index,
 	const struct ev_fd *fd, struct span name, struct span nameraw);
+/* fds[i].name is filled in from names[i]; n <= EV_FDLIST_MAX. */
+void ev_add_att_fdlist(struct rec_writer *w, uint16_t index, const struct ev_fd *fds,
+	const struct span *names, unsigned n);

@@ -9,7 +9,7 @@
 enum rec_type {
 	/* raw ring: collector -> tracker; body: struct kev_head and its parameters */
 	REC_KEV = 1, /* an event */
-	REC_STATE, /* state in the same encoding: task, task_file_*, useradded, groupadded, saker_iface, saker_clock */
+	REC_STATE, /* state in the same encoding: task, task_file_*, useradded, groupadded, saker_container, saker_iface, saker_clock */
 	/* raw and event rings */
 	REC_SNAP_BEGIN, /* body: struct rec_snap */
 	REC_SNAP_END,
@@ -20,6 +20,7 @@ enum rec_type {
 	REC_PROC = 32, /* body: struct prec (shm/prec.h) */
 	REC_FORGET,    /* body: struct rec_forget */
 	REC_EVENT,     /* body: struct ev (shm/ev.h) */
+	REC_CONTAINER, /* body: struct crec (shm/crec.h) */
 	/* alert rings: evaluator -> emitter */
 	REC_ALERT = 64, /* body: struct alert (shm/alert.h) */
 			/* meta ring: metadata -> collector */

@@ -101,7 +101,11 @@ static void test_arg__descriptors__type_and_name(void **state)
 {
 	struct bench *b = *state;
 	struct ev_fd file = {.num = 4, .type = EV_FD_FILE, .flags = EV_FD_KNOWN};
-	struct ev_fd sock = {.num = 5, .type = EV_FD_IPV4, .l4 = EV_L4_UDP, .flags = EV_FD_KNOWN};
+	struct ev_fd sock = {.num = 5,
+		.type = EV_FD_IPV4,
+		.l4 = EV_L4_UDP,
+		.role = EV_ROLE_CLIENT,
+		.flags = EV_FD_KNOWN};
 
 	bench_event(b, KEV_CODE_SYSCALL_DUP2_X, 3);
 	bench_param_int(b, "res", 4);
@@ -131,7 +135,7 @@ static void test_arg__absent__by_type(void **state)
 
 	bench_event(b, KEV_CODE_SOCKET_CONNECT_X, 3);
 	bench_event_end(b);
-	assert_field(b, "evt.args", "res=<NA> tuple=NULL fd=<NA> addr=NULL");
+	assert_field(b, "evt.args", "res=<NA> tuple=NULL fd=<NA> addr=<NA>");
 	assert_field(b, "evt.rawarg.res", "<NA>");
 }
 

@@ -261,7 +261,9 @@ static void test_fd__failed_open__asked_name_alone(void **state)
 	assert_field(b, "fd.directory", "/etc");
 	assert_field(b, "fd.filename", "<NA>");
 	assert_field(b, "fd.type", "<NA>");
-	assert_field(b, "fs.path.name", "<NA>");
+	assert_field(b, "fs.path.name", "<UNKNOWN>"); /* relative, and no descriptor to tell */
+	assert_field(b, "fs.path.nameraw", "etc//shadow");
+	assert_field(b, "fd.nameraw", "etc//shadow");
 	assert_field(b, "evt.res", "ENOENT");
 	assert_field(b, "evt.rawres", "-2");
 	assert_field(b, "evt.failed", "true");

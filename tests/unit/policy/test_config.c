@@ -29,7 +29,7 @@ struct fake_file {
 
 struct fixture {
 	struct fake_file files[FILES_MAX];
-	const char *rules[4], *options[8];
+	const char *rules[4], *options[12];
 	struct config_request q;
 	struct arena arena;
 	struct diag diag;
@@ -476,9 +476,6 @@ static const struct bad bads[] = {
 		"0123456789012345678901234567890123456789012345678901234567890123456789012345678901"
 		"234567890123456789012345678",
 		"error: longer than 107 bytes"},
-	{"metadata file", NULL, "metadata.file=x",
-		"-o metadata.file=x: error: container facts from a file are not in this version "
-		"yet\n"},
 	{"option: unknown", NULL, "jsonoutput=true",
 		"-o jsonoutput=true: error: unknown key 'jsonoutput'; did you mean "
 		"'json_output'?\n"},
@@ -590,7 +587,8 @@ static void test_options__after_files__win(void **state)
 			"append_output[]={\"match\":{\"rule\":\"R\",\"tags\":[\"t\"]},\"extra_"
 			"output\":\"E "
 			"%proc.pid\",\"extra_fields\":[\"proc.ppid\",{\"k\":\"%a-%b\"}]}",
-			"rules[]={\"disable\":{\"rule\":\"*\"}}"},
+			"rules[]={\"disable\":{\"rule\":\"*\"}}", "static_fields.team\\.name=a b",
+			"static_fields.env=prod"},
 	};
 	run(&f);
 	assert_string_equal(f.printed, "");
@@ -611,7 +609,8 @@ static void test_options__after_files__win(void **state)
 		"\"extra_output\":\"E "
 		"%proc.pid\",\"suggested_output\":false,\"extra_fields\":[\"proc.ppid\",\"k=%a-%"
 		"b\"]}],"
-		"\"select\":[{\"enable\":false,\"rule\":\"*\",\"tag\":null}],\"files\":[\"a.yaml\","
+		"\"select\":[{\"enable\":false,\"rule\":\"*\",\"tag\":null}],\"statics\":[\"env="
+		"prod\",\"team.name=a b\"],\"files\":[\"a.yaml\","
 		"\"z.yaml\",\"a.yaml\"]}");
 	done(&f);
 }
@@ -624,8 +623,14 @@ static void test_options__escaped_key(void **state)
 	f = (struct fixture){.files = {SHIPPED}, .options = {"static_fields.a\\.b=1"}};
 	run(&f);
 	assert_int_equal(f.r, 0);
-	assert_string_equal(f.printed, "-o static_fields.a\\.b=1: warning: 'static_fields' has no "
-				       "effect here: static fields are not in this version\n");
+	assert_string_equal(f.printed, "");
+	assert_non_null(strstr(f.res.rules_options, "\"statics\":[\"a.b=1\"]"));
+	done(&f);
+	f = (struct fixture){.files = {SHIPPED}, .options = {"static_fields.a-b=1"}};
+	run(&f);
+	assert_string_equal(f.printed,
+		"-o static_fields.a-b=1: error: 'a-b' cannot be the name of a field: "
+		"letters, digits and _, parts between dots\n");
 	done(&f);
 }
 

@@ -38,6 +38,24 @@ int sample_prec(void *buf)
 	return rec_finish(&w);
 }
 
+int sample_crec(void *buf)
+{
+	struct crec *c = buf;
+	struct rec_writer w = {.buf = buf, .cap = SPSC_RECORD_MAX, .n = sizeof(*c)};
+
+	*c = (struct crec){.h = {.ring.type = REC_CONTAINER, .seq = 5, .ord = 6, .ts_ns = 7},
+		.slot = 9,
+		.flags = CREC_PRIVILEGED | CREC_CUT};
+	c->id = rec_add_text(&w, SPAN_LIT("0123456789abcdef"));
+	for (unsigned i = 0; i < _CREC_TEXT_MAX; i++)
+		if (!crec_parts(i))
+			c->text[i] = rec_add_text(&w, SPAN_LIT("text"));
+	c->text[CREC_MOUNTS] =
+		rec_add_text(&w, SPAN_LIT("/a\0/b\0ro\0false\0\0/c\0/d\0\0true\0x\0"));
+	c->text[CREC_LABELS] = rec_add_text(&w, SPAN_LIT("app\0web\0tier\0\0"));
+	return rec_finish(&w);
+}
+
 int sample_ev(void *buf)
 {
 	static const uint8_t fd[8] = {3},
@@ -54,6 +72,8 @@ int sample_ev(void *buf)
 		{NULL, 0},
 	};
 	const struct ev_fd info = {.num = 3, .ino = 9, .type = EV_FD_FILE, .flags = EV_FD_KNOWN};
+	const struct ev_fd list[] = {info, {.num = 4}};
+	const struct span names[] = {SPAN_LIT("/x"), {NULL, 0}};
 	uint32_t types = 2;
 	uint64_t number = 12;
 	const struct ev_vm vm = {.size_kb = 2048, .pf_minor = 3};
@@ -75,8 +95,10 @@ int sample_ev(void *buf)
 	ev_add_att_text(&w, EV_ATT_PATH, 2, SPAN_LIT("/etc/passwd"));
 	ev_add_att_text(&w, EV_ATT_REALPATH, EV_NO_PARAM, SPAN_LIT("/private/etc/passwd"));
 	ev_add_att_text(&w, EV_ATT_PID, 0, SPAN_LIT("init"));
+	ev_add_att_fdlist(&w, 0, list, names, ARRAY_LEN(list));
 	ev_add_att(&w, EV_ATT_FDTYPES, EV_NO_PARAM, &types, sizeof(types));
 	ev_add_att(&w, EV_ATT_FDCOUNT, EV_NO_PARAM, &number, sizeof(number));
+	ev_add_att(&w, EV_ATT_RELTIME, EV_NO_PARAM, &number, sizeof(number));
 	ev_add_att(&w, EV_ATT_DELTA, EV_NO_PARAM, &number, sizeof(number));
 	ev_add_att(&w, EV_ATT_VM, 0, &vm, sizeof(vm));
 	return rec_finish(&w);

@@ -4,6 +4,7 @@
  * SPSC_RECORD_MAX bytes, 8-aligned. Return the length. */
 
 #include <shm/alert.h>
+#include <shm/crec.h>
 #include <shm/ev.h>
 #include <shm/prec.h>
 
@@ -15,3 +16,4 @@ int sample_prec(void *buf);
 int sample_ev(void *buf);
 /* An alert with a field of each type and two tags. */
 int sample_alert(void *buf);
+int sample_crec(void *buf);

@@ -36,7 +36,7 @@ static void test_ev_validate__good__everything_found(void **state)
 	assert_string_equal(v.param[2].p, "passwd");
 	assert_int_equal(v.param[4].n, 0);
 	assert_int_equal(v.param[KEV_PARAMS_MAX - 1].n, 0);
-	assert_int_equal(v.n_atts, 10);
+	assert_int_equal(v.n_atts, 12);
 	assert_int_equal(v.fd->num, 3);
 	assert_true(span_eq_str(rec_text(ev, v.fd->name), "/etc/passwd"));
 	assert_true(span_eq_str(rec_text(ev, v.fd->nameraw), "passwd"));
@@ -116,7 +116,7 @@ static void test_ev_validate__each_bad_head_field__refused(void **state)
 		FIELD(n_params, 2), /* attachments name parameter 2 */
 		FIELD(n_atts, EV_ATTS_MAX + 1),
 		FIELD(n_atts, 65535),
-		FIELD(n_atts, 11),
+		FIELD(n_atts, 13),
 		FIELD(params_off, 0),
 		FIELD(params_off, 64),
 		FIELD(params_off, 73),

@@ -57,6 +57,26 @@ static int use_prec(const struct rec_head *rec)
 	return 1;
 }
 
+static int use_crec(const struct rec_head *rec)
+{
+	const struct crec *c = (const struct crec *)rec;
+
+	if (crec_validate(rec) < 0)
+		return 0;
+	assert_true(c->slot < CREC_SLOTS_MAX && c->id.n > 0);
+	read_text(c, c->id);
+	for (unsigned i = 0; i < _CREC_TEXT_MAX; i++) {
+		struct span s = rec_text(c, c->text[i]);
+		unsigned n = 0;
+
+		read_text(c, c->text[i]);
+		for (size_t at = 0; crec_parts(i) && at < s.n; at += strlen(s.p + at) + 1)
+			n++;
+		assert_true(!crec_parts(i) || n % crec_parts(i) == 0);
+	}
+	return 1;
+}
+
 static void read_att(const struct ev *ev, const struct ev_att *a)
 {
 	const struct ev_fd *fd = ev_att_data(a);
@@ -66,6 +86,13 @@ static void read_att(const struct ev *ev, const struct ev_att *a)
 		read_text(ev, fd->name);
 		read_text(ev, fd->nameraw);
 		assert_true(fd->type < _EV_FD_TYPE_MAX && fd->l4 < _EV_L4_MAX);
+	} else if (a->kind == EV_ATT_FDLIST) {
+		const struct ev_fdlist *list = ev_att_data(a);
+
+		for (uint64_t i = 0; i < list->n; i++) {
+			read_bytes(&list->fd[i], sizeof(list->fd[i]));
+			read_text(ev, list->fd[i].name);
+		}
 	} else if (a->kind == EV_ATT_PATH || a->kind == EV_ATT_PID || a->kind == EV_ATT_REALPATH) {
 		assert_true(strlen(ev_att_text(a).p) <= ev_att_text(a).n);
 	}
@@ -183,6 +210,12 @@ static void test_ev_validate__damaged__safe(void **state)
 	run(sample_ev, use_ev);
 }
 
+static void test_crec_validate__damaged__safe(void **state)
+{
+	(void)state;
+	run(sample_crec, use_crec);
+}
+
 static void test_alert_validate__damaged__safe(void **state)
 {
 	(void)state;
@@ -194,6 +227,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_prec_validate__damaged__safe),
 		cmocka_unit_test(test_ev_validate__damaged__safe),
+		cmocka_unit_test(test_crec_validate__damaged__safe),
 		cmocka_unit_test(test_alert_validate__damaged__safe),
 	};
 

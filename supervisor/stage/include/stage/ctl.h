@@ -9,6 +9,7 @@
 #define CTL_FD_SOCKET 3 /* in the child */
 #define CTL_FD_LOG 4
 #define CTL_TEXT_MAX 1024
+#define CTL_FILE_CONTAINERS 2 /* index of FD_FILE at saker-metadata */
 
 enum ctl_type {
 	/* supervisor -> child */
@@ -77,8 +78,9 @@ enum ctl_role {
 	FD_SINK,   /* emitter: what it writes to */
 	FD_OUTPUT, /* emitter: SEG_OUTPUT, its block of configuration; policy -> supervisor: index =
 		      output */
-	FD_FILE, /* metadata, dialer: files of the host, text = name, index by sup_host_file(); policy rules run: index = position, text =
-		      name for messages */
+	FD_FILE, /* metadata, dialer: files of the host, text = name, index by sup_host_file(); metadata,
+		    index CTL_FILE_CONTAINERS: the file of containers' facts, text = its name for
+		    messages; policy rules run: index = position, text = name for messages */
 	FD_RULES_OPTIONS, /* policy config run -> supervisor -> policy rules run: sealed block */
 	FD_PLAN,          /* policy -> supervisor: struct plan_config in a SEG_SETTINGS segment */
 	FD_NETLINK,       /* metadata: a route socket for interfaces */

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of containers, and their records for evaluators. Slots are given by least recent use;
+ * nothing is told when one changes hands, as a thread's record has the id beside the slot. The ids
+ * come from cgroup paths, which others choose: whoever makes many can push real ones out, which are
+ * then without facts until they are told again, and counted. Must not allocate after
+ * st_containers_init(). */
+
+#include "container.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <base/hash.h>
+#include <base/macros.h>
+
+#include "core.h"
+
+#define N_BUCKETS (2 * CREC_SLOTS_MAX)
+
+int st_containers_init(struct st_containers *c)
+{
+	*c = (struct st_containers){.lru_first = ST_NONE, .lru_last = ST_NONE};
+	c->slots = calloc(CREC_SLOTS_MAX, sizeof(*c->slots));
+	c->buckets = malloc(N_BUCKETS * sizeof(*c->buckets));
+	if (!c->slots || !c->buckets) {
+		st_containers_done(c);
+		return -ENOMEM;
+	}
+	memset(c->buckets, 0xff, N_BUCKETS * sizeof(*c->buckets));
+	return 0;
+}
+
+void st_containers_done(struct st_containers *c)
+{
+	free(c->slots);
+	free(c->buckets);
+	*c = (struct st_containers){0};
+}
+
+/* Hexadecimal ids are told apart by their beginnings, as some sources tell no more of them. */
+#define HEX_ID 64
+
+static struct span key_of(struct span id)
+{
+	id.n = id.n == HEX_ID ? CREC_SHORT_ID : id.n;
+	return id;
+}
+
+static uint32_t *bucket(struct st_containers *c, struct span id)
+{
+	return &c->buckets[hash_bytes(id.p, id.n, 0) % N_BUCKETS];
+}
+
+static void lru_take(struct st_containers *c, uint32_t i)
+{
+	struct st_container *e = &c->slots[i];
+
+	*(e->lru_prev == ST_NONE ? &c->lru_first : &c->slots[e->lru_prev].lru_next) = e->lru_next;
+	*(e->lru_next == ST_NONE ? &c->lru_last : &c->slots[e->lru_next].lru_prev) = e->lru_prev;
+}
+
+static void lru_put(struct st_containers *c, uint32_t i)
+{
+	struct st_container *e = &c->slots[i];
+
+	e->lru_prev = ST_NONE;
+	e->lru_next = c->lru_first;
+	*(c->lru_first == ST_NONE ? &c->lru_last : &c->slots[c->lru_first].lru_prev) = i;
+	c->lru_first = i;
+}
+
+/* A slot to be filled: a fresh one, or that of the container longest unseen. */
+static uint32_t vacant(struct st_containers *c)
+{
+	struct st_container *e;
+	uint32_t i, *at;
+
+	if (c->n_used < CREC_SLOTS_MAX)
+		return c->n_used++;
+	i = c->lru_last;
+	e = &c->slots[i];
+	lru_take(c, i);
+	at = bucket(c, (struct span){e->id, e->n});
+	while (*at != i)
+		at = &c->slots[*at].hash_next;
+	*at = e->hash_next;
+	c->n_evicted++;
+	return i;
+}
+
+uint32_t st_container_slot(struct st_containers *c, struct span id)
+{
+	struct st_container *e;
+	uint32_t i, *at;
+
+	if (id.n == 0 || id.n > ST_CONTAINER_ID_MAX)
+		return PREC_NO_SLOT;
+	id = key_of(id);
+	for (i = *bucket(c, id); i != ST_NONE; i = c->slots[i].hash_next) {
+		if (!span_eq(id, (struct span){c->slots[i].id, c->slots[i].n}))
+			continue;
+		if (c->lru_first != i) {
+			lru_take(c, i);
+			lru_put(c, i);
+		}
+		return i;
+	}
+	i = vacant(c);
+	e = &c->slots[i];
+	memcpy(e->id, id.p, id.n);
+	e->n = (uint16_t)id.n;
+	at = bucket(c, id);
+	e->hash_next = *at;
+	*at = i;
+	lru_put(c, i);
+	return i;
+}
+
+/* Parameter i as the text of a record. An absent one is not told. */
+static struct rec_str text(struct rec_writer *w, const struct kev *k, unsigned i, unsigned parts)
+{
+	if (!kev_param_present(k, i))
+		return (struct rec_str){0};
+	/* rows of strings end in a NUL of their own, which counts */
+	return rec_add_text(w, parts ? k->param[i] : kev_param_text(k, i));
+}
+
+int st_container_told(struct st_ctx *c)
+{
+	struct st_core *core = c->core;
+	struct crec *r = (struct crec *)core->rec_buf;
+	struct rec_writer w = {.buf = core->rec_buf, .cap = SPSC_RECORD_MAX, .n = sizeof(*r)};
+	const unsigned first = (unsigned)kev_param_find(c->kev.info, "name");
+	struct span id = kev_param_text(&c->kev, 0);
+	int n;
+
+	memset(r, 0, sizeof(*r));
+	r->slot = st_container_slot(&core->containers, id);
+	if (r->slot == PREC_NO_SLOT)
+		return -EBADMSG;
+	r->flags = (uint32_t)kev_param_u64(&c->kev, 1) & CREC_FLAGS;
+	r->id = rec_add_text(&w, id);
+	for (unsigned i = 0; i < _CREC_TEXT_MAX; i++)
+		r->text[i] = text(&w, &c->kev, first + i, crec_parts(i));
+	n = rec_finish(&w);
+	assert(n > 0); /* little more than the record that it is made of */
+	r->h = (struct rec_head){.ring = {.len = (uint32_t)n, .type = REC_CONTAINER},
+		.seq = c->rec->seq,
+		.ts_ns = c->rec->ts_ns};
+	if (crec_validate(&r->h) < 0)
+		return -EBADMSG; /* mounts or labels are no whole rows */
+	core->cfg.sink.emit(core->cfg.sink.arg, ST_ALL_RINGS, &r->h);
+	return 0;
+}
+static_assert(SPSC_RECORD_MAX >= KEV_SIZE_MAX + sizeof(struct crec), "a container's record fits");
