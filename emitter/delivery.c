@@ -98,6 +98,8 @@ int delivery_init(struct delivery *d, const struct output *o, struct stats_page 
 	};
 	sink_init(&d->sink, o, &d->host);
 	ops = d->sink.ops;
+	if (!ops)
+		return log_err_errno(-EBADMSG, "output '%s' is for another program", o->name);
 	r = window_init(&d->window, ops->window_msgs ? ops->window_msgs : SINK_WINDOW_MSGS,
 		ops->window_bytes ? ops->window_bytes : SINK_WINDOW_BYTES, ops->needs_alert);
 	if (r < 0)

@@ -28,6 +28,7 @@ struct pending {
 	int result;
 	uint64_t until_ns;
 	char text[DIAL_TEXT_MAX];
+	struct dial_request request;
 };
 
 struct dial {
@@ -109,6 +110,7 @@ static int start_locked(struct dial *d, const struct dial_request *q, struct pen
 		return r;
 	*p = (struct pending){.id = q->id,
 		.fd = -1,
+		.request = *q,
 		.until_ns = clock_mono_ns() + q->timeout_ms * NS_PER_MS + DIAL_GRACE_NS};
 	*ret_p = p;
 	return 0;
@@ -189,17 +191,13 @@ void dial_forget(struct dial *d, uint32_t id)
 	(void)pthread_mutex_unlock(&d->lock);
 }
 
-static void fail_all(struct dial *d, const struct dial_answer *a)
+/* A new dialer may not have heard of what its predecessor was asked. If it has, the second answer to
+ * the same number is one too many, and closed. */
+static void ask_again(struct dial *d)
 {
-	for (unsigned i = 0; i < DIAL_PENDING_MAX; i++) {
-		struct pending *p = &d->pending[i];
-
-		if (p->id == 0 || p->has_answer)
-			continue;
-		p->has_answer = true;
-		p->result = a->result;
-		memcpy(p->text, a->text, sizeof(p->text));
-	}
+	for (unsigned i = 0; i < DIAL_PENDING_MAX; i++)
+		if (d->pending[i].id && !d->pending[i].has_answer)
+			(void)send_request(d->fd, &d->pending[i].request);
 }
 
 static void take_answer(struct dial *d, const struct dial_answer *a, int fd)
@@ -208,7 +206,7 @@ static void take_answer(struct dial *d, const struct dial_answer *a, int fd)
 	struct pending *p;
 
 	if (a->id == 0) {
-		fail_all(d, a);
+		ask_again(d);
 		return;
 	}
 	p = find(d, a->id);

@@ -4,6 +4,7 @@
  * them, so that a restarted emitter finds the others again, and while the window is full nothing
  * more is read. */
 
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -20,6 +21,7 @@
 #include <shm/segment.h>
 
 #include "delivery.h"
+#include "dial.h"
 #include "emitter.h"
 #include "merge.h"
 
@@ -34,6 +36,8 @@ struct emitter {
 	struct delivery delivery;
 	struct delivery_watcher watcher;
 	struct stage *stage;
+	struct dial *dial;        /* NULL: the output needs no network */
+	uint64_t asked;           /* token of the sink's open question to the supervisor */
 	struct merge_mark *marks; /* by number, as the window's messages: where each one ends */
 	uint64_t n_committed;     /* alerts below this number have left their rings */
 	bool is_ended;            /* every ring has ended */
@@ -44,10 +48,13 @@ static int on_watch(struct delivery_watcher *w, int fd, uint32_t events)
 	return stage_watch(container_of(w, struct emitter, watcher)->stage, fd, events);
 }
 
-static int on_ask(
-	struct delivery_watcher *w _unused_, uint64_t token _unused_, const char *what _unused_)
+/* A sink without a descriptor of its own wants the one that the supervisor opens. */
+static int on_ask(struct delivery_watcher *w, uint64_t token, const char *what)
 {
-	return -EOPNOTSUPP; /* no sink of this version asks for more than its one descriptor */
+	struct emitter *e = container_of(w, struct emitter, watcher);
+
+	e->asked = token;
+	return stage_send(e->stage, CTL_NEED_SINK, FD_SINK, e->stage->index, 0, 0, what, -1);
 }
 
 static int map_page(struct stage *s, enum ctl_role role, unsigned index, size_t size,
@@ -131,6 +138,15 @@ static int set_up_delivery(struct stage *s, struct emitter *e)
 	e->marks = calloc(d->window.n_msgs, sizeof(*e->marks));
 	if (!e->marks)
 		return log_err_errno(-ENOMEM, "reserve the window");
+	fd = stage_fd_take(s, FD_DIAL, 0);
+	if (fd >= 0) {
+		e->dial = d->sink.dial = dial_new(fd);
+		if (!e->dial)
+			return log_err_errno(-ENOMEM, "set up the line to the dialer");
+		r = stage_watch(s, dial_fd(e->dial), EPOLLIN);
+		if (r < 0)
+			return log_err_errno(r, "watch the line to the dialer");
+	}
 	r = stage_allow(s, &d->sink.ops->seal);
 	if (r < 0)
 		return log_err_errno(r, "prepare the seal");
@@ -274,14 +290,25 @@ static int em_on_ctl(struct stage *s, const struct ctl_msg *msg, int fd)
 		(void)fd_close(fd);
 		return -EBADMSG;
 	}
-	delivery_new_sink(&e->delivery, fd, false, clock_mono_ns());
+	if (e->delivery.sink.ops->needs_fd)
+		delivery_new_sink(&e->delivery, fd, false, clock_mono_ns());
+	else if (e->delivery.sink.ops->on_fd)
+		e->delivery.sink.ops->on_fd(&e->delivery.sink, e->asked,
+			fd < 0 && msg->result >= 0 ? -EIO : msg->result, fd);
+	else
+		(void)fd_close(fd);
 	return 0;
 }
 
 static int em_on_ready(struct stage *s, int fd, uint32_t events)
 {
-	struct sink *k = &((struct emitter *)s->priv)->delivery.sink;
+	struct emitter *e = s->priv;
+	struct sink *k = &e->delivery.sink;
 
+	if (e->dial && fd == dial_fd(e->dial)) {
+		dial_ready(e->dial);
+		return 0;
+	}
 	if (k->ops->on_ready && fd != k->fd)
 		k->ops->on_ready(k, fd, events);
 	return 0; /* the next turn does the I/O */

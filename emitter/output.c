@@ -6,13 +6,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include <base/macros.h>
 
 #include "output.h"
 
-static const char *const kind_names[] = {"stdout", "file", "syslog"};
+static const char *const kind_names[] = {"stdout", "file", "syslog", "http", "kafka"};
 static const char *const format_names[] = {"text", "json", "ecs", "ocsf", "cef"};
 static const char *const fsync_names[] = {"never", "second", "batch"};
 _Static_assert(ARRAY_LEN(kind_names) == _OUTPUT_KIND_MAX, "a name for each kind");
@@ -83,6 +81,10 @@ static int parse_members(const json_t *o, struct output *out, const char **reter
 		json_integer_value(facility) > 23)
 		return -EBADMSG;
 	out->facility = (unsigned)json_integer_value(facility);
+	out->own = json_object_get(o, "own"); /* borrowed until all is well */
+	*reterr_why = "own";
+	if (out->own && !json_is_object(out->own))
+		return -EBADMSG;
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
 		*reterr_why = flags[i].key;
 		if (get_bool(o, flags[i].key, flags[i].to) < 0)
@@ -105,6 +107,13 @@ int output_parse(const void *text, size_t n, struct output *ret_output, const ch
 		*reterr_why = why;
 		return r;
 	}
+	out.own = json_incref(out.own);
 	*ret_output = out;
 	return 0;
+}
+
+void output_done(struct output *o)
+{
+	json_decref(o->own);
+	o->own = NULL;
 }

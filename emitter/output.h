@@ -6,7 +6,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum output_kind { OUTPUT_STDOUT, OUTPUT_FILE, OUTPUT_SYSLOG, _OUTPUT_KIND_MAX };
+#include <jansson.h>
+
+enum output_kind {
+	OUTPUT_STDOUT,
+	OUTPUT_FILE,
+	OUTPUT_SYSLOG,
+	OUTPUT_HTTP,
+	OUTPUT_KAFKA,
+	_OUTPUT_KIND_MAX
+};
 enum output_format {
 	OUTPUT_TEXT,
 	OUTPUT_JSON,
@@ -32,8 +41,10 @@ struct output {
 	bool include_output, include_message, include_output_fields, include_tags, include_uuid,
 		include_doubtful; /* JSON keys */
 	unsigned facility;        /* syslog, 0..23 */
+	json_t *own;              /* the block of its kind, for its sink; NULL: none; owned */
 };
 
 /* Read the block (JSON text, n bytes). 0, -EBADMSG with *reterr_why (static text). Allocates:
  * before the seal only. */
 int output_parse(const void *text, size_t n, struct output *ret_output, const char **reterr_why);
+void output_done(struct output *o);

@@ -10,17 +10,9 @@
 
 #include "sink.h"
 
-static const struct sink_ops *const sinks[] = {
-	[OUTPUT_STDOUT] = &sink_stdout_ops,
-	[OUTPUT_FILE] = &sink_file_ops,
-	[OUTPUT_SYSLOG] = &sink_syslog_ops,
-};
-_Static_assert(ARRAY_LEN(sinks) == _OUTPUT_KIND_MAX, "a row for each kind");
-
 void sink_init(struct sink *k, const struct output *o, struct sink_host *host)
 {
-	assert(o->kind < _OUTPUT_KIND_MAX);
-	*k = (struct sink){.ops = sinks[o->kind], .output = o, .host = host, .fd = -1};
+	*k = (struct sink){.ops = sink_ops_of(o), .output = o, .host = host, .fd = -1};
 }
 
 void sink_detach(struct sink *k)

@@ -29,6 +29,7 @@
 #include "output.h"
 
 struct alert;
+struct dial;
 struct sink;
 
 /* Borrowed from the window, and at its place there, until it has been reported. */
@@ -99,6 +100,7 @@ struct sink {
 	const struct sink_ops *ops;
 	const struct output *output; /* borrowed */
 	struct sink_host *host;      /* borrowed */
+	struct dial *dial;           /* borrowed; NULL: no network */
 	void *priv;                  /* the sink's own */
 	int fd;                      /* needs_fd: -1 none; owned */
 	/* A predecessor died in the middle of a line: it is ended first. */
@@ -139,4 +141,7 @@ static inline int sink_ask(struct sink *k, uint64_t token, const char *what)
 	return k->host->ask(k->host, token, what);
 }
 
-extern const struct sink_ops sink_stdout_ops, sink_file_ops, sink_syslog_ops;
+extern const struct sink_ops sink_stdout_ops, sink_file_ops, sink_syslog_ops, sink_syslog_net_ops,
+	sink_http_ops, sink_kafka_ops;
+/* The sink for this output, NULL: not in this program (sinks_*.c: one for each program). */
+const struct sink_ops *sink_ops_of(const struct output *o);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The machine's own syslog: a UNIX socket, connected by the supervisor, as datagrams or as a
- * stream. The form is the one that syslog(3) sends and every local daemon reads: "<PRI>Mmm dd
- * hh:mm:ss saker[pid]: text", a stream's messages end in NUL. Severity is the alert's priority: the
- * numbers are the same. */
+ * stream. The form is the one that syslog(3) sends and every local daemon reads (RFC 5424 on request);
+ * a stream's messages end in NUL. */
 
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -12,38 +11,55 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <base/clock.h>
 #include <base/log.h>
 #include <base/macros.h>
 
 #include "sink_fifo.h"
+#include "syslog_head.h"
 
 /* What every local daemon takes where a datagram is too long for the socket. */
 #define SYSLOG_CUT 8000
+#define HEAD_MAX (64u << 10) /* of an alert of the largest size */
 
 struct sink_syslog {
 	struct sink_fifo fifo;
 	size_t part; /* bytes of the oldest message that a stream has taken */
 	bool is_stream;
-	int pid; /* what stands in [] */
+	struct syslog_form form;
+	struct strbuf head;
+	char app[64], host[256];
 };
 
 static int sink_syslog_init(struct sink *k)
 {
 	struct sink_syslog *s = k->priv = calloc(1, sizeof(*s));
 
-	if (!s)
+	const char *rfc, *app, *host;
+
+	if (!s || strbuf_reserve(&s->head, HEAD_MAX) < 0)
 		return log_err_errno(-ENOMEM, "set up syslog");
-	s->pid = (int)getpid();
+	rfc = json_string_value(json_object_get(k->output->own, "rfc"));
+	app = json_string_value(json_object_get(k->output->own, "app_name"));
+	host = json_string_value(json_object_get(k->output->own, "hostname"));
+	(void)snprintf(s->app, sizeof(s->app), "%s", app ? app : "saker");
+	(void)snprintf(s->host, sizeof(s->host), "%s", host ? host : "-");
+	s->form = (struct syslog_form){.facility = k->output->facility,
+		.rfc = rfc && !strcmp(rfc, "5424") ? 5424 : 3164,
+		.app = s->app,
+		.host = s->host,
+		.pid = (int)getpid()};
 	return 0;
 }
 
 static void sink_syslog_close(struct sink *k)
 {
-	free(k->priv);
+	struct sink_syslog *s = k->priv;
+
+	if (s)
+		strbuf_done(&s->head);
+	free(s);
 	k->priv = NULL;
 }
 
@@ -65,22 +81,6 @@ static void sink_syslog_detach(struct sink *k)
 	((struct sink_syslog *)k->priv)->part = 0;
 }
 
-static size_t make_head(const struct sink *k, const struct sink_msg *m, char *buf, size_t cap)
-{
-	static const char months[12][4] = {
-		"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-	time_t sec = (time_t)(m->ts_ns / NS_PER_S);
-	struct tm tm = {.tm_mday = 1};
-	int n;
-
-	(void)localtime_r(&sec, &tm); /* on failure the first of January */
-	n = snprintf(buf, cap,
-		"<%u>%s %2d %02d:%02d:%02d %s[%d]: ", k->output->facility * 8 + m->priority,
-		months[tm.tm_mon], tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, k->output->ident,
-		((const struct sink_syslog *)k->priv)->pid);
-	return MIN((size_t)n, cap - 1);
-}
-
 /* Returns bytes sent of head, text and end together. */
 static ssize_t send_parts(const struct sink *k, struct iovec *iov, size_t n_iov)
 {
@@ -93,11 +93,12 @@ static int send_one(struct sink *k, struct sink_syslog *s)
 {
 	const struct sink_msg *m = sink_fifo_at(&s->fifo, 0);
 	size_t n_text = m->text.n, skip = s->part, whole;
-	char head[128];
 	struct iovec iov[3];
 	ssize_t n;
 
-	iov[0] = (struct iovec){head, make_head(k, m, head, sizeof(head))};
+	strbuf_reset(&s->head);
+	syslog_head_add(&s->form, m, &s->head);
+	iov[0] = (struct iovec){s->head.p, s->head.n};
 	iov[1] = (struct iovec){(void *)m->text.p, n_text};
 	iov[2] = (struct iovec){(void *)"", s->is_stream ? 1 : 0};
 	whole = iov[0].iov_len + iov[1].iov_len + iov[2].iov_len;
@@ -157,6 +158,7 @@ static const struct seal_call calls[] = {
 const struct sink_ops sink_syslog_ops = {
 	.name = "syslog",
 	.seal = {.calls = calls, .n_calls = ARRAY_LEN(calls)},
+	.needs_alert = true,
 	.needs_fd = true,
 	.init = sink_syslog_init,
 	.close = sink_syslog_close,

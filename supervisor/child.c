@@ -91,7 +91,7 @@ bool sup_child_takes_stop(const struct sup_child *c)
 
 static int start_stage(struct sup *s, struct sup_child *c)
 {
-	char *argv[] = {(char *)c->proc->row->program, NULL};
+	char *argv[] = {(char *)c->proc->program, NULL};
 	int r;
 
 	r = sup_spawn(s, c, argv);

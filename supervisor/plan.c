@@ -229,6 +229,21 @@ static void name_proc(struct plan_proc *p, const struct plan_config *c)
 		(void)snprintf(p->name, sizeof(p->name), "%s", p->row->name);
 }
 
+/* Emitters of the network carry a library, each its own and no other. */
+static const char *emitter_program(const struct plan_output *o)
+{
+	switch (o->kind) {
+	case PLAN_OUT_HTTP:
+		return "saker-emitter-http";
+	case PLAN_OUT_KAFKA:
+		return "saker-emitter-kafka";
+	case PLAN_OUT_SYSLOG:
+		return o->flags & PLAN_OUT_F_NETWORK ? "saker-emitter-syslog" : "saker-emitter";
+	default:
+		return "saker-emitter";
+	}
+}
+
 static int build_procs(
 	const struct plan_config *c, enum plan_mode mode, struct plan *p, const char **reterr_why)
 {
@@ -243,7 +258,10 @@ static int build_procs(
 			uint32_t slot =
 				row->uid_slot + i + (t == PLAN_EMITTER ? c->n_evaluators : 0);
 
-			*q = (struct plan_proc){.row = row, .type = t, .index = i};
+			*q = (struct plan_proc){
+				.row = row, .type = t, .index = i, .program = row->program};
+			if (t == PLAN_EMITTER)
+				q->program = emitter_program(&c->outputs[i]);
 			name_proc(q, c);
 			if (t == PLAN_SUPERVISOR || mode == PLAN_MODE_USER)
 				continue;
@@ -452,7 +470,7 @@ static void print_proc(const struct plan *p, unsigned n, const struct plan_confi
 	const struct plan_proc *q = &p->procs[n];
 
 	(void)fprintf(out, "%-20s %-16s uid %-6u %s%s\n", q->name,
-		q->row->program ? q->row->program : "saker", q->uid, q->row->what,
+		q->program ? q->program : "saker", q->uid, q->row->what,
 		q->row->flags & PLAN_SHORT ? " (ends by itself)" : "");
 	for (size_t i = 0; i < p->n_rings; i++) {
 		if (p->rings[i].to == n) {

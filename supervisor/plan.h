@@ -80,7 +80,8 @@ struct plan_proc {
 	enum plan_type type;
 	unsigned index; /* number of the evaluator or output */
 	char name[64];
-	uint32_t uid; /* 0: the supervisor's own */
+	const char *program; /* in libexec; NULL: the supervisor itself */
+	uint32_t uid;        /* 0: the supervisor's own */
 };
 
 struct plan_ring {

@@ -169,8 +169,10 @@ static int short_start(
 {
 	int r;
 
-	run->proc = (struct plan_proc){
-		.row = plan_row(type), .type = type, .uid = s->mode == PLAN_MODE_USER ? 0 : uid};
+	run->proc = (struct plan_proc){.row = plan_row(type),
+		.type = type,
+		.program = plan_row(type)->program,
+		.uid = s->mode == PLAN_MODE_USER ? 0 : uid};
 	(void)snprintf(run->proc.name, sizeof(run->proc.name), "%s", run->proc.row->name);
 	sup_child_init(&run->child, &run->proc);
 	s->current_short = &run->child;

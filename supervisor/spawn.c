@@ -49,18 +49,24 @@ static bool env_passes(const char *e, enum plan_type type)
 	return false;
 }
 
-static int open_program(struct sup *s, enum plan_type type)
+static int open_program(struct sup *s, const char *name)
 {
+	struct sup_program *p = s->programs;
 	char path[PATH_MAX];
+	int fd;
 
-	if (s->programs[type] >= 0)
-		return s->programs[type];
-	if (snprintf(path, sizeof(path), "%s/%s", s->libexec, plan_row(type)->program) >=
-		(int)sizeof(path))
+	while (p->name && strcmp(p->name, name) != 0)
+		p++;
+	assert(p < &s->programs[SUP_PROGRAMS_MAX - 1]); /* the plan has not that many */
+	if (p->name)
+		return p->fd;
+	if (snprintf(path, sizeof(path), "%s/%s", s->libexec, name) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
-	s->programs[type] = open(path, O_PATH | O_CLOEXEC);
-	return s->programs[type] < 0 ? log_err_errno(-errno, "open the program '%s'", path)
-				     : s->programs[type];
+	fd = open(path, O_PATH | O_CLOEXEC);
+	if (fd < 0)
+		return log_err_errno(-errno, "open the program '%s'", path);
+	*p = (struct sup_program){name, fd};
+	return fd;
 }
 
 /* In the child: never returns. */
@@ -115,7 +121,7 @@ int sup_spawn(struct sup *s, struct sup_child *c, char *const *argv)
 	int program, r;
 	pid_t pid;
 
-	program = open_program(s, c->proc->type);
+	program = open_program(s, c->proc->program);
 	if (program < 0)
 		return program;
 	for (char **e = environ; *e && n_env < SPAWN_ENV_MAX; e++)

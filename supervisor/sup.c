@@ -174,8 +174,6 @@ int sup_init(struct sup *s, const struct args *args)
 		.dial_rules = -1,
 		.image = -1,
 		.settings_fd = -1};
-	for (unsigned i = 0; i < _PLAN_TYPE_MAX; i++)
-		s->programs[i] = -1;
 	for (unsigned i = 0; i < PLAN_OUTPUTS_MAX; i++) {
 		s->outputs[i] = -1;
 		s->dial[i] = (struct sup_dial){-1, -1};
@@ -217,8 +215,8 @@ void sup_done(struct sup *s)
 	free(s->faults);
 	plan_done(&s->plan);
 	sup_bpf_done(&s->bpf);
-	for (unsigned i = 0; i < _PLAN_TYPE_MAX; i++)
-		(void)fd_close(s->programs[i]);
+	for (unsigned i = 0; s->programs[i].name; i++)
+		(void)fd_close(s->programs[i].fd);
 	for (unsigned i = 0; i < PLAN_OUTPUTS_MAX; i++) {
 		(void)fd_close(s->outputs[i]);
 		(void)fd_close(s->dial[i].emitter);

@@ -97,6 +97,7 @@ struct sup_doubt {
 	bool is_wanted;     /* the state is to be read again */
 };
 
+#define SUP_PROGRAMS_MAX 24
 #define SUP_SAMPLES 64 /* seconds of history for rates */
 struct sup_sample {
 	uint64_t seen, lost;
@@ -124,8 +125,10 @@ struct sup {
 	uint8_t run_id[16];
 	uint64_t loaded_epoch_ns;
 	char libexec[1024], share[1024];
-	int programs[_PLAN_TYPE_MAX]; /* O_PATH, opened once so that an upgrade on disk cannot mix
-					 versions */
+	struct sup_program {
+		const char *name; /* NULL: the end */
+		int fd; /* O_PATH, opened once so that an upgrade on disk cannot mix versions */
+	} programs[SUP_PROGRAMS_MAX];
 
 	struct plan_config *config;
 	int rules_options, outputs[PLAN_OUTPUTS_MAX]; /* sealed blocks from the config run */

@@ -8,6 +8,7 @@
 
 #include <base/arena.h>
 #include <rules/diag.h>
+#include <shm/dial.h>
 #include <stage/plan_config.h>
 
 /* Where files come from. Results are negative errno on failure. */
@@ -41,6 +42,7 @@ struct config_request {
 struct config_result {
 	struct plan_config plan;
 	const char *output[PLAN_OUTPUTS_MAX]; /* JSON: that output's block */
+	struct dial_rules dial;               /* where outputs may be connected to */
 	const char *rules_options; /* JSON: for the rules run, with the rules files' names */
 };
 

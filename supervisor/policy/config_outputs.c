@@ -11,6 +11,7 @@
 
 #include <base/macros.h>
 
+#include "config_net.h"
 #include "config_priv.h"
 #include "config_value.h"
 
@@ -27,13 +28,14 @@ struct draft {
 	unsigned facility;
 	bool include_uuid, include_doubtful;
 	const char *ident;
+	struct net_draft net; /* syslog, http, kafka */
 };
 
 static bool is_in_this_version(struct config_run *c, int kind, const struct cfg_place *at)
 {
 	static const char *const names[] = {"stdout", "file", "syslog", "http", "kafka", "program"};
 
-	if (kind <= cfg_choice("syslog", KINDS))
+	if (kind <= cfg_choice("kafka", KINDS))
 		return true;
 	cfg_error(c->diag, at, NULL, "output kind '%s' is not in this version yet", names[kind]);
 	return false;
@@ -41,10 +43,10 @@ static bool is_in_this_version(struct config_run *c, int kind, const struct cfg_
 
 static char *make_block(struct config_run *c, const struct draft *o)
 {
-	static const char *const kinds[] = {"stdout", "file", "syslog"};
+	static const char *const kinds[] = {"stdout", "file", "syslog", "http", "kafka"};
 	const struct cfg_node *root = c->root;
 	json_auto_t *j = json_pack(
-		"{s:s, s:s, s:s, s:s, s:s, s:i, s:b, s:b, s:b, s:b, s:b, s:b, s:b}", "name",
+		"{s:s, s:s, s:s, s:s, s:s, s:i, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:O*}", "name",
 		o->name, "kind", kinds[o->kind], "format", o->format, "fsync", o->fsync, "ident",
 		o->ident, "facility", (int)o->facility, "iso_time",
 		config_bool(root, "time_format_iso_8601", false), "include_output",
@@ -52,7 +54,7 @@ static char *make_block(struct config_run *c, const struct draft *o)
 		config_bool(root, "json_include_message_property", false), "include_output_fields",
 		config_bool(root, "json_include_output_fields_property", true), "include_tags",
 		config_bool(root, "json_include_tags_property", true), "include_uuid",
-		o->include_uuid, "include_doubtful", o->include_doubtful);
+		o->include_uuid, "include_doubtful", o->include_doubtful, "own", o->net.block);
 	char *text = j ? json_dumps(j, JSON_COMPACT) : NULL,
 	     *copy = text ? arena_strdup(c->arena, text) : NULL;
 
@@ -73,10 +75,26 @@ static bool is_name_free(struct config_run *c, const struct draft *o)
 	return true;
 }
 
+/* What the supervisor connects, and what the dialer. */
+static void add_connections(struct config_run *c, const struct draft *o, struct plan_output *row)
+{
+	struct dial_rules *rules = &c->result->dial;
+	struct dial_output *dial = &rules->outputs[c->result->plan.n_outputs];
+
+	if (o->net.block && o->path)
+		row->flags |= PLAN_OUT_F_LOCAL;
+	if (o->net.dial.n_targets)
+		row->flags |= PLAN_OUT_F_NETWORK;
+	*dial = o->net.dial;
+	config_copy(c, NULL, o->name, dial->name, sizeof(dial->name));
+	rules->n_outputs = c->result->plan.n_outputs + 1;
+}
+
 static int add_output(
 	struct config_run *c, const struct draft *o, const struct config_filters *filters)
 {
-	static const uint32_t kinds[] = {PLAN_OUT_STDOUT, PLAN_OUT_FILE, PLAN_OUT_SYSLOG};
+	static const uint32_t kinds[] = {
+		PLAN_OUT_STDOUT, PLAN_OUT_FILE, PLAN_OUT_SYSLOG, PLAN_OUT_HTTP, PLAN_OUT_KAFKA};
 	struct plan_config *p = &c->result->plan;
 	struct plan_output *row = &p->outputs[p->n_outputs];
 
@@ -88,8 +106,7 @@ static int add_output(
 		return 0;
 	row->kind = kinds[o->kind];
 	row->flags = PLAN_OUT_F_KEEP_ALIVE;
-	if (row->kind == PLAN_OUT_SYSLOG)
-		row->flags |= PLAN_OUT_F_LOCAL;
+	add_connections(c, o, row);
 	config_copy(c, NULL, o->name, row->name, sizeof(row->name));
 	if (o->path)
 		config_copy(c, o->path_node, o->path, row->path, sizeof(row->path));
@@ -111,6 +128,23 @@ static const struct cfg_place *place_of(const struct cfg_node *root, const char 
 	const struct cfg_node *n = cfg_find(root, path);
 
 	return n ? &n->at : &root->at;
+}
+
+/* Falco's http_output and syslog_output. */
+static int add_falco_net(struct config_run *c, struct draft *o, const char *name)
+{
+	size_t errors = c->diag->n_errors;
+	int r;
+
+	if (!strcmp(name, "http"))
+		r = config_http(c, cfg_find(c->root, "http_output"), o->at, true, &o->net);
+	else
+		r = config_syslog(c, NULL, o->at, &o->net);
+	o->path = o->net.path;
+	if (r == 0 && c->diag->n_errors == errors)
+		r = add_output(c, o, &(struct config_filters){.min_priority = 7});
+	json_decref(o->net.block);
+	return r;
 }
 
 /* An output of Falco's keys: "<kind>_output". */
@@ -135,7 +169,8 @@ static int add_falco_output(
 	o.at = place_of(c->root, enabled);
 	if (!is_in_this_version(c, kind, o.at))
 		return 0;
-	o.path = !strcmp(name, "syslog") ? "/dev/log" : NULL;
+	if (!strcmp(name, "http") || !strcmp(name, "syslog"))
+		return add_falco_net(c, &o, name);
 	if (needed) {
 		o.path_node = cfg_find(c->root, needed);
 		o.path = config_text(c->root, needed, "");
@@ -192,9 +227,6 @@ static void refuse_later(struct config_run *c, const struct cfg_node *n)
 	if (config_size(n, "file.rotate.size", 0) || config_duration(n, "file.rotate.age", 0))
 		cfg_error(c->diag, place_of(n, "file.rotate"), NULL,
 			"rotation is not in this version yet: rename the file and send SIGUSR1");
-	at = cfg_find(n, "syslog.rfc");
-	if (at && at->kind == CFG_SCALAR && !strcmp(at->text, "5424"))
-		cfg_error(c->diag, &at->at, NULL, "RFC 5424 is not in this version yet");
 }
 
 static void check_blocks(struct config_run *c, const struct cfg_node *n, const char *kind)
@@ -206,26 +238,22 @@ static void check_blocks(struct config_run *c, const struct cfg_node *n, const c
 				kind);
 }
 
-/* The socket of local syslog: targets is absent, [local] or [local:PATH]. NULL after an error. */
-static const char *local_socket(
-	struct config_run *c, const struct cfg_node *n, const struct cfg_node **ret_at)
+/* The block of its own kind. false after an error. */
+static bool fill_net(struct config_run *c, const struct cfg_node *n, struct draft *o)
 {
-	const struct cfg_node *list = cfg_find(n, "syslog.targets");
-	const struct cfg_node *t =
-		list && list->kind == CFG_SEQ && list->n ? list->first->node : NULL;
+	int r;
 
-	*ret_at = t;
-	if (!t || t->kind != CFG_SCALAR || !strcmp(t->text, "local"))
-		return list && list->n > 1
-			       ? (cfg_error(c->diag, &list->at, NULL,
-					  "more than one target is not in this version yet"),
-					 NULL)
-			       : "/dev/log";
-	if (list->n == 1 && !strncmp(t->text, "local:", 6) && t->text[6])
-		return t->text + 6;
-	cfg_error(c->diag, &t->at, NULL,
-		"syslog target '%s' is not in this version yet (local, local:PATH are)", t->text);
-	return NULL;
+	if (o->kind == cfg_choice("kafka", KINDS))
+		r = config_kafka(c, cfg_find(n, "kafka"), o->at, &o->net);
+	else if (o->kind == cfg_choice("http", KINDS))
+		r = config_http(c, cfg_find(n, "http"), o->at, false, &o->net);
+	else
+		r = config_syslog(c, cfg_find(n, "syslog"), o->at, &o->net);
+	o->path = o->net.path;
+	o->path_node = o->net.path_node;
+	if (r < 0)
+		cfg_error(c->diag, o->at, NULL, "out of memory");
+	return r == 0;
 }
 
 static bool fill_draft(struct config_run *c, const struct cfg_node *n, struct draft *o)
@@ -238,14 +266,9 @@ static bool fill_draft(struct config_run *c, const struct cfg_node *n, struct dr
 	o->facility = 1;
 	(void)cfg_to_facility(
 		config_text(n, "syslog.facility", "user"), &o->facility); /* checked before */
-	if (o->kind == cfg_choice("syslog", KINDS)) {
-		o->path = local_socket(c, n, &o->path_node);
-		if (strlen(o->ident) > 48 || !*o->ident || strpbrk(o->ident, " []:%\n"))
-			cfg_error(c->diag, place_of(n, "syslog.app_name"), NULL,
-				"'%s' must be 1 to 48 characters without blanks and [ ] : %%",
-				o->ident);
-		return o->path != NULL;
-	}
+	if (o->kind == cfg_choice("syslog", KINDS) || o->kind == cfg_choice("http", KINDS) ||
+		o->kind == cfg_choice("kafka", KINDS))
+		return fill_net(c, n, o);
 	if (o->kind == cfg_choice("file", KINDS)) {
 		o->path_node = cfg_find(n, "file.path");
 		o->path = config_text(n, "file.path", "");
@@ -261,6 +284,7 @@ static int add_listed_output(struct config_run *c, const struct cfg_node *n)
 	struct draft o = {.name = config_text(n, "name", NULL), .kind = -1, .at = &n->at};
 	const char *kind = config_text(n, "kind", NULL);
 	size_t errors = c->diag->n_errors;
+	int r = 0;
 
 	if (!o.name)
 		cfg_error(c->diag, &n->at, NULL, "an output without 'name'");
@@ -274,16 +298,17 @@ static int add_listed_output(struct config_run *c, const struct cfg_node *n)
 	if (!is_in_this_version(c, o.kind, place_of(n, "kind")))
 		return 0;
 	refuse_later(c, n);
-	if (!fill_draft(c, n, &o) || !o.name || !cfg_is_name(o.name) || c->diag->n_errors != errors)
-		return 0;
-	return add_output(c, &o,
-		&(struct config_filters){
-			.min_priority = config_priority(n, "priority", 7),
-			.rules_include = cfg_find(n, "rules.include"),
-			.rules_exclude = cfg_find(n, "rules.exclude"),
-			.tags_include = cfg_find(n, "tags.include"),
-			.tags_exclude = cfg_find(n, "tags.exclude"),
-		});
+	if (fill_draft(c, n, &o) && o.name && cfg_is_name(o.name) && c->diag->n_errors == errors)
+		r = add_output(c, &o,
+			&(struct config_filters){
+				.min_priority = config_priority(n, "priority", 7),
+				.rules_include = cfg_find(n, "rules.include"),
+				.rules_exclude = cfg_find(n, "rules.exclude"),
+				.tags_include = cfg_find(n, "tags.include"),
+				.tags_exclude = cfg_find(n, "tags.exclude"),
+			});
+	json_decref(o.net.block);
+	return r;
 }
 
 int config_outputs(struct config_run *c)

@@ -142,6 +142,7 @@ static int expand_text(struct arena *a, struct cfg_node *n,
 			p = end + 1;
 		} else if ((end = variable_end(p))) {
 			strbuf_add_str(&b, variable_value(p, end, env, ctx));
+			n->is_from_env = true;
 			p = end + 1;
 		} else {
 			strbuf_add_char(&b, *p++);

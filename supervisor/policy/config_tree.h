@@ -21,6 +21,7 @@ struct cfg_place {
 struct cfg_node {
 	enum cfg_kind kind;
 	bool is_quoted;   /* scalar */
+	bool is_from_env; /* scalar: some of it came from ${VAR} */
 	const char *text; /* scalar: NUL-ended, expanded */
 	struct cfg_place at;
 	struct cfg_item *first, *last; /* map, sequence */

@@ -90,6 +90,9 @@ static int give_all(struct stage *s, const struct config_result *res)
 			s, FD_OUTPUT, i, name, SEG_OUTPUT, res->output[i], strlen(res->output[i]));
 	}
 	if (r == 0)
+		r = policy_give(s, FD_DIAL_RULES, 0, "dial-rules", SEG_OUTPUT, &res->dial,
+			sizeof(res->dial));
+	if (r == 0)
 		r = policy_give(s, FD_RULES_OPTIONS, 0, "rules-options", SEG_OUTPUT,
 			res->rules_options, strlen(res->rules_options));
 	return r;

@@ -11,6 +11,9 @@ enum program {
 	PROG_TRACKER,
 	PROG_EVALUATOR,
 	PROG_EMITTER,
+	PROG_EMITTER_SYSLOG,
+	PROG_EMITTER_HTTP,
+	PROG_EMITTER_KAFKA,
 	PROG_METADATA,
 	PROG_DIALER,
 	PROG_POLICY,
@@ -19,6 +22,7 @@ enum program {
 	_PROG_MAX,
 };
 #define ONLY(p) (1U << PROG_##p)
+#define NET_EMITTERS (ONLY(EMITTER_SYSLOG) | ONLY(EMITTER_HTTP) | ONLY(EMITTER_KAFKA))
 
 enum attempt_want {
 	WANT_OK,      /* a control: the seal does not break what it needs */

@@ -95,7 +95,8 @@ static void look_at_limits(const struct probe *p)
 
 	read_proc(p->pid, "limits", text, sizeof(text));
 	expect_line(p, text, "Max core file size        0                    0 ");
-	if (p->program != PROG_LOADER) /* which makes a thread */
+	/* which make threads */
+	if (p->program != PROG_LOADER && p->program != PROG_EMITTER_KAFKA)
 		expect_line(p, text, "Max processes             0                    0 ");
 	expect_line(p, text, "Max open files            4096                 4096 ");
 	if (!is_short && p->program != PROG_EMITTER)
@@ -169,7 +170,9 @@ void outside_look(struct probe *p)
 	if (p->program != PROG_LOADER && seal_landlock_abi() != p->landlock)
 		bad(p, "landlock", "not in force although the kernel has it");
 	read_proc(p->pid, "status", text, sizeof(text));
-	(void)snprintf(line, sizeof(line), "Name:\tsaker-%.9s\n", probe_program_str(p->program));
+	(void)snprintf(line, sizeof(line), "Name:\tsaker-%.*s\n",
+		(int)MIN(strcspn(probe_program_str(p->program), "-"), (size_t)9),
+		probe_program_str(p->program));
 	expect_line(p, text, line);
 	expect_line(p, text, "\nNoNewPrivs:\t1\n");
 	expect_line(p, text, "\nSeccomp:\t2\n");

@@ -23,6 +23,9 @@
 #include <unistd.h>
 
 #include "attempts.h"
+#ifdef PROBE_SINK
+#include <sink.h>
+#endif
 
 static struct {
 	const char *what; /* all, wait or a number */
@@ -248,9 +251,22 @@ static int probe_turn(struct stage *s)
 	return -ENODATA;
 }
 
+static int probe_pre_seal(struct stage *s)
+{
+#ifdef PROBE_SINK
+	return stage_allow(s, &PROBE_SINK.seal); /* as the emitter's own */
+#else
+	(void)s;
+	return 0;
+#endif
+}
+
 int probe_stage_main(const struct stage_ops *ops, int argc, char **argv)
 {
-	const struct stage_ops tries = {.name = ops->name, .seal = ops->seal, .turn = probe_turn};
+	const struct stage_ops tries = {.name = ops->name,
+		.seal = ops->seal,
+		.pre_seal = probe_pre_seal,
+		.turn = probe_turn};
 
 	probe_args(argc, argv);
 	return stage_main(&tries, argc, argv);

@@ -45,6 +45,9 @@ static const struct {
 	[PROG_TRACKER] = {"tracker", PLAN_TRACKER},
 	[PROG_EVALUATOR] = {"evaluator", PLAN_EVALUATOR},
 	[PROG_EMITTER] = {"emitter", PLAN_EMITTER},
+	[PROG_EMITTER_SYSLOG] = {"emitter-syslog", PLAN_EMITTER},
+	[PROG_EMITTER_HTTP] = {"emitter-http", PLAN_EMITTER},
+	[PROG_EMITTER_KAFKA] = {"emitter-kafka", PLAN_EMITTER},
 	[PROG_METADATA] = {"metadata", PLAN_METADATA},
 	[PROG_DIALER] = {"dialer", PLAN_DIALER},
 	[PROG_POLICY] = {"policy", PLAN_POLICY},
@@ -149,7 +152,8 @@ static int send_one(const struct probe *p, enum ctl_type type, enum ctl_role rol
 /* Which of the descriptors a program has by its row of the plan. */
 static bool has_role(enum program program, enum ctl_role role)
 {
-	const unsigned in = ONLY(COLLECTOR) | ONLY(TRACKER) | ONLY(EVALUATOR) | ONLY(EMITTER),
+	const unsigned in = ONLY(COLLECTOR) | ONLY(TRACKER) | ONLY(EVALUATOR) | ONLY(EMITTER) |
+			    NET_EMITTERS,
 		       out = ONLY(COLLECTOR) | ONLY(TRACKER) | ONLY(EVALUATOR) | ONLY(METADATA),
 		       stages = in | out | ONLY(DIALER), bit = 1U << program;
 

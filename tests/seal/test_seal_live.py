@@ -305,7 +305,7 @@ def document(lines, stages):
     for line in lines:
         kind, *fields = line.rstrip("\n").split("\t")
         rows[kind].append(fields)
-    programs = ["collector", "tracker", "evaluator", "emitter", "metadata", "dialer", "policy", "tools", "loader"]
+    programs = ["collector", "tracker", "evaluator", "emitter", "emitter-syslog", "emitter-http", "emitter-kafka", "metadata", "dialer", "policy", "tools", "loader"]
     differs = collections.OrderedDict()
     for mode, attempt, program, here, full in rows["differs"]:
         differs.setdefault((mode, attempt, here, full), []).append(program)
@@ -357,7 +357,7 @@ Read from `/proc` while they work, live capture, start mode full ({names}):
 
 {table(["what", "found"], outside)}
 
-The probes of all nine programs are looked at in the same way in all three start modes. The loader keeps CAP_BPF and CAP_PERFMON, the host's root and namespaces, and threads; it lives for less than a second at
+The probes of all twelve programs are looked at in the same way in all three start modes. The loader keeps CAP_BPF and CAP_PERFMON, the host's root and namespaces, and threads; it lives for less than a second at
 start, and reads nothing hostile. Policy and loader are stopped and looked at while they live, too. In start mode container the namespaces and the root are the host's; in start mode user the uid is that of who started saker, and the bounding set stays, which no_new_privs makes
 meaningless.
 """
