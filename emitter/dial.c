@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,8 @@
 #include <base/log.h>
 #include <base/macros.h>
 
+/* another waiting thread, or the stage, may have read our answer */
+#define DIAL_LOOK_MS 20
 #define DIAL_GRACE_NS NS_PER_S /* the dialer itself gives up at the time that it was told */
 
 struct pending {
@@ -34,7 +37,6 @@ struct pending {
 struct dial {
 	int fd;
 	pthread_mutex_t lock;
-	pthread_cond_t answered;
 	bool is_cancelled;
 	uint32_t last_id;
 	struct pending pending[DIAL_PENDING_MAX];
@@ -43,7 +45,6 @@ struct dial {
 struct dial *dial_new(int fd)
 {
 	struct dial *d = calloc(1, sizeof(*d));
-	pthread_condattr_t attr;
 
 	if (!d) {
 		(void)fd_close(fd);
@@ -53,10 +54,6 @@ struct dial *dial_new(int fd)
 	/* numbers of a predecessor's must not look like ours */
 	d->last_id = (uint32_t)clock_mono_ns();
 	(void)pthread_mutex_init(&d->lock, NULL);
-	(void)pthread_condattr_init(&attr);
-	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&d->answered, &attr);
-	(void)pthread_condattr_destroy(&attr);
 	return d;
 }
 
@@ -68,7 +65,6 @@ struct dial *dial_free(struct dial *d)
 		if (d->pending[i].id)
 			(void)fd_close(d->pending[i].fd);
 	(void)fd_close(d->fd);
-	(void)pthread_cond_destroy(&d->answered);
 	(void)pthread_mutex_destroy(&d->lock);
 	free(d);
 	return NULL;
@@ -218,9 +214,8 @@ static void take_answer(struct dial *d, const struct dial_answer *a, int fd)
 	memcpy(p->text, a->text, sizeof(p->text));
 }
 
-void dial_ready(struct dial *d)
+static void read_answers(struct dial *d)
 {
-	(void)pthread_mutex_lock(&d->lock);
 	for (;;) {
 		struct dial_answer a;
 		int fd = -1, r = dial_recv_answer(d->fd, &a, &fd);
@@ -228,10 +223,15 @@ void dial_ready(struct dial *d)
 		if (r == -EBADMSG)
 			continue;
 		if (r <= 0)
-			break;
+			return;
 		take_answer(d, &a, fd);
 	}
-	(void)pthread_cond_broadcast(&d->answered);
+}
+
+void dial_ready(struct dial *d)
+{
+	(void)pthread_mutex_lock(&d->lock);
+	read_answers(d);
 	(void)pthread_mutex_unlock(&d->lock);
 }
 
@@ -244,10 +244,12 @@ int dial_wait(struct dial *d, enum dial_proto proto, const char *host, uint16_t 
 	text[0] = 0;
 	(void)pthread_mutex_lock(&d->lock);
 	r = d->is_cancelled ? -ECANCELED : start(d, proto, host, port, timeout_ms, &p);
+	/* Whoever waits reads for all: the stage's own thread may be waiting for the library that we
+	 * work for. */
 	while (r == 0) {
-		struct timespec until = {.tv_sec = (time_t)(p->until_ns / NS_PER_S),
-			.tv_nsec = (long)(p->until_ns % NS_PER_S)};
+		struct pollfd pfd = {.fd = d->fd, .events = POLLIN};
 
+		read_answers(d);
 		r = take_locked(p, ret_fd, text);
 		if (r != -EAGAIN)
 			break;
@@ -256,7 +258,9 @@ int dial_wait(struct dial *d, enum dial_proto proto, const char *host, uint16_t 
 			r = -ECANCELED;
 			break;
 		}
-		(void)pthread_cond_timedwait(&d->answered, &d->lock, &until);
+		(void)pthread_mutex_unlock(&d->lock);
+		(void)poll(&pfd, 1, DIAL_LOOK_MS);
+		(void)pthread_mutex_lock(&d->lock);
 		r = 0;
 	}
 	(void)pthread_mutex_unlock(&d->lock);
@@ -267,6 +271,5 @@ void dial_cancel_all(struct dial *d, bool is_over)
 {
 	(void)pthread_mutex_lock(&d->lock);
 	d->is_cancelled = !is_over;
-	(void)pthread_cond_broadcast(&d->answered);
 	(void)pthread_mutex_unlock(&d->lock);
 }

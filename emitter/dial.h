@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* An emitter's end of its line to the dialer: many connections asked for at once, answers in any
- * order. The stage's own thread reads the line (dial_ready); a library's threads may ask and wait
+ * order. The stage's own thread reads the line when it is ready; a library's threads may ask and wait
  * as well. */
 
 #include <stdbool.h>
@@ -30,7 +30,7 @@ int dial_take(struct dial *d, uint32_t id, int *ret_fd, char text[DIAL_TEXT_MAX]
 void dial_forget(struct dial *d, uint32_t id);
 /* Read all answers that have come. */
 void dial_ready(struct dial *d);
-/* For other threads than the stage's: asks and waits for dial_ready() in that one. As dial_take();
+/* For other threads than the stage's: asks and waits. As dial_take();
  * -ECANCELED after dial_cancel_all(). */
 int dial_wait(struct dial *d, enum dial_proto proto, const char *host, uint16_t port,
 	unsigned timeout_ms, int *ret_fd, char text[DIAL_TEXT_MAX]);

@@ -14,6 +14,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,7 @@
 #define DIAL_MS 10000
 
 struct kafka_net {
-	struct dial *dial;
+	_Atomic(struct dial *) dial;
 	pthread_mutex_t lock;
 	char names[NAMES_MAX][DIAL_HOST_MAX];
 	unsigned n_names;
@@ -58,7 +59,7 @@ struct kafka_net *kafka_net_free(struct kafka_net *n)
 
 void kafka_net_use(struct kafka_net *n, struct dial *dial)
 {
-	n->dial = dial;
+	atomic_store(&n->dial, dial);
 }
 
 /* Its place in the table, -1: the table is full. */
@@ -133,15 +134,19 @@ static int on_connect(int fd, const struct sockaddr *addr, int len _unused_,
 	char host[DIAL_HOST_MAX], why[DIAL_TEXT_MAX];
 	uint32_t place;
 	int given = -1, r;
+	struct dial *dial;
 
 	memcpy(&a, addr, sizeof(a));
 	place = ntohl(a.sin_addr.s_addr) - FAKE_NET;
-	if (a.sin_family != AF_INET || place >= NAMES_MAX || !n->dial)
+	if (a.sin_family != AF_INET || place >= NAMES_MAX)
 		return ENETUNREACH;
+	dial = atomic_load(&n->dial);
+	if (!dial)
+		return EAGAIN; /* soon */
 	(void)pthread_mutex_lock(&n->lock);
 	memcpy(host, n->names[place], sizeof(host));
 	(void)pthread_mutex_unlock(&n->lock);
-	r = dial_wait(n->dial, DIAL_TCP, host, ntohs(a.sin_port), DIAL_MS, &given, why);
+	r = dial_wait(dial, DIAL_TCP, host, ntohs(a.sin_port), DIAL_MS, &given, why);
 	if (r < 0) {
 		set_why(n, host, ntohs(a.sin_port), why[0] ? why : strerror(-r));
 		return -r;

@@ -13,7 +13,6 @@
 #include <sys/syscall.h>
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,6 +126,22 @@ static void on_report(rd_kafka_t *rk _unused_, const rd_kafka_message_t *m, void
 	}
 }
 
+/* One for each kind of trouble, so that each is said. */
+static int error_of(int err)
+{
+	switch (err) {
+	case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+		return EACCES;
+	case RD_KAFKA_RESP_ERR__SSL:
+		return EPROTO;
+	case RD_KAFKA_RESP_ERR__TRANSPORT:
+	case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+		return ENOTCONN;
+	default:
+		return EIO;
+	}
+}
+
 static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 {
 	struct sink_kafka *s = opaque;
@@ -139,9 +154,10 @@ static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 		return;
 	}
 	kafka_net_why(s->net, why, sizeof(why));
-	if (err == RD_KAFKA_RESP_ERR__TRANSPORT && !why[0])
+	if ((err == RD_KAFKA_RESP_ERR__TRANSPORT || err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) &&
+		!why[0])
 		return; /* a connection that ended: the library makes another one */
-	sink_trouble(s->sink, EIO, why[0] ? why : reason);
+	sink_trouble(s->sink, why[0] ? ENOTCONN : error_of(err), why[0] ? why : reason);
 }
 
 /* From the library's own threads: one write each. */
@@ -278,6 +294,7 @@ static void end(struct sink_kafka *s)
 	s->rk = NULL;
 	s->topic = NULL;
 	s->queue = NULL;
+	kafka_net_use(s->net, NULL);
 	if (dial)
 		dial_cancel_all(dial, true);
 }
@@ -287,7 +304,8 @@ static int kafka_open(struct sink *k)
 	struct sink_kafka *s = k->priv;
 	int r;
 
-	kafka_net_use(s->net, k->dial);
+	/* while a connection is being made the library may hold a lock that its making needs: so the
+	 * first is made when it is there (kafka_turn) */
 	r = start(s);
 	return r < 0 ? r : sink_watch(k, s->wake, EPOLLIN);
 }
@@ -438,6 +456,7 @@ static int kafka_turn(struct sink *k, uint64_t now_ns)
 	struct sink_kafka *s = k->priv;
 	bool had_again = s->n_again;
 
+	kafka_net_use(s->net, k->dial);
 	if (s->rk)
 		(void)rd_kafka_poll(s->rk, 0);
 	if (s->is_broken && now_ns >= s->retry_ns)

@@ -421,14 +421,54 @@ static const struct bad bads[] = {
 		"c.yaml:1:16: error: engine.kind 'nodriver' is not in this version yet\n"},
 	{"replay of nothing", "engine: {kind: replay}\n", NULL,
 		"c.yaml:1:16: error: engine.kind 'replay' needs engine.replay.capture_file\n"},
-	{"http", "http_output:\n  enabled: true\n  url: http://x\n", NULL,
-		"c.yaml:2:12: error: output kind 'http' is not in this version yet\n"},
+	{"http without URL", "outputs: [{name: a, kind: http, http: {batch: none}}]\n", NULL,
+		"c.yaml:1:11: error: the URL is missing"},
+	{"http URL", "outputs: [{name: a, kind: http, http: {url: 'ftp://x'}}]\n", NULL,
+		"c.yaml:1:45: error: 'ftp://x' is no URL: wanted http:// or https://"},
+	{"http URL with a password",
+		"outputs: [{name: a, kind: http, http: {url: 'http://me:secret@x'}}]\n", NULL,
+		"c.yaml:1:45: error: no user and password in the URL"},
+	{"http secret in the open",
+		"outputs: [{name: a, kind: http, http: {url: 'http://x', headers: {Authorization: "
+		"abc}}}]\n",
+		NULL,
+		"c.yaml:1:82: error: 'http.headers.Authorization' is a secret: it must come from "
+		"{file: PATH} or ${VARIABLE}, not stand here"},
+	{"http own header",
+		"outputs: [{name: a, kind: http, http: {url: 'http://x', headers: {Host: abc}}}]\n",
+		NULL, "c.yaml:1:67: error: the header 'Host' is made by saker itself"},
+	{"kafka without brokers", "outputs: [{name: a, kind: kafka, kafka: {topic: t}}]\n", NULL,
+		"c.yaml:1:11: error: 'kafka.brokers' is missing"},
+	{"kafka broker", "outputs: [{name: a, kind: kafka, kafka: {brokers: ['a:b']}}]\n", NULL,
+		"c.yaml:1:52: error: 'a:b' is no broker: wanted host:port"},
+	{"kafka property unknown",
+		"outputs: [{name: a, kind: kafka, kafka: {brokers: [a], properties: {linger.mss: "
+		"5}}}]\n",
+		NULL, "c.yaml:1:69: error: unknown librdkafka property 'linger.mss'"},
+	{"kafka property out of range",
+		"outputs: [{name: a, kind: kafka, kafka: {brokers: [a], properties: {linger.ms: "
+		"-5}}}]\n",
+		NULL, "c.yaml:1:80: error: librdkafka property 'linger.ms':"},
+	{"kafka property loads code",
+		"outputs: [{name: a, kind: kafka, kafka: {brokers: [a], properties: "
+		"{plugin.library.paths: x.so}}}]\n",
+		NULL,
+		"c.yaml:1:69: error: librdkafka property 'plugin.library.paths' is not taken: it "
+		"loads code"},
+	{"kafka password in the open",
+		"outputs: [{name: a, kind: kafka, kafka: {brokers: [a], properties: "
+		"{sasl.password: pw}}}]\n",
+		NULL, "c.yaml:1:84: error: 'kafka.properties.sasl.password' is a secret"},
+	{"kafka file missing",
+		"outputs: [{name: a, kind: kafka, kafka: {brokers: [a], properties: "
+		"{ssl.ca.location: no.pem}}}]\n",
+		NULL,
+		"c.yaml:1:86: error: read the file 'no.pem' of 'kafka.properties.ssl.ca.location': "
+		"No such file or directory"},
+	{"syslog target", "outputs: [{name: a, kind: syslog, syslog: {targets: ['udp:/x']}}]\n",
+		NULL, "c.yaml:1:54: error: syslog target 'udp:/x' is none:"},
 	{"program", "program_output: {enabled: true, program: cat}\n", NULL,
 		"c.yaml:1:27: error: output kind 'program' is not in this version yet\n"},
-	{"kafka",
-		"outputs:\n  - name: siem\n    kind: kafka\n    kafka: {brokers: [a:9092], topic: "
-		"t}\n",
-		NULL, "c.yaml:3:11: error: output kind 'kafka' is not in this version yet\n"},
 	{"kafka is checked", "outputs:\n  - name: siem\n    kind: kafka\n    kafka: {ports: [0]}\n",
 		NULL,
 		"c.yaml:4:21: error: '0' is out of range for 'outputs[].kafka.ports[]' (1 to "
@@ -457,10 +497,6 @@ static const struct bad bads[] = {
 	{"rotation later",
 		"outputs: [{name: a, kind: file, file: {path: x, rotate: {size: 1MiB}}}]\n", NULL,
 		"c.yaml:1:57: error: rotation is not in this version yet"},
-	{"remote syslog later",
-		"outputs: [{name: a, kind: syslog, syslog: {targets: ['udp://x']}}]\n", NULL,
-		"c.yaml:1:54: error: syslog target 'udp://x' is not in this version yet (local, "
-		"local:PATH are)\n"},
 	{"file_output without name", "file_output: {enabled: true}\n", NULL,
 		"c.yaml:1:24: error: 'file_output.filename' is missing\n"},
 	{"secret map", "outputs: [{name: a, kind: http, http: {url: u, headers: {A: [1]}}}]\n",
@@ -751,7 +787,9 @@ static void test_outputs__list__rows_blocks_filters(void **state)
 		"{\"name\":\"log\",\"kind\":\"syslog\",\"format\":\"text\",\"fsync\":\"second\","
 		"\"ident\":\"me\",\"facility\":10,\"iso_time\":false,"
 		"\"include_output\":true,\"include_message\":false,\"include_output_fields\":true,"
-		"\"include_tags\":false,\"include_uuid\":true,\"include_doubtful\":true}");
+		"\"include_tags\":false,\"include_uuid\":true,\"include_doubtful\":true,"
+		"\"own\":{\"targets\":[{\"kind\":\"local\"}],\"rfc\":\"\",\"framing\":\"octet\","
+		"\"app_name\":\"me\",\"hostname\":\"-\"}}");
 	assert_non_null(strstr(f.res.output[2], "\"format\":\"json\",\"fsync\":\"batch\""));
 	assert_int_equal(policy_options_parse(
 				 &f.arena, f.res.rules_options, strlen(f.res.rules_options), &opt),
