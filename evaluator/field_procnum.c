@@ -187,7 +187,10 @@ static void get_number(struct evl *e, const struct evl_field_arg *a, struct evl_
 		evl_set_u64(ret_v, e->leader->n_threads);
 		break;
 	case N_CHILDS:
-		evl_set_u64(ret_v, e->leader->n_threads ? e->leader->n_threads - 1 : 0);
+		/* live threads but for the leader */
+		evl_set_u64(ret_v, e->leader->n_threads && !(e->leader->flags & PREC_DEAD)
+					   ? e->leader->n_threads - 1
+					   : e->leader->n_threads);
 		break;
 	default:
 		break;

@@ -90,8 +90,9 @@ int session_image(struct session *s, struct rules_result *ret)
 	builder_init(&b, &s->cx);
 	r = index_rules(&b, rules, s->c.n_rules, &s->opt, &res.n_rules, &res.n_enabled);
 	if (r >= 0 || b.failed)
-		r = builder_finish(&b, s->opt.match_all ? IMG_F_MATCH_ALL : 0, res.n_enabled,
-			&res.image, &res.size);
+		r = builder_finish(&b,
+			(s->opt.match_all ? IMG_F_MATCH_ALL : 0) | (s->opt.exact ? IMG_F_EXACT : 0),
+			res.n_enabled, &res.image, &res.size);
 	if (r == -E2BIG)
 		cx_error(&s->cx, VALIDATE, ((struct spos){.file = UINT16_MAX}),
 			"the compiled rules are larger than %u MiB", IMG_SIZE_MAX >> 20);

@@ -38,8 +38,7 @@ static const char *check_head(const uint8_t *p, size_t n, struct img *i)
 		return "made for another build (events or fields differ)";
 	if (h->checksum != img_checksum(p, n))
 		return "checksum";
-	if ((h->flags & ~(uint32_t)IMG_F_MATCH_ALL) || (h->needs & ~(uint64_t)IMG_NEED_ALL) ||
-		h->pad0)
+	if ((h->flags & ~(uint32_t)IMG_F_ALL) || (h->needs & ~(uint64_t)IMG_NEED_ALL) || h->pad0)
 		return "header flags";
 	*i = (struct img){.base = p, .size = n, .head = h};
 	for (int s = 0; s < _IMG_SEC_MAX; s++) {

@@ -75,6 +75,7 @@ static const uint32_t layouts[] = {
 	AT(prec, env), AT(prec, cwd), AT(prec, root), AT(prec, cgroups), AT(prec, container_id),
 	PREC_EXE_WRITABLE, PREC_EXE_UPPER_LAYER, PREC_EXE_FROM_MEMFD, PREC_EXE_LOWER_LAYER,
 	AT(prec, container_slot), PREC_MAIN, PREC_PLACEHOLDER, PREC_IN_CHILD_PIDNS,
+	PREC_DEAD,
 	/* container record */
 	SIZE(crec), AT(crec, slot), AT(crec, flags), AT(crec, id), AT(crec, text), _CREC_TEXT_MAX,
 	CREC_SLOTS_MAX, CREC_PRIVILEGED, CREC_HOST_PID, CREC_HOST_NETWORK, CREC_HOST_IPC,

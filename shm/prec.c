@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define PREC_FLAGS (PREC_MAIN | PREC_PLACEHOLDER | PREC_IN_CHILD_PIDNS)
+#define PREC_FLAGS (PREC_MAIN | PREC_PLACEHOLDER | PREC_IN_CHILD_PIDNS | PREC_DEAD)
 #define PREC_EXE_FLAGS                                                                             \
 	(PREC_EXE_WRITABLE | PREC_EXE_UPPER_LAYER | PREC_EXE_FROM_MEMFD | PREC_EXE_LOWER_LAYER)
 

@@ -45,7 +45,7 @@ static void fill(struct st_core *core, const struct st_thread *t, struct prec *p
 	p->parent_slot = t->parent == ST_NONE ? PREC_NO_SLOT : t->parent;
 	p->flags = (st_thread_is_leader(t) ? PREC_MAIN : 0) |
 		   (t->placeholder ? PREC_PLACEHOLDER : 0) |
-		   (t->in_pidns ? PREC_IN_CHILD_PIDNS : 0);
+		   (t->in_pidns ? PREC_IN_CHILD_PIDNS : 0) | (t->dead ? PREC_DEAD : 0);
 	p->tid = t->tid;
 	p->pid = t->pid;
 	p->ptid = t->ptid;

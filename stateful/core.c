@@ -55,6 +55,13 @@ void st_core_done(struct st_core *core)
 	st_containers_done(&core->containers);
 }
 
+uint64_t st_pidns_start(const struct st_ctx *c, unsigned i)
+{
+	uint64_t v = kev_param_u64(&c->kev, i);
+
+	return c->core->cfg.exact ? v : st_epoch(c->rec, &c->kev, v);
+}
+
 uint64_t st_epoch(const struct rec_head *rec, const struct kev *kev, uint64_t v)
 {
 	/* Twelve years after 1970 or after boot: nothing runs that long, and nobody's clock is that

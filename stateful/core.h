@@ -37,6 +37,7 @@ struct st_sink {
 struct st_config {
 	const struct img_event *events; /* [_KEV_IX_MAX], borrowed */
 	uint64_t needs;                 /* IMG_NEED_* */
+	bool exact; /* IMG_F_EXACT: the reference's errors too (docs/compat.md names them) */
 	unsigned n_rings;
 	uint32_t threads_max, descriptors_max;
 	struct st_sink sink;
@@ -131,6 +132,8 @@ int st_core_apply(struct st_core *core, struct rec_head *rec);
 
 /* Boot time or epoch, whichever @v is, as epoch ns; 0 stays 0. */
 uint64_t st_epoch(const struct rec_head *rec, const struct kev *kev, uint64_t v);
+/* Start of the pid namespace, parameter i, as epoch ns (the reference: as it comes). */
+uint64_t st_pidns_start(const struct st_ctx *c, unsigned i);
 static inline bool st_ok(const struct st_ctx *c)
 {
 	return c->has_res && c->res >= 0;

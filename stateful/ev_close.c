@@ -55,9 +55,11 @@ static void duplicate(struct st_ctx *c, int64_t from, int64_t to, bool cloexec)
 	if (!old) {
 		struct st_fd *stale = st_fd_find(fds, c->t->files, to);
 
-		if (stale && stale->ts_ns <= c->kev.head->ts_ns)
+		/* the reference goes on with what the target was */
+		if (stale && stale->ts_ns <= c->kev.head->ts_ns && !c->core->cfg.exact)
 			st_fd_remove(fds, stale);
-		st_ctx_use_fd(c, to);
+		c->fd_num = to;
+		c->fd = NULL;
 		return;
 	}
 	kept = *old; /* a full pool may evict even this one */

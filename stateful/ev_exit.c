@@ -26,6 +26,7 @@ void st_on_exit(struct st_ctx *c)
 		return;
 	c->t->dead = true;
 	c->leader->n_threads--;
+	st_thread_changed(&c->core->threads, c->t);
 	st_thread_changed(&c->core->threads, c->leader);
 }
 

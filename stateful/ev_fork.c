@@ -74,10 +74,13 @@ static void inherit_process(struct st_ctx *c, struct st_thread *child,
 {
 	struct st_core *core = c->core;
 	const struct st_thread *leader = st_thread_leader(&core->threads, parent);
+	bool exact = core->cfg.exact; /* there another process is never told what this one opens,
+					 and a thread has no environment to pass on */
 
 	for (unsigned i = ST_OWN_TEXTS; i < _ST_THREAD_TEXTS; i++)
-		st_text_share(&core->texts, &child->text[i], leader->text[i]);
-	if (b->flags & CLONE_FILES_F) {
+		if (i != ST_ENV || !exact || leader == parent)
+			st_text_share(&core->texts, &child->text[i], leader->text[i]);
+	if ((b->flags & CLONE_FILES_F) && !exact) {
 		uint32_t files = st_files_share(&core->fds, parent->files);
 
 		st_files_drop(&core->fds, child->files);
@@ -167,7 +170,7 @@ void st_on_fork(struct st_ctx *c)
 		.gid = (uint32_t)kev_param_u64(k, 7),
 		.comm = kev_param_text(k, 8),
 		.start_ns = kev_param_u64(k, 9),
-		.pidns_start_ns = st_epoch(c->rec, k, kev_param_u64(k, 10)),
+		.pidns_start_ns = st_pidns_start(c, 10),
 		.sid = i64_or(k, 11, -1),
 		.vpgid = i64_or(k, 12, -1),
 		.cgroups = k->param[13],
@@ -198,7 +201,7 @@ static struct birth from_clone(struct st_ctx *c)
 		.flags = (uint32_t)kev_param_u64(k, 15),
 		.uid = (uint32_t)kev_param_u64(k, 16),
 		.gid = (uint32_t)kev_param_u64(k, 17),
-		.pidns_start_ns = st_epoch(c->rec, k, kev_param_u64(k, 20)),
+		.pidns_start_ns = st_pidns_start(c, 20),
 	};
 }
 
@@ -226,6 +229,8 @@ static void clone_in_child(struct st_ctx *c)
 	parent = b.ptid > 0 ? st_thread_find(&c->core->threads, b.ptid) : NULL;
 	if (parent == self)
 		return;
+	if (b.flags & CLONE_THREAD_F)
+		parent = NULL;   /* a thread has what its process has */
 	c->t = c->leader = NULL; /* it may be filled in, or be another's that is forgotten */
 	give_birth(c, parent, &b);
 	c->t = st_thread_find(&c->core->threads, b.tid);
@@ -249,6 +254,9 @@ static void clone_in_parent(struct st_ctx *c)
 			   come and gone */
 	b.pid = b.flags & CLONE_THREAD_F ? parent->pid : b.tid;
 	b.ptid = b.flags & (CLONE_THREAD_F | CLONE_PARENT_F) ? parent->ptid : parent->tid;
+	if (c->core->cfg.exact && (b.flags & CLONE_PARENT_F) && !(b.flags & CLONE_THREAD_F))
+		/* the reference copies the parent, not the maker */
+		parent = st_thread_find(&c->core->threads, b.ptid);
 	b.vtid = b.tid;
 	b.vpid = b.pid;
 	give_birth(c, parent, &b);

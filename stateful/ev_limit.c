@@ -27,7 +27,10 @@ void st_on_prlimit(struct st_ctx *c)
 		pid = kev_param_i64(&c->kev, 5);
 	struct st_thread *t = pid ? st_thread_find(&c->core->threads, pid) : c->t;
 
-	/* without a new limit both are 0: a question */
-	if (st_ok(c) && kev_param_u64(&c->kev, 6) == RLIMIT_NOFILE_F && (cur || max) && t)
+	bool is_question = !cur && !max; /* what both are without a new limit */
+
+	if (is_question && !c->core->cfg.exact)
+		return;
+	if (st_ok(c) && kev_param_u64(&c->kev, 6) == RLIMIT_NOFILE_F && t)
 		set_limit(c, st_thread_leader(&c->core->threads, t), cur);
 }

@@ -107,6 +107,7 @@ static int tracker_pre_seal(struct stage *s)
 		return r;
 	r = st_stage_init(t, &(struct st_config){.events = img.events,
 				     .needs = img.head->needs,
+				     .exact = img.head->flags & IMG_F_EXACT,
 				     .n_rings = set->n_evaluators,
 				     .threads_max = set->threads_max,
 				     .descriptors_max = set->descriptors_max});

@@ -109,7 +109,7 @@ static void task_numbers(struct st_ctx *c, struct st_thread *t)
 	t->vtid = i64_or(k, 25, -1);
 	t->in_pidns = t->vpid > 0 && t->vpid != t->pid;
 	/* as in the reference the host's own namespace has none */
-	t->pidns_start_ns = t->in_pidns ? st_epoch(c->rec, k, kev_param_u64(k, 26)) : 0;
+	t->pidns_start_ns = t->in_pidns ? st_pidns_start(c, 26) : 0;
 	t->clone_ts_ns = st_epoch(c->rec, k, start);
 	t->tty = (uint32_t)kev_param_u64(k, 30);
 	t->loginuid = loginuid == UINT32_MAX ? -1 : (int64_t)loginuid;

@@ -197,10 +197,11 @@ static json_t *select_rules(struct config_run *c)
 
 int config_options(struct config_run *c)
 {
-	json_auto_t *j = json_pack("{s:i, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
+	json_auto_t *j = json_pack("{s:i, s:b, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"min_priority", config_priority(c->root, "priority", 7), "match_all",
 		!strcmp(config_text(c->root, "rule_matching", "first"), "all"), "iso_time",
-		config_bool(c->root, "time_format_iso_8601", false), "json_output",
+		config_bool(c->root, "time_format_iso_8601", false), "exact",
+		config_bool(c->root, "compat.exact", false), "json_output",
 		config_bool(c->root, "json_output", false), "config_files", config_files(c),
 		"outputs", outputs(c), "append", append(c), "select", select_rules(c), "statics",
 		statics(c), "files", files(c));

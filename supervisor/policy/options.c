@@ -170,6 +170,7 @@ int policy_options_parse(
 	out.rules.min_priority = priority(&r, o);
 	out.rules.match_all = flag(&r, o, "match_all");
 	out.rules.iso_time = flag(&r, o, "iso_time");
+	out.rules.exact = flag(&r, o, "exact");
 	read_outputs(&r, objects(&r, o, "outputs"), &out.rules);
 	read_append(&r, objects(&r, o, "append"), &out.rules);
 	read_select(&r, objects(&r, o, "select"), &out.rules);

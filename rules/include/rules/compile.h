@@ -43,6 +43,7 @@ struct rules_options {
 	uint8_t min_priority; /* 0..7, default 7 */
 	bool match_all;
 	bool iso_time; /* affects evt.time in output_fields of alerts */
+	bool exact;    /* state is kept with the reference's errors (IMG_F_EXACT) */
 	const struct rules_output *outputs;
 	size_t n_outputs;
 	const struct rules_append *append;

@@ -68,6 +68,8 @@ struct img_head {
 };
 
 #define IMG_F_MATCH_ALL 1 /* rule_matching: all */
+#define IMG_F_EXACT 2     /* compat.exact: what the reference gets wrong is wrong here too */
+#define IMG_F_ALL 3
 
 /* State that some rule needs beyond the base: the tracker keeps and sends only what is used. */
 #define IMG_NEED_STDIO 0x01

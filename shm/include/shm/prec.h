@@ -20,6 +20,7 @@
 #define PREC_MAIN 1           /* group leader */
 #define PREC_PLACEHOLDER 2    /* nothing is known of it but what the event's head said */
 #define PREC_IN_CHILD_PIDNS 4 /* its pid namespace is not the initial one */
+#define PREC_DEAD 8           /* it ended: a leader whose threads live on, or at its own end */
 
 struct prec {
 	struct rec_head h; /* REC_PROC */

@@ -637,7 +637,8 @@ static void test_options__after_files__win(void **state)
 	assert_string_equal(f.res.plan.rules[1], "z.yaml");
 	assert_string_equal(f.res.plan.rules[2], "a.yaml");
 	assert_string_equal(f.res.rules_options,
-		"{\"min_priority\":7,\"match_all\":false,\"iso_time\":false,\"json_output\":"
+		"{\"min_priority\":7,\"match_all\":false,\"iso_time\":false,\"exact\":false,\"json_"
+		"output\":"
 		"false,\"config_files\":[\"c.yaml\"],\"outputs\":[{\"name\":"
 		"\"stdout\",\"min_priority\":7,\"rules_include\":[],"
 		"\"rules_exclude\":[],\"tags_include\":[],\"tags_exclude\":[]}],\"append\":[{"
@@ -785,7 +786,7 @@ static void test_outputs__list__rows_blocks_filters(void **state)
 	assert_int_equal(f.res.plan.outputs[1].kind, PLAN_OUT_SYSLOG);
 	assert_string_equal(f.res.output[1],
 		"{\"name\":\"log\",\"kind\":\"syslog\",\"format\":\"text\",\"fsync\":\"second\","
-		"\"ident\":\"me\",\"facility\":10,\"iso_time\":false,"
+		"\"ident\":\"me\",\"facility\":10,\"iso_time\":false,\"exact\":false,"
 		"\"include_output\":true,\"include_message\":false,\"include_output_fields\":true,"
 		"\"include_tags\":false,\"include_uuid\":true,\"include_doubtful\":true,"
 		"\"own\":{\"targets\":[{\"kind\":\"local\"}],\"rfc\":\"\",\"framing\":\"octet\","
@@ -807,11 +808,14 @@ static void test_outputs__list__rows_blocks_filters(void **state)
 static void test_options_block__cut_or_changed__refused(void **state)
 {
 	static const char *const bad[] = {"", "[]", "{}",
-		"{\"min_priority\":9,\"match_all\":false,\"iso_time\":false,\"outputs\":[],"
+		"{\"min_priority\":9,\"match_all\":false,\"iso_time\":false,\"exact\":false,"
+		"\"outputs\":[],"
 		"\"append\":[],\"select\":[],\"files\":[]}",
-		"{\"min_priority\":7,\"match_all\":false,\"iso_time\":false,\"outputs\":[],"
+		"{\"min_priority\":7,\"match_all\":false,\"iso_time\":false,\"exact\":false,"
+		"\"outputs\":[],"
 		"\"append\":[],\"select\":[5],\"files\":[]}",
-		"{\"min_priority\":7,\"match_all\":false,\"iso_time\":false,\"outputs\":[],"
+		"{\"min_priority\":7,\"match_all\":false,\"iso_time\":false,\"exact\":false,"
+		"\"outputs\":[],"
 		"\"append\":[],\"select\":[],\"files\":[5]}"};
 	struct policy_options opt;
 

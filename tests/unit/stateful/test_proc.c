@@ -342,8 +342,10 @@ static void test_exit__own_event__counts_no_more(void **state)
 	assert_int_equal(kit_proc(&k, KIT_SHELL)->n_threads, 1);
 	kit_close_fd(&k, KIT_SHELL, 0);
 	assert_int_equal(kit_proc(&k, KIT_SHELL)->n_threads, 1);
+	assert_false(kit_proc(&k, KIT_SHELL)->flags & PREC_DEAD);
 	kit_exit(&k, KIT_SHELL, KIT_SHELL, 0);
 	assert_int_equal(kit_proc(&k, KIT_SHELL)->n_threads, 0);
+	assert_true(kit_proc(&k, KIT_SHELL)->flags & PREC_DEAD);
 }
 
 static void set_limit(uint16_t code, int64_t cur, int64_t max, int64_t pid)
@@ -375,6 +377,51 @@ static void test_limit__set_and_asked(void **state)
 	kit_close_fd(&k, KIT_SHELL, 0);
 	assert_int_equal(kit_proc(&k, 200)->fd_limit, 50);
 	assert_int_equal(kit_proc(&k, KIT_SHELL)->fd_limit, 100);
+}
+
+/* What the reference gets wrong, for comparing (compat.exact). */
+static void test_exact__births(void **state)
+{
+	(void)state;
+	for (int exact = 0; exact < 2; exact++) {
+		uint32_t worker = 500 + (uint32_t)exact, child = 510 + (uint32_t)exact,
+			 in_ns = 520 + (uint32_t)exact;
+
+		k.core.cfg.exact = exact;
+		kit_fork(&k, KIT_SHELL, worker, KIT_SHELL, CLONE_THREAD_F);
+		kit_start(&k, KEV_CODE_SAKER_FORK, worker, KIT_SHELL);
+		kit_int(&k, child);
+		kit_int(&k, child);
+		kit_int(&k, KIT_SHELL);
+		kit_int(&k, child);
+		kit_int(&k, child);
+		kit_int(&k, 1); /* CLONE_FILES */
+		kit_send(&k);
+		kit_openat(&k, child, 33, -100, "/of/the/child", 1);
+		kit_close_fd(&k, child, 0);
+		assert_int_equal(kit_proc(&k, child)->env.n > 0, !exact);
+		assert_int_equal(kit_fd(&k, KIT_SHELL, 33) != NULL, !exact);
+		set_limit(KEV_CODE_SYSCALL_PRLIMIT_X, 0, 0, 0);
+		kit_close_fd(&k, KIT_SHELL, 33);
+		kit_close_fd(&k, KIT_SHELL, 0);
+		assert_int_equal(kit_proc(&k, KIT_SHELL)->fd_limit, exact ? 0 : 1024);
+		kit_start(&k, KEV_CODE_SAKER_FORK, KIT_SHELL, KIT_SHELL);
+		kit_int(&k, in_ns);
+		kit_int(&k, in_ns);
+		kit_int(&k, KIT_SHELL);
+		kit_int(&k, 1);
+		kit_int(&k, 1);
+		kit_int(&k, 0x20000000);
+		for (unsigned i = 6; i < 8; i++)
+			kit_int(&k, 0);
+		kit_text(&k, "init");
+		kit_int(&k, 0);
+		kit_int(&k, 12345);
+		kit_send(&k);
+		kit_close_fd(&k, in_ns, 0);
+		assert_int_equal(
+			kit_proc(&k, in_ns)->pidns_start_ns, exact ? 12345 : KIT_EPOCH + 12345);
+	}
 }
 
 static void test_exec__no_environment_told__the_old_one(void **state)
@@ -740,6 +787,7 @@ int main(void)
 		T(test_exec__other_threads__gone),
 		T(test_exit__process__forgotten_after_its_event),
 		T(test_cgroups__newer_names__as_rules_call_them),
+		T(test_exact__births),
 		T(test_exec__no_environment_told__the_old_one),
 		T(test_limit__set_and_asked),
 		T(test_memory__followed_by_events_if_asked_for),
