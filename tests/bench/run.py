@@ -8,12 +8,12 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-NAMES = ["ring", "syscall", "start", "captured", "rejected", "memory", "apps", "rules"]
+NAMES = ["ring", "syscall", "start", "captured", "rejected", "memory", "apps", "rules", "state", "snapshot"]
 
 
 def argv(build, name):
-    if name == "ring":
-        return [f"{build}/tests/bench/bench-ring"]
+    if name in ("ring", "state"):
+        return [f"{build}/tests/bench/bench-{name}"]
     if name in ("captured", "rejected"):
         return [sys.executable, f"{HERE}/bench_load.py", name]
     return [sys.executable, f"{HERE}/bench_{name}.py"]
@@ -22,7 +22,7 @@ def argv(build, name):
 def run(build, name):
     env = dict(os.environ, SAKER_BIN=f"{build}/stage/bin/saker", SAKER_BENCH_SYSCALL=f"{build}/tests/bench/bench-syscall",
                SAKER_BENCH_LOAD=f"{build}/tests/bench/bench-load", SAKER_BENCH_KERNEL=f"{build}/tests/bench/bench-kernel",
-               SAKER_BENCH_RULES=f"{build}/tests/bench/bench-rules")
+               SAKER_BENCH_RULES=f"{build}/tests/bench/bench-rules", SAKER_BENCH_PROCS=f"{build}/tests/bench/bench-procs")
     t = time.monotonic()
     r = subprocess.run(argv(build, name), capture_output=True, text=True, env=env)
     if r.returncode:
@@ -92,6 +92,18 @@ def rows_rules(r):
         yield (f"rules: an openat, {j['rules']} rules", f"{j['ns_median']:.0f} ns (90 %: {j['ns_90']:.0f})",
                f"{j['rules_of_event']} rules of the event, {j['predicates_evaluated_median']:.0f} predicates computed", f"{t['openat_ns']} ns", m["openat_ns"])
         yield "rules: an event of no rule", f"{j['unindexed_ns']:.1f} ns", "", f"{t['unindexed_ns']} ns", m["unindexed_ns"]
+
+
+def rows_state(r):
+    yield (f"state: {r['threads']} threads, {r['descriptors']} descriptors", f"{r['rss_mib']:.0f} MiB", f"the facts alone {r['facts_mib']:.0f} MiB", f"{r['targets']['rss_mib']:.0f} MiB",
+           r["met"]["rss_mib"])
+    yield (f"state: growth after {r['lives']:,} fork, exec, exit", f"{r['rss_after_mib'] - r['rss_before_mib']:.1f} MiB",
+           f"{r['life_ns']:.0f} ns each, copying its records {r['copy_ns']:.0f}", f"{r['targets']['growth_mib']} MiB", r["met"]["growth_mib"])
+
+
+def rows_snapshot(r):
+    yield (f"start: {r['processes']} processes, {r['descriptors']} descriptors more", f"{r['snapshot_s'] * 1000:.0f} ms", f"a walk over /proc {r['proc_walk_s'] * 1000:.0f} ms",
+           f"{r['target_s'] * 1000:.0f} ms", r["met"])
 
 
 def rows(name, r):
