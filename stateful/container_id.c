@@ -9,6 +9,7 @@
 #include "container_id.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 #include <base/macros.h>
 
@@ -32,7 +33,19 @@ static const struct layout hex_layouts[] = {
 	{"/", ""},
 };
 
-static const char *const name_prefixes[] = {"/lxc.payload.", "/lxc.payload/", "/lxc/"};
+/* Containers that have names. The name ends where the rule says, or at the next slash. */
+static const struct named {
+	const char *prefix; /* the first of these, wherever it stands */
+	const char *suffix; /* the name ends before it, at the end of the path; NULL: at a slash */
+} names[] = {
+	{"/lxc.payload.", NULL}, {"/lxc.payload/", NULL},
+	{"/lxc/", NULL},         /* also /libvirt/lxc/NAME */
+	{"-lxc\\x2d", ".scope"}, /* libvirt with systemd: machine-lxc\x2dNUMBER\x2dNAME.scope */
+	{"/bpm-", ".scope"}, {"/default/", ""}, /* ctr of containerd, in its usual namespace */
+};
+
+/* libvirt without systemd: /machine/NAME.libvirt-lxc */
+#define LIBVIRT_SUFFIX ".libvirt-lxc"
 
 static bool is_hex_id(struct span s)
 {
@@ -69,22 +82,56 @@ static struct span by_layout(struct span path, const struct layout *l)
 	return from && is_hex_id(id) ? id : (struct span){0};
 }
 
-/* /lxc/NAME, /lxc.payload/NAME, /lxc.payload.NAME, also with cgroups of the container's own below.
- */
+/* Offset after the first occurrence of @word, or 0. */
+static size_t after_first(struct span s, struct span word)
+{
+	for (size_t i = word.n; i <= s.n; i++)
+		if (memcmp(s.p + i - word.n, word.p, word.n) == 0)
+			return i;
+	return 0;
+}
+
+static struct span until_slash(struct span s)
+{
+	const char *end = s.n ? memchr(s.p, '/', s.n) : NULL;
+
+	if (end)
+		s.n = (size_t)(end - s.p);
+	return s;
+}
+
+static struct span by_rule(struct span path, const struct named *rule)
+{
+	size_t from = after_first(path, span_str(rule->prefix));
+	struct span name = {.p = path.p + from, .n = path.n - from};
+
+	if (!from)
+		return (struct span){0};
+	if (!rule->suffix)
+		name = until_slash(name);
+	else if (!span_ends_with(name, span_str(rule->suffix)) || until_slash(name).n < name.n)
+		return (struct span){0};
+	else
+		name.n -= strlen(rule->suffix);
+	return name.n ? name : (struct span){0};
+}
+
 static struct span by_name(struct span path)
 {
-	for (unsigned i = 0; i < ARRAY_LEN(name_prefixes); i++) {
-		struct span prefix = span_str(name_prefixes[i]), id;
+	struct span suffix = SPAN_LIT(LIBVIRT_SUFFIX), name;
+	size_t slash;
 
-		if (!span_starts_with(path, prefix))
-			continue;
-		id = (struct span){.p = path.p + prefix.n, .n = 0};
-		while (prefix.n + id.n < path.n && id.p[id.n] != '/')
-			id.n++;
-		if (id.n)
-			return id;
+	for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+		name = by_rule(path, &names[i]);
+		if (name.n)
+			return name;
 	}
-	return (struct span){0};
+	if (!span_ends_with(path, suffix))
+		return (struct span){0};
+	path.n -= suffix.n;
+	slash = after_last(path, SPAN_LIT("/"));
+	return slash < path.n ? (struct span){.p = path.p + slash, .n = path.n - slash}
+			      : (struct span){0};
 }
 
 struct span st_container_id_of_path(struct span path)
