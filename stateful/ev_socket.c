@@ -211,6 +211,42 @@ static bool is_connectable(const struct st_fd *f)
 	return f->type == EV_FD_IPV4 || f->type == EV_FD_IPV6;
 }
 
+/* Descriptors that another process passed: what they are nobody tells, but what the table has under
+ * their numbers is gone. */
+static void forget_passed(struct st_ctx *c, struct span control)
+{
+	struct cmsghdr h;
+
+	while (control.n >= sizeof(h)) {
+		size_t len;
+
+		memcpy(&h, control.p, sizeof(h));
+		if (h.cmsg_len < sizeof(h) || h.cmsg_len > control.n)
+			return;
+		for (size_t at = sizeof(h); h.cmsg_level == SOL_SOCKET &&
+					    h.cmsg_type == SCM_RIGHTS && h.cmsg_len - at >= 4;
+			at += 4) {
+			struct st_fd *f;
+			int32_t num;
+
+			memcpy(&num, control.p + at, sizeof(num));
+			f = st_fd_find(&c->core->fds, c->t->files, num);
+			if (f && f != c->fd && f->ts_ns <= c->kev.head->ts_ns)
+				st_fd_remove(&c->core->fds, f);
+		}
+		len = MIN(ALIGN_UP(h.cmsg_len, sizeof(size_t)), control.n);
+		control.p += len;
+		control.n -= len;
+	}
+}
+
+static struct span control_of(const struct kev *k)
+{
+	return k->head->type == KEV_CODE_SOCKET_RECVMSG_X    ? k->param[4]
+	       : k->head->type == KEV_CODE_SOCKET_RECVMMSG_X ? k->param[5]
+							     : (struct span){0};
+}
+
 void st_on_transfer(struct st_ctx *c)
 {
 	bool receive = is_receive(c->kev.head->type), has_tuple;
@@ -219,6 +255,8 @@ void st_on_transfer(struct st_ctx *c)
 
 	if (!st_ok(c))
 		return;
+	if (c->t)
+		forget_passed(c, control_of(&c->kev));
 	has_tuple = st_tuple_parse(c->kev.param[tuple_param(c->kev.head->type)], &t);
 	if (!f && has_tuple && !receive) {
 		f = st_ctx_new_fd(c, c->fd_num, type_of_family(t.family));

@@ -343,6 +343,34 @@ static void test_recvfrom__ends_unknown__interface_of_the_other(void **state)
 	assert_string_equal(kit_fd_name(&k), "10.0.0.1:5000->10.0.0.66:53");
 }
 
+static void test_recvmsg__descriptors_passed__old_entries_forgotten(void **state)
+{
+	struct {
+		struct cmsghdr h;
+		int32_t fds[2];
+	} control[2] = {
+		{{.cmsg_len = sizeof(struct cmsghdr) + 8,
+			 .cmsg_level = SOL_SOCKET,
+			 .cmsg_type = SCM_RIGHTS},
+			{8, 9}},
+		{{.cmsg_len = 1000, .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}, {7, 7}},
+	};
+
+	(void)state;
+	kit_openat(&k, KIT_SHELL, 7, -100, "/a", 1);
+	kit_openat(&k, KIT_SHELL, 9, -100, "/b", 1);
+	kit_start(&k, KEV_CODE_SOCKET_RECVMSG_X, KIT_SHELL, KIT_SHELL);
+	kit_int(&k, 1);
+	kit_int(&k, 1);
+	kit_raw(&k, "x", 1);
+	kev_build_absent(&k.b);
+	kit_raw(&k, control, sizeof(control));
+	kit_int(&k, 3);
+	assert_int_equal(kit_send(&k), 0);
+	assert_null(kit_fd(&k, KIT_SHELL, 9));
+	assert_non_null(kit_fd(&k, KIT_SHELL, 7)); /* that header is longer than the rest */
+}
+
 static void test_ipv6_any__counts_as_local(void **state)
 {
 	(void)state;
@@ -436,6 +464,7 @@ int main(void)
 		T(test_accept__failure__tuple_as_name),
 		T(test_sendto__udp__client_once),
 		T(test_recvfrom__bound_udp__server),
+		T(test_recvmsg__descriptors_passed__old_entries_forgotten),
 		T(test_ipv6_any__counts_as_local),
 		T(test_recvfrom__ends_unknown__interface_of_the_other),
 		T(test_sendto__tcp_with_name__unchanged),
