@@ -32,6 +32,7 @@ struct birth {
 	bool fills_own; /* the entry that was made up for this very event */
 	bool has_args;
 	struct span exe, args;
+	int64_t fd_limit; /* -1: the parent's */
 	bool has_memory;
 	uint64_t vm_size_kb, vm_rss_kb, vm_swap_kb, pf_major, pf_minor;
 };
@@ -107,6 +108,8 @@ static void fill_child(struct st_ctx *c, struct st_thread *child, const struct b
 	child->in_pidns = (b->flags & CLONE_CHILD_IN_PIDNS_F) || (b->vpid > 0 && b->vpid != b->pid);
 	if (child->in_pidns && b->pidns_start_ns)
 		child->pidns_start_ns = b->pidns_start_ns;
+	if (b->fd_limit >= 0)
+		child->fd_limit = b->fd_limit;
 	if (b->has_memory) {
 		child->vm_size_kb = b->vm_size_kb;
 		child->vm_rss_kb = b->vm_rss_kb;
@@ -174,6 +177,7 @@ void st_on_fork(struct st_ctx *c)
 		.sid = i64_or(k, 11, -1),
 		.vpgid = i64_or(k, 12, -1),
 		.cgroups = k->param[13],
+		.fd_limit = -1,
 	};
 
 	c->core->has_forks = true;
@@ -190,6 +194,7 @@ static struct birth from_clone(struct st_ctx *c)
 		.has_args = true,
 		.exe = kev_param_text(k, 1),
 		.args = k->param[2],
+		.fd_limit = i64_or(k, 7, -1),
 		.has_memory = kev_param_present(k, 10),
 		.pf_major = kev_param_u64(k, 8),
 		.pf_minor = kev_param_u64(k, 9),

@@ -18,22 +18,7 @@ struct opened {
 	uint64_t ino;
 };
 
-/* The reference mistakes the directory that an open is relative to for what was opened. */
-static void mistake_directory(struct st_ctx *c, unsigned path)
-{
-	int64_t dirfd;
-	struct st_fd *f;
-
-	if (c->kev.info->params[path].type != KEV_T_RELPATH || !c->t)
-		return;
-	dirfd = kev_param_i64(&c->kev, path - 1);
-	f = dirfd >= 0 ? st_fd_find(&c->core->fds, c->t->files, dirfd) : NULL;
-	if (!f)
-		return;
-	c->fd = f;
-}
-
-static void make_entry(struct st_ctx *c, const struct opened *o)
+static void opened(struct st_ctx *c, const struct opened *o)
 {
 	struct st_texts *texts = &c->core->texts;
 	struct span raw = kev_param_text(&c->kev, o->path), path = {0};
@@ -59,13 +44,6 @@ static void make_entry(struct st_ctx *c, const struct opened *o)
 		   (o->flags & FD_LOWER_F ? EV_FD_LOWER_LAYER : 0);
 	f->dev = o->dev;
 	f->ino = o->ino;
-}
-
-static void opened(struct st_ctx *c, const struct opened *o)
-{
-	make_entry(c, o);
-	if (c->core->cfg.exact)
-		mistake_directory(c, o->path);
 }
 
 void st_on_open(struct st_ctx *c)

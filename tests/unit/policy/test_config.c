@@ -786,7 +786,7 @@ static void test_outputs__list__rows_blocks_filters(void **state)
 	assert_int_equal(f.res.plan.outputs[1].kind, PLAN_OUT_SYSLOG);
 	assert_string_equal(f.res.output[1],
 		"{\"name\":\"log\",\"kind\":\"syslog\",\"format\":\"text\",\"fsync\":\"second\","
-		"\"ident\":\"me\",\"facility\":10,\"iso_time\":false,\"exact\":false,"
+		"\"ident\":\"me\",\"facility\":10,\"iso_time\":false,"
 		"\"include_output\":true,\"include_message\":false,\"include_output_fields\":true,"
 		"\"include_tags\":false,\"include_uuid\":true,\"include_doubtful\":true,"
 		"\"own\":{\"targets\":[{\"kind\":\"local\"}],\"rfc\":\"\",\"framing\":\"octet\","

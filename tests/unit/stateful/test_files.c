@@ -308,23 +308,6 @@ static void test_pipe__two_ends__second_is_the_events(void **state)
 	assert_int_equal(k.core.fds.n_live, 2);
 }
 
-static void test_exact__open_by_descriptor__mistaken_for_its_directory(void **state)
-{
-	(void)state;
-	k.core.cfg.exact = true;
-	kit_openat(&k, KIT_SHELL, 3, -100, "/etc", 1 | 0x400);
-	kit_openat(&k, KIT_SHELL, 4, 3, "shadow", 1);
-	assert_int_equal(kit_event_fd(&k)->num, 4);
-	assert_int_equal(kit_event_fd(&k)->type, EV_FD_DIRECTORY);
-	assert_string_equal(kit_fd_name(&k), "/etc");
-	assert_true(kit_event_fd(&k)->flags & EV_FD_NAME_CHANGED);
-	kit_openat(&k, KIT_SHELL, -2, 3, "none", 1);
-	assert_int_equal(kit_event_fd(&k)->num, -1);
-	assert_string_equal(kit_fd_name(&k), "/etc");
-	kit_close_fd(&k, KIT_SHELL, 4); /* for this event alone */
-	assert_string_equal(kit_fd_name(&k), "/etc/shadow");
-}
-
 static void test_dup__unknown_source__target_unknown_but_in_the_reference(void **state)
 {
 	(void)state;
@@ -513,7 +496,6 @@ int main(void)
 		T(test_pids__known__comm),
 		T(test_pipe__two_ends__second_is_the_events),
 		T(test_dup__unknown_source__target_unknown_but_in_the_reference),
-		T(test_exact__open_by_descriptor__mistaken_for_its_directory),
 		T(test_fcntl_dup__both_descriptors_told),
 		T(test_splice__the_target_is_the_events),
 		T(test_simple__each_kind__type_and_cloexec),

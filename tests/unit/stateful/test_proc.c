@@ -217,6 +217,7 @@ static void test_clone__thread_known_from_its_own_event__of_its_process(void **s
 	assert_int_equal(p->flags, 0);
 	assert_string_equal(kit_proc_text(p, p->comm), "worker");
 	assert_int_equal(p->uid, 5);
+	assert_int_equal(p->fd_limit, 7);
 	assert_int_equal(p->vm_size_kb, 10);
 	assert_int_equal(p->pf_minor, 9);
 	assert_int_equal(p->pidns_start_ns, 0); /* the host's namespace has none */
