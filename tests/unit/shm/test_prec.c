@@ -61,7 +61,7 @@ static void test_prec_validate__each_bad_field__refused(void **state)
 		FIELD32(leader_slot, UINT32_MAX),
 		FIELD32(parent_slot, SAMPLE_SLOTS),
 		FIELD32(parent_slot, UINT32_MAX - 1),
-		FIELD32(flags, 8),
+		FIELD32(flags, 16),
 		FIELD32(flags, 1U << 31),
 		FIELD32(exe_flags, 16),
 		FIELD32(n_args, 0),
