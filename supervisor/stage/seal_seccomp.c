@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <linux/bpf.h>
+#include <linux/sockios.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -242,6 +243,8 @@ static int add_net(scmp_filter_ctx ctx, uint32_t net)
 		r = RULE(SCMP_ACT_ALLOW, setsockopt, 1, EQ(1, SOL_SOCKET));
 	if (r == 0)
 		r = RULE(SCMP_ACT_ALLOW, setsockopt, 1, EQ(1, IPPROTO_TCP));
+	if (r == 0) /* how much the peer has not acknowledged */
+		r = RULE(SCMP_ACT_ALLOW, ioctl, 1, EQ(1, SIOCOUTQ));
 	if (r == 0)
 		r = RULE(SCMP_ACT_ALLOW, fcntl, 2, EQ(1, F_SETFL),
 			MASKED(2, ~(O_ACCMODE | 0100000 /* O_LARGEFILE */), O_NONBLOCK));
