@@ -3,6 +3,7 @@
  * superfluous is not fatal; what only an intruder would call ends the process. Every allowed call
  * has its reason beside it. */
 #include <sys/mman.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
