@@ -10,6 +10,8 @@
 
 #include <base/clock.h>
 #include <base/log.h>
+#include <base/macros.h>
+#include <driver/kev.h>
 
 enum outcome { TAKEN = 1 };
 
@@ -65,6 +67,55 @@ static bool note_canary(struct col_out *o, const struct drv_record *got)
 	return true;
 }
 
+/* The JSON of an event that tells of a container. */
+static bool container_json(const struct drv_record *got, struct kev *k, struct span *ret_json)
+{
+	const struct kev_head *h = got->p;
+	const char *why;
+	int i;
+
+	if (got->is_state || got->len < sizeof(*h) ||
+		(h->type != KEV_CODE_CONTAINER_JSON_2_E && h->type != KEV_CODE_ASYNCEVENT_E))
+		return false;
+	if (kev_parse(got->p, got->len, k, &why) < 0)
+		return false; /* the event's own door says so */
+	if (h->type == KEV_CODE_ASYNCEVENT_E &&
+		!span_eq_str(
+			kev_param_text(k, (unsigned)kev_param_find(k->info, "name")), "container"))
+		return false;
+	i = kev_param_find(k->info, h->type == KEV_CODE_ASYNCEVENT_E ? "data" : "json");
+	*ret_json = k->param[i];
+	while (ret_json->n && ret_json->p[ret_json->n - 1] == '\0')
+		ret_json->n--;
+	return true;
+}
+
+/* The facts go before the event that tells them, so that it is judged with them. Both must fit into the room that was made sure of. */
+static int put_facts(struct col_batch *b, struct col_out *o, const struct drv_record *got)
+{
+	struct rec_head *rec = NULL;
+	json_t *root = NULL;
+	struct span json;
+	const char *why = "";
+	struct kev k;
+	int r, len;
+
+	if (!container_json(got, &k, &json) ||
+		md_container_of_event(&b->container, json.p, json.n, &root) < 0)
+		return 0;
+	len = md_container_record(&b->container, b->facts);
+	json_decref(root);
+	if ((size_t)len + got->len + 2 * sizeof(*rec) + sizeof(struct rec_snap) > SPSC_RECORD_MAX) {
+		log_warning("an event tells more of a container than fits, passing over that");
+		return 0;
+	}
+	r = col_out_reserve(o, sizeof(*rec) + (size_t)len, REC_STATE, &rec);
+	if (r == 0 && col_out_state(o, rec, b->facts, (size_t)len, got->epoch_ns, KEV_KIND_META,
+			      &why) < 0)
+		complain(o, why);
+	return r;
+}
+
 /* A record that needs another reservation than the one that was made before it was known. The room is still there. */
 static int put_other(struct col_batch *b, struct col_out *o, const struct drv_record *got)
 {
@@ -76,8 +127,12 @@ static int put_other(struct col_batch *b, struct col_out *o, const struct drv_re
 		return TAKEN;
 	if (!got->is_state && b->in_snapshot)
 		r = end_snapshot(b, o, got->epoch_ns);
+	if (r == 0 && b->tells_containers)
+		r = put_facts(b, o, got);
 	if (r == 0)
-		r = col_out_reserve(o, COL_ROOM - sizeof(struct rec_snap),
+		r = col_out_reserve(o,
+			got->is_state ? COL_ROOM - sizeof(struct rec_snap)
+				      : sizeof(*rec) + MIN(got->len, (size_t)KEV_SIZE_MAX),
 			got->is_state ? REC_STATE : REC_KEV, &rec);
 	if (r < 0)
 		return r;
@@ -99,12 +154,16 @@ static int take_one(struct col_batch *b, struct col_out *o)
 {
 	struct drv_record got;
 	struct rec_head *rec = NULL;
-	int r = col_out_reserve(o, COL_ROOM, REC_KEV, &rec);
+	struct span json;
+	struct kev k;
+	int r = col_out_reserve(o, b->tells_containers ? SPSC_RECORD_MAX : COL_ROOM, REC_KEV, &rec);
 
 	if (r < 0)
 		return r == -EAGAIN ? 0 : r;
 	r = b->source->ops->next(b->source, &got);
-	if (r > 0 && !got.is_state && !b->in_snapshot && !b->skip_to && !is_beyond(b, got.epoch_ns))
+	if (r > 0 && !got.is_state && !b->in_snapshot && !b->skip_to &&
+		!(b->tells_containers && container_json(&got, &k, &json)) &&
+		!is_beyond(b, got.epoch_ns))
 		return put_event(b, o, rec, &got);
 	col_out_abandon(o);
 	if (r <= 0)

@@ -108,6 +108,8 @@ static int open_source(struct stage *s, struct collector *c, const struct spsc_s
 		c->batch.in_snapshot = !slot;
 		c->batch.skip_to = slot ? slot->cpu_pos[0] : 0;
 		c->out.flags = REC_F_NO_SHED;
+		c->batch.tells_containers = true;
+		md_container_init();
 		return drv_replay_open(stage_fd_take(s, FD_CAPTURE, 0), &c->source);
 	default:
 		return -EOPNOTSUPP;

@@ -194,6 +194,11 @@ static bool is_of_error_class(const struct evl *e, int16_t which)
 		case KEV_CODE_SYSCALL_OPEN_BY_HANDLE_AT_X:
 			is_file = true;
 			break;
+		case KEV_CODE_SYSCALL_RENAMEAT_X:
+		case KEV_CODE_SYSCALL_RENAMEAT2_X:
+		case KEV_CODE_SYSCALL_LINKAT_2_X: /* by the directory, if one is known */
+			is_file = ev_att_find(e->view, EV_ATT_FD, 1) != NULL;
+			break;
 		case KEV_CODE_SOCKET_ACCEPT_5_X:
 		case KEV_CODE_SOCKET_ACCEPT4_6_X:
 		case KEV_CODE_SOCKET_CONNECT_X:
@@ -206,7 +211,7 @@ static bool is_of_error_class(const struct evl *e, int16_t which)
 	return which == RES_ERROR_FILE     ? is_file
 	       : which == RES_ERROR_NET    ? is_net
 	       : which == RES_ERROR_MEMORY ? is_memory
-	       : which == RES_ERROR_OTHER  ? !is_file && !is_net && !is_memory
+	       : which == RES_ERROR_OTHER  ? !is_file && !is_net && (fd || !is_memory)
 					   : true;
 }
 _Static_assert(EV_FD_IPV6_SERVER - EV_FD_IPV4 == 3, "internet sockets stand together");

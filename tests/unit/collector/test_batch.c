@@ -342,10 +342,66 @@ static void test_col_batch_fill__synthetic_killed__same_bytes_as_in_one_go(void 
 	assert_int_equal(run_synthetic(9), whole);
 }
 
+/* One event that tells of a container. */
+struct teller {
+	struct drv_source base;
+	bool is_done;
+	size_t len;
+	uint64_t buf[KEV_SIZE_MAX / 8];
+};
+
+static int teller_next(struct drv_source *base, struct drv_record *rec)
+{
+	struct teller *t = container_of(base, struct teller, base);
+
+	if (t->is_done)
+		return -ENODATA;
+	t->is_done = true;
+	*rec = (struct drv_record){.p = t->buf, .len = t->len, .epoch_ns = 5};
+	return 1;
+}
+
+static void test_col_batch_fill__container_event__facts_before_it(void **state)
+{
+	static const struct drv_source_ops ops = {.name = "teller", .next = teller_next};
+	static struct teller t = {.base = {.ops = &ops}};
+	static struct col_batch b;
+	struct fx *f = fx_new(2 * SPSC_SIZE_MIN);
+	const struct rec_head *rec;
+	const char *why;
+	struct kev_builder kb;
+	struct kev k;
+
+	(void)state;
+	md_container_init();
+	b = (struct col_batch){.source = &t.base, .tells_containers = true, .in_snapshot = true};
+	kev_build_start(&kb, t.buf, sizeof(t.buf), KEV_CODE_ASYNCEVENT_E, 0);
+	kev_build_head(&kb)->cls = KEV_CLASS_OTHER;
+	kev_build_int(&kb, 1);
+	kev_build_text(&kb, SPAN_LIT("container"));
+	kev_build_text(
+		&kb, SPAN_LIT("{\"container\": {\"id\": \"0123456789ab\", \"name\": \"web\"}}"));
+	t.len = (size_t)kev_build_finish(&kb);
+	assert_int_equal(col_batch_fill(&b, &f->out), -ENODATA);
+	col_out_publish(&f->out, NULL, 0);
+	assert_int_equal(fx_next(f)->ring.type, REC_SNAP_END);
+	rec = fx_next(f);
+	assert_int_equal(rec->ring.type, REC_STATE);
+	assert_int_equal(kev_parse(rec + 1, rec->ring.len - sizeof(*rec), &k, &why), 0);
+	assert_int_equal(k.info->code, KEV_CODE_SAKER_CONTAINER);
+	assert_true(span_eq_str(kev_param_text(&k, 2), "web"));
+	rec = fx_next(f);
+	assert_int_equal(rec->ring.type, REC_KEV);
+	assert_int_equal(rec->seq, 1);
+	assert_null(fx_next(f));
+	fx_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_col_batch_fill__events__are_numbered_from_one),
+		cmocka_unit_test(test_col_batch_fill__container_event__facts_before_it),
 		cmocka_unit_test(
 			test_col_batch_fill__malformed_record__is_counted_and_gets_no_number),
 		cmocka_unit_test(test_col_batch_fill__long_source__stops_at_one_batch),
