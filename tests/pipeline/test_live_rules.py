@@ -4,8 +4,9 @@
 
 Left out, with the reason:
 * Contact K8S API Server From Container: needs names of addresses, which come with the dialer.
-* Debugfs Launched in Privileged Container: needs the runtime's word on `privileged`, which comes with container metadata.
+What a runtime would tell of the container (that it is privileged, its name and image) comes from a file, metadata.file.
 """
+import json
 import os
 import shutil
 import subprocess
@@ -104,6 +105,9 @@ def container_cases(act, ctr):
     yield ("Linux Kernel Module Injection Detected", lambda: run("/bin/insmod2", "init-module"), lambda a: in_ctr(a, proc__name="insmod2"))
     yield ("Detect release_agent File Container Escapes", lambda: run("/bin/escape", "open", "/tmp/release_agent", "w"),
            lambda a: in_ctr(a, fd__name="/tmp/release_agent"))
+    yield ("Debugfs Launched in Privileged Container", lambda: run("/bin/debugfs", "nothing"),
+           lambda a: in_ctr(a, proc__name="debugfs", container__name="web", container__image__repository="docker.io/library/nginx",
+                            container__image__tag="1.25", k8s__ns__name="prod"))
     yield ("Drop and execute new binary in container", lambda: run("/bin/sh", "-c", "cp /bin/sniffer /tmp/dropped && /tmp/dropped"),
            lambda a: in_ctr(a, proc__name="dropped", proc__exepath="/tmp/dropped"))
 
@@ -140,15 +144,19 @@ def main():
     work = tempfile.mkdtemp(prefix="saker-act-", dir="/tmp")
     os.chmod(work, 0o755)
     act = Actions(work)
-    saker = Saker("-r", rules, "-o", "rule_matching=all", "-o", 'append_output[]={"suggested_output": true}', uids=64000, wait=60)
+    container = Container({f"/bin/{n}": ACTOR for n in ("nc", "sniffer", "backdoor", "insmod2", "escape", "debugfs")})
+    facts = {"name": "web", "repository": "docker.io/library/nginx", "tag": "1.25", "privileged": True,
+             "labels": {"io.kubernetes.pod.namespace": "prod"}}
+    with open(os.path.join(work, "containers.json"), "w", encoding="utf-8") as f:
+        json.dump({container.id: facts}, f)
+    saker = Saker("-r", rules, "-o", f"metadata.file={work}/containers.json", "-o", "rule_matching=all", "-o", 'append_output[]={"suggested_output": true}', uids=64000, wait=60)
     missed, seen = [], 0
     try:
         for rule, action, check in host_cases(act):
             seen += 1
             if not case(saker, rule, action, check):
                 missed.append(rule)
-        names = ("nc", "sniffer", "backdoor", "insmod2", "escape")
-        with Container({f"/bin/{n}": ACTOR for n in names}) as ctr:
+        with container as ctr:
             for rule, action, check in container_cases(act, ctr):
                 seen += 1
                 if not case(saker, rule, action, check):
