@@ -47,7 +47,7 @@ class Replay:
         self.log = open(os.path.join(self.dir, "log"), "w+b")
         argv = [SAKER, "-o", f"control.socket={self.dir}/control.sock", "-o", f"spool.directory={self.dir}",
                 "-o", "engine.kind=replay", "-o", f"engine.replay.capture_file={golden(capture + '.scap.gz')}",
-                "-o", "stdout_output.enabled=true", "-o", "syslog_output.enabled=false", "-r", rules, *args]
+                "-o", "stdout_output.enabled=true", "-o", "syslog_output.enabled=false", "-o", "compat.exact=true", "-r", rules, *args]
         env = dict(os.environ, TZ="UTC", FALCO_HOSTNAME="vm", NO_COLOR="1")
         self.proc = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, env=env, preexec_fn=drop_root)
 
