@@ -27,9 +27,7 @@ static int replay_next(struct drv_source *base, struct drv_record *ret_rec)
 	struct scap_record rec;
 	int r;
 
-	do
-		r = scap_reader_next(s->reader, &rec);
-	while (r == 1 && rec.is_section);
+	r = scap_reader_next(s->reader, &rec);
 	if (r <= 0)
 		return r == 0 ? -ENODATA : r == -EAGAIN ? 0 : r;
 	s->n_records++;

@@ -107,17 +107,23 @@ static const struct rule *rule_find(const struct scap_convert *c, uint16_t type,
 
 /* --- enter events --- */
 
-static struct scap_enter *enter_find(struct scap_convert *c, uint64_t tid)
+/* Among the places of thread @tid the one that @holder has; holder 0: a free one. */
+static struct scap_enter *enter_place(struct scap_convert *c, uint64_t tid, uint64_t holder)
 {
 	size_t at = hash_u64(tid);
 
 	for (unsigned i = 0; i < PROBES; i++) {
 		struct scap_enter *e = &c->enters[(at + i) % SCAP_ENTERS];
 
-		if (e->tid == tid)
+		if (e->tid == holder)
 			return e;
 	}
 	return NULL;
+}
+
+static struct scap_enter *enter_find(struct scap_convert *c, uint64_t tid)
+{
+	return enter_place(c, tid, tid);
 }
 
 static void enter_store(struct scap_convert *c, const struct scap_event *e)
@@ -126,7 +132,7 @@ static void enter_store(struct scap_convert *c, const struct scap_event *e)
 	size_t n = 0;
 
 	if (!s)
-		s = enter_find(c, 0);
+		s = enter_place(c, e->tid, 0);
 	if (!s) { /* somebody's last call never ended */
 		s = &c->enters[hash_u64(e->tid) % SCAP_ENTERS];
 		c->n_forgotten++;

@@ -10,7 +10,9 @@
 
 #define SCAP_CODES 512 /* every code of the format is below */
 #define SCAP_PARAMS_MAX KEV_PARAMS_MAX
-#define SCAP_ENTERS 8192     /* threads whose last enter event is remembered; power of two */
+#ifndef SCAP_ENTERS
+#define SCAP_ENTERS 8192 /* threads whose last enter event is remembered; power of two */
+#endif
 #define SCAP_ENTER_DATA 4608 /* bytes of its parameters; longer ones are not remembered */
 #define SCAP_ENTER_PARAMS 8
 #define SCAP_JSON_MAX 2048

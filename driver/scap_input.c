@@ -43,11 +43,9 @@ static ssize_t read_some(struct scap_input *in, uint8_t *to, size_t n)
 	do
 		r = read(in->fd, to, n);
 	while (r < 0 && errno == EINTR);
-	if (r < 0) {
+	if (r < 0 && errno != EAGAIN)
 		in->why = "cannot be read";
-		return -errno;
-	}
-	return r;
+	return r < 0 ? -errno : r;
 }
 
 static int fill_plain(struct scap_input *in, size_t room)

@@ -449,6 +449,7 @@ static int begin_section(struct scap_reader *r, size_t total, struct scap_record
 {
 	const uint8_t *p = scap_input_at(&r->in) + SCAP_BLOCK_HEAD;
 	bool is_another = r->has_section;
+	struct kev_builder b;
 
 	if (total < SCAP_BLOCK_MIN + 8)
 		return fail(r, r->block_at, "the section header is too small");
@@ -461,8 +462,12 @@ static int begin_section(struct scap_reader *r, size_t total, struct scap_record
 	r->has_section = true;
 	r->has_events = false;
 	r->boot_ns = 0;
-	*ret = (struct scap_record){.is_section = true};
-	return is_another;
+	if (!is_another)
+		return 0;
+	kev_build_start(&b, r->buf, sizeof(r->buf), KEV_CODE_SAKER_SECTION, 0);
+	*ret = (struct scap_record){.p = r->buf, .is_state = true};
+	ret->len = (size_t)kev_build_finish(&b);
+	return 1;
 }
 
 static int on_machine(struct scap_reader *r, size_t total, struct scap_record *ret)

@@ -337,6 +337,12 @@ int st_snapshot_apply(struct st_ctx *c)
 	case KEV_CODE_SAKER_IFACE:
 		st_host_add(&c->core->host, c->kev.param[1], (uint8_t)kev_param_u64(&c->kev, 2));
 		return 0;
+	case KEV_CODE_SAKER_SECTION:
+		while (st_thread_evict(&c->core->threads, 0))
+			;
+		memset(&c->core->host, 0, sizeof(c->core->host));
+		c->core->boot_epoch_ns = 0;
+		return 0;
 	case KEV_CODE_SAKER_CLOCK:
 		return 0; /* told for those who show it */
 	default:

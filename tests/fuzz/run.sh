@@ -1,13 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Runs a fuzzer for some seconds over a corpus made from the shipped rules (and the official ones where they are).
-# usage: run.sh FUZZER KIND SOURCE-ROOT [SECONDS]
+# usage: run.sh FUZZER KIND SOURCE-ROOT [SECONDS [CORPUS-WRITER]]
 set -eu
 fuzzer=$1 kind=$2 root=$3 seconds=${4:-${SAKER_FUZZ_SECONDS:-20}}
 corpus=$(mktemp -d)
 trap 'rm -rf "$corpus"' EXIT
 shared=${SAKER_SHARED:-$root/../shared}
 case $kind in
+scap) "$5" "$corpus"
+	[ ! -d "$shared/data/captures" ] || cp "$shared"/data/captures/*.scap "$corpus"
+	for f in "$corpus"/*.scap; do
+		[ ! -e "$f" ] || gunzip -c "$f" | head -c 60000 >"${f%.scap}"
+	done ;;
 rules) cp "$root"/rules/default/*.yaml "$root"/tests/golden/conditions.yaml "$corpus"
 	[ ! -d "$shared/data/rules" ] || cp "$shared"/data/rules/*.yaml "$corpus" ;;
 condition | output)
@@ -20,7 +25,7 @@ condition | output)
 	} ;;
 esac
 words=
-[ "$kind" = image ] || words=-dict=$root/tests/fuzz/rules.dict
+[ "$kind" = image ] || [ "$kind" = scap ] || words=-dict=$root/tests/fuzz/rules.dict
 status=0
 "$fuzzer" $words -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1500 -max_len=65536 -print_final_stats=1 \
 	-artifact_prefix="$PWD/fuzz-$kind-" "$corpus" >"$corpus.log" 2>&1 || status=$?

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Capture files (.scap, plain or gzip) as kev records: the lists at the head as state, then events
- * in the file's order. */
+ * in the file's order. Where another capture begins in the same file stands a saker_section record:
+ * nothing of before holds. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,7 +16,6 @@ struct scap_record {
 	uint64_t
 		epoch_ns; /* the event's time; of state: when the recorded host booted, 0 unknown */
 	bool is_state;
-	bool is_section; /* no record: another capture begins here, nothing of before holds */
 };
 
 /* Takes the descriptor, also on failure. It may be a pipe without waiting (O_NONBLOCK). All memory
