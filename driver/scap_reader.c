@@ -23,6 +23,15 @@
 #define TRAILER 4
 #define PARAMS_TRIED 64 /* an event with more than we know keeps those we know */
 
+/* What the parameters of a code must be to be taken as they stand. */
+struct shape {
+	bool is_plain; /* they can be, at all */
+	uint8_t n;
+	uint8_t widths
+		[KEV_PARAMS_MAX]; /* bytes; 0 any number, SHAPE_TEXT any with a NUL at the end */
+};
+#define SHAPE_TEXT 255
+
 struct scap_reader {
 	struct scap_input in;
 	bool has_section, has_events;
@@ -32,6 +41,7 @@ struct scap_reader {
 	uint64_t boot_ns;
 	struct scap_list list;
 	struct scap_convert convert;
+	struct shape shapes[SCAP_CODES];
 	struct scap_record
 		pending; /* the event behind the state record that it is at the same time */
 	bool has_pending;
@@ -39,6 +49,29 @@ struct scap_reader {
 	uint64_t buf[KEV_SIZE_MAX / sizeof(uint64_t)];
 	uint64_t state_buf[KEV_SIZE_MAX / sizeof(uint64_t)];
 };
+
+static bool is_text(uint8_t type)
+{
+	return type == KEV_T_STR || type == KEV_T_PATH || type == KEV_T_RELPATH;
+}
+
+static void init_shapes(struct scap_reader *r)
+{
+	for (unsigned ix = 0; ix < _KEV_IX_MAX; ix++) {
+		const struct kev_info *info = kev_info_get((uint16_t)ix);
+		struct shape *s = info->code < SCAP_CODES ? &r->shapes[info->code] : NULL;
+
+		if (!s || info->kind == KEV_KIND_META || info->dir == KEV_ENTER)
+			continue;
+		s->is_plain = true;
+		s->n = info->n_params;
+		for (unsigned i = 0; i < info->n_params; i++)
+			s->widths[i] = is_text(info->params[i].type)
+					       ? SHAPE_TEXT
+					       : (uint8_t)kev_type_width(
+							 (enum kev_type)info->params[i].type);
+	}
+}
 
 int scap_reader_open(int fd, struct scap_reader **ret_reader)
 {
@@ -51,6 +84,7 @@ int scap_reader_open(int fd, struct scap_reader **ret_reader)
 		scap_reader_free(r);
 		return k;
 	}
+	init_shapes(r);
 	*ret_reader = r;
 	return 0;
 }
@@ -219,11 +253,6 @@ static int read_event(
 	return 0;
 }
 
-static bool is_text(uint8_t type)
-{
-	return type == KEV_T_STR || type == KEV_T_PATH || type == KEV_T_RELPATH;
-}
-
 static bool is_signed(uint8_t type)
 {
 	return type <= KEV_T_INT64 || (type >= KEV_T_FD && type <= KEV_T_ERRNO);
@@ -365,16 +394,17 @@ static int make_event(struct scap_reader *r, struct scap_event *e, struct scap_r
 
 /* An event of today's vocabulary whose parameters stand in the file as they shall stand in the
  * record. false: take the long way. */
-static bool is_plain(const struct scap_event *e, const struct kev_info *info)
+static bool is_plain(const struct scap_event *e, const struct shape *s)
 {
-	if (e->n != info->n_params || info->kind == KEV_KIND_META || info->dir == KEV_ENTER)
+	if (!s->is_plain || e->n != s->n)
 		return false;
 	for (unsigned i = 0; i < e->n; i++) {
-		uint8_t type = info->params[i].type;
-		unsigned width = kev_type_width((enum kev_type)type);
+		uint8_t width = s->widths[i];
 		size_t n = e->p[i].n;
 
-		if (n && (width ? n != width : is_text(type) && e->p[i].p[n - 1] != 0))
+		if (n == width || n == 0 || width == 0)
+			continue;
+		if (width != SHAPE_TEXT || e->p[i].p[n - 1] != 0)
 			return false;
 	}
 	return true;
@@ -382,11 +412,10 @@ static bool is_plain(const struct scap_event *e, const struct kev_info *info)
 
 static bool make_plain(struct scap_reader *r, const struct scap_event *e, struct scap_record *ret)
 {
-	const struct kev_info *info = e->type < SCAP_CODES ? kev_info_find(e->type) : NULL;
 	struct kev_head *h = (struct kev_head *)r->buf;
 	size_t off, n;
 
-	if (!info || !is_plain(e, info))
+	if (e->type >= SCAP_CODES || !is_plain(e, &r->shapes[e->type]))
 		return false;
 	off = sizeof(*h) + ALIGN_UP(e->n * sizeof(uint16_t), 8);
 	n = e->n ? (size_t)(e->p[e->n - 1].p + e->p[e->n - 1].n - e->p[0].p) : 0;

@@ -53,6 +53,9 @@ static const struct plan_ring_row ring_rows[] = {
 #define PLAN_BPF_SHARE 32 /* of 64: the kernel's buffers, divided by CPUs */
 #define PLAN_EVENT_MAX (8U * 1024 * KIB)
 #define PLAN_RAW_MAX (16U * 1024 * KIB)
+/* A source that waits needs no room for bursts; what is in a ring should still be in a core's cache when
+ * it is read. */
+#define PLAN_REPLAY_RING (1024U * KIB)
 #define PLAN_BPF_MIN (256U * KIB)
 #define PLAN_BPF_MAX (64U * 1024 * KIB)
 
@@ -293,6 +296,9 @@ static size_t ring_bytes(const struct plan_ring_row *row, const struct plan_conf
 		size = pow2_floor(c->rings_bytes / 64 * row->share / n);
 		size = MIN(
 			size, (size_t)(row->to == PLAN_EVALUATOR ? PLAN_EVENT_MAX : PLAN_RAW_MAX));
+		if (c->engine == ENGINE_REPLAY)
+			size = MIN(size,
+				(size_t)PLAN_REPLAY_RING * (row->to == PLAN_EVALUATOR ? 2 : 1));
 	}
 	return MAX(size, (size_t)SPSC_SIZE_MIN);
 }

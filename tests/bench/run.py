@@ -8,7 +8,7 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-NAMES = ["ring", "syscall", "start", "captured", "rejected", "memory", "apps", "rules", "state", "snapshot"]
+NAMES = ["ring", "syscall", "start", "captured", "rejected", "memory", "apps", "rules", "state", "snapshot", "replay"]
 
 
 def argv(build, name):
@@ -104,6 +104,13 @@ def rows_state(r):
 def rows_snapshot(r):
     yield (f"start: {r['processes']} processes, {r['descriptors']} descriptors more", f"{r['snapshot_s'] * 1000:.0f} ms", f"a walk over /proc {r['proc_walk_s'] * 1000:.0f} ms",
            f"{r['target_s'] * 1000:.0f} ms", r["met"])
+
+
+def rows_replay(r):
+    p, g = r["plain"], r["gzip"]
+    yield ("replay: events per CPU second", f"{p['events_per_cpu_s'] / 1e6:.2f} M (median {p['events_per_cpu_s_median'] / 1e6:.2f})",
+           f"from gzip {g['events_per_cpu_s'] / 1e6:.2f} M; inflating alone {r['inflate_cpu_s'] * 1e9 / p['events']:.0f} ns per event",
+           f"{r['target_events_per_cpu_s'] / 1e6:.0f} M", r["met"])
 
 
 def rows(name, r):
