@@ -16,7 +16,7 @@
 #include <base/macros.h>
 #include <driver/kev.h>
 
-#include "../unit/driver/scap_make.h"
+#include "scap_make.h"
 #include "fuzz_scap.h"
 
 #define CASES 3000
