@@ -108,10 +108,10 @@ static void start(struct kev_builder *b, void *buf, uint16_t code)
 	kev_build_head(b)->cls = KEV_CLASS_OTHER;
 }
 
-/* A text ends at its first NUL. */
+/* A text ends at its first NUL; NULL: absent. */
 static void text(struct kev_builder *b, struct span s)
 {
-	kev_build_text(b, (struct span){.p = s.p, .n = strnlen(s.p, s.n)});
+	kev_build_text(b, (struct span){.p = s.p, .n = s.n ? strnlen(s.p, s.n) : 0});
 }
 
 static void int_or_absent(struct kev_builder *b, int64_t v)

@@ -19,7 +19,7 @@
 #include "scap_make.h"
 #include "fuzz_scap.h"
 
-#define CASES 3000
+#define CASES 600
 #define TS 1700000000000000000u
 
 static struct make m;
