@@ -160,13 +160,13 @@ static inline void mk_event(struct make *m, uint32_t block, uint64_t ts, uint64_
 	mk_end(m);
 }
 
-/* The newest process entry; tail: bytes of its fixed end to write (76: all). */
+/* The newest process entry; tail: bytes of its fixed end to write (76: all we know). */
 static inline void mk_task(
 	struct make *m, int64_t tid, int64_t pid, int64_t ptid, const char *comm, size_t tail)
 {
 	size_t at = m->n;
 	uint32_t len;
-	uint8_t end[76] = {0};
+	uint8_t end[96] = {0};
 
 	mk_u32(m, 0);
 	mk_u64(m, (uint64_t)tid);
