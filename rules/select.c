@@ -76,6 +76,8 @@ static bool any_tag(const char *const *patterns, const struct rule_def *r)
 
 static bool output_takes(const struct rules_output *o, const struct rule_def *r)
 {
+	if (o->capture == RULES_CAPTURE_RULES && !r->capture)
+		return false;
 	if (r->priority > o->min_priority)
 		return false;
 	if (o->rules_include && *o->rules_include && !any_rule(o->rules_include, r))
@@ -91,7 +93,8 @@ uint64_t select_outputs(const struct rule_def *r, const struct rules_options *op
 	uint64_t mask = 0;
 
 	for (size_t i = 0; i < opt->n_outputs && i < IMG_OUTPUTS_MAX; i++)
-		if (test || output_takes(&opt->outputs[i], r))
+		if ((test && opt->outputs[i].capture == RULES_CAPTURE_NONE) ||
+			output_takes(&opt->outputs[i], r))
 			mask |= 1ULL << i;
 	return mask;
 }

@@ -124,7 +124,8 @@ static const uint32_t layouts[] = {
 	AT(settings, descriptors_max), AT(settings, snaplen), AT(settings, rule_matching_all),
 	AT(settings, synthetic_seed), AT(settings, synthetic_events),
 	AT(settings, synthetic_procs), AT(settings, synthetic_rate), AT(settings, max_event_ns),
-	AT(settings, metadata_wait_ns), AT(settings, verbose),
+	AT(settings, metadata_wait_ns), AT(settings, verbose), AT(settings, record_mode),
+	AT(settings, record_max_bytes),
 	AT(settings, host),
 	/* dialer */
 	SIZE(dial_request), AT(dial_request, timeout_ms), SIZE(dial_answer), SIZE(dial_output),

@@ -51,6 +51,16 @@ static int attach_rings(struct stage *s, struct st_stage *t)
 		if (r < 0)
 			return log_err_errno(r, "attach event ring %u", i);
 	}
+	if (s->settings->record_mode == RECORD_NONE)
+		return 0;
+	r = spsc_producer_attach(&t->record.ring,
+		stage_fd_get(s, FD_RING_OUT_DATA, CTL_INDEX_RECORD),
+		stage_fd_get(s, FD_RING_OUT_CURSOR, CTL_INDEX_RECORD),
+		stage_fd_get(s, FD_WAKE_PEER, CTL_INDEX_RECORD));
+	if (r < 0)
+		return log_err_errno(r, "attach the record ring");
+	t->record.is_on = true;
+	t->record.can_lose = s->settings->engine == ENGINE_BPF;
 	return 0;
 }
 
@@ -193,6 +203,9 @@ static int tracker_turn(struct stage *s)
 	if (r == -EBADMSG)
 		stage_peer_fault(
 			s, FD_RING_IN_DATA, 0, "a record or the head of the raw ring cannot be");
+	if (t->record.is_fault)
+		stage_peer_fault(s, FD_RING_OUT_DATA, CTL_INDEX_RECORD,
+			"the tail of the record ring cannot be");
 	if (r == -EPROTO)
 		stage_peer_fault(s, FD_RING_OUT_DATA, (unsigned)t->out.fault_ring,
 			"the tail of the event ring cannot be");
@@ -206,7 +219,7 @@ static bool tracker_arm(struct stage *s)
 {
 	struct st_stage *t = s->priv;
 
-	if (st_out_is_blocked(&t->out))
+	if (st_out_is_blocked(&t->out) || !st_record_may_take(&t->record))
 		return false; /* nobody wakes us when there is room: look again soon */
 	t->is_armed = spsc_consumer_arm(&t->in);
 	return t->is_armed;

@@ -38,6 +38,8 @@ void st_stage_done(struct st_stage *s)
 	st_core_done(&s->core);
 	st_out_done(&s->out);
 	spsc_consumer_done(&s->in);
+	if (s->record.is_on)
+		spsc_producer_done(&s->record.ring);
 }
 
 static uint64_t sum(const uint64_t *v, unsigned n)
@@ -167,6 +169,8 @@ static void commit(struct st_stage *s, uint64_t pos, uint64_t n_taken)
 {
 	s->out.done_seq = s->done.last_seq;
 	st_out_publish(&s->out);
+	if (s->record.is_on)
+		spsc_publish(&s->record.ring);
 	ledger(s);
 	tell(s);
 	stats_set(&s->stats->records_in, s->stats_base.records_in + n_taken);
@@ -194,12 +198,13 @@ static void rejoin(struct st_stage *s)
 static int take(struct st_stage *s)
 {
 	const struct spsc_rec *rec;
-	int r = spsc_next(&s->in, &rec);
+	int r = st_record_may_take(&s->record) ? spsc_next(&s->in, &rec) : 0;
 
 	if (r <= 0)
 		return r;
-	(void)st_core_apply(
-		&s->core, (struct rec_head *)rec); /* our private copy; a refusal was counted */
+	/* our private copy; a refusal was counted */
+	if (st_core_apply(&s->core, (struct rec_head *)rec) == 0)
+		st_record_put(&s->record, (const struct rec_head *)rec, s->out.next_ord);
 	if (st_out_is_blocked(&s->out))
 		return 0;
 	return 1;
@@ -231,7 +236,7 @@ int st_stage_turn(struct st_stage *s)
 		return r;
 	s->ended = s->done.ended;
 	commit(s, pos, n_taken);
-	if (s->out.fault_ring >= 0)
+	if (s->out.fault_ring >= 0 || s->record.is_fault)
 		return -EPROTO;
 	if (r < 0)
 		return r;

@@ -9,12 +9,14 @@
 
 #include "core.h"
 #include "out.h"
+#include "record.h"
 
 #define ST_BATCH 256
 
 struct st_stage {
 	struct st_core core;
 	struct st_out out;
+	struct st_record record;
 	struct spsc_consumer in;
 	struct progress_tracker *progress;
 	struct stats_page *stats;

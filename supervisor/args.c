@@ -177,6 +177,12 @@ static int apply_tool(struct args *a, const struct option_row *o, char *value)
 	case OPT_PRINT:
 		r = set_once(&a->print_format, value, flag);
 		return r < 0 ? r : pass(a, o->brief, value);
+	case OPT_RECORD_FILE:
+		a->record_file = value;
+		return 0;
+	case OPT_RECORD_FILTER:
+		a->record_filter = value;
+		return 0;
 	case OPT_PIDFILE:
 		return set_once(&a->pidfile, value, flag);
 	case OPT_ENABLE_SOURCE:
@@ -323,6 +329,10 @@ static int finish_verb(struct args *a)
 			continue;
 		(void)fprintf(stderr, "saker: error: 'saker %s' needs %s; example: %s\n",
 			args_verbs[j].name, args_verbs[j].words, args_verbs[j].example);
+		return -EINVAL;
+	}
+	if (a->verb == VERB_RECORD && !a->record_file && !a->help) {
+		(void)fprintf(stderr, "saker: error: 'saker record' needs -w FILE\n");
 		return -EINVAL;
 	}
 	if (a->verb == VERB_EXPLAIN || a->verb == VERB_DUMP) {

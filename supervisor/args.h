@@ -6,7 +6,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum args_verb { VERB_RUN, VERB_STATUS, VERB_TEST_ALERT, VERB_EXPLAIN, VERB_TEST, VERB_DUMP };
+enum args_verb {
+	VERB_RUN,
+	VERB_STATUS,
+	VERB_TEST_ALERT,
+	VERB_EXPLAIN,
+	VERB_TEST,
+	VERB_DUMP,
+	VERB_RECORD
+};
 
 /* What prints something and ends, done by the sealed program saker-tools (but for the last ones). */
 enum args_tool {
@@ -42,16 +50,17 @@ struct args {
 	unsigned n_pass;
 
 	enum args_tool tool;
-	const char *tool_flag;    /* as it was written, for messages */
-	const char *rule;         /* -l, explain, dump */
-	bool describe;            /* -L or -l was given, beside -V too */
-	const char *format;       /* --format, --markdown */
-	const char *source;       /* --list SOURCE */
-	bool names_only;          /* -N */
-	unsigned dump_parts;      /* DUMP_* */
-	const char *print_format; /* -p */
-	const char *pidfile;      /* -P */
-	const char *only_run;     /* the first option that means something to a run alone */
+	const char *tool_flag;                   /* as it was written, for messages */
+	const char *rule;                        /* -l, explain, dump */
+	bool describe;                           /* -L or -l was given, beside -V too */
+	const char *format;                      /* --format, --markdown */
+	const char *source;                      /* --list SOURCE */
+	bool names_only;                         /* -N */
+	unsigned dump_parts;                     /* DUMP_* */
+	const char *print_format;                /* -p */
+	const char *pidfile;                     /* -P */
+	const char *record_file, *record_filter; /* record: -w, --filter */
+	const char *only_run; /* the first option that means something to a run alone */
 	const char *enable_source, *disable_source;
 	bool has_rules; /* -r */
 	int argc;       /* the command line as it was */

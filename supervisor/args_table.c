@@ -13,6 +13,12 @@ const struct option_row args_options[] = {
 	{OPT_OPTION, "-o", "--option", "KEY=VALUE", ALL_VERBS,
 		"set a configuration key: -o json_output=true; may be repeated"},
 	{OPT_SECONDS, "-M", NULL, "SECONDS", VERB_BIT(VERB_RUN), "stop after that much time"},
+	{OPT_SECONDS, NULL, "--seconds", "SECONDS", VERB_BIT(VERB_RECORD),
+		"stop after that much time"},
+	{OPT_RECORD_FILE, "-w", "--write", "FILE", VERB_BIT(VERB_RECORD),
+		"the capture file; one that ends in .gz is compressed"},
+	{OPT_RECORD_FILTER, NULL, "--filter", "CONDITION", VERB_BIT(VERB_RECORD),
+		"record the events that this condition matches, and what changes the state"},
 	{OPT_UNBUFFERED, "-U", "--unbuffered", NULL, VERB_BIT(VERB_RUN),
 		"write each alert at once"},
 	{OPT_VERBOSE, "-v", "--verbose", NULL, ALL_VERBS, "saker's own log in full"},
@@ -86,6 +92,11 @@ const struct verb_row args_verbs[] = {
 		"run rule tests: events written in YAML, and the alert that each must give "
 		"(docs/rule-tests.md); exit 0 all passed, 1 not",
 		"saker test my_rules_test.yaml", "FILE...", 1, ARGS_WORDS_MAX},
+	{"record", VERB_RECORD,
+		"write what happens into a capture file (.scap), which -o engine.kind=replay and "
+		"Falco's "
+		"tools read",
+		"saker record -w today.scap.gz --filter 'proc.name = nginx' --seconds 60"},
 	{"dump", VERB_DUMP,
 		"what the compiler makes of all rules or of one: tree, typed form, code",
 		"saker dump --code 'Terminal shell in container'", "[RULE]", 0, 1},

@@ -10,13 +10,16 @@
 #define VERB_BIT(v) (1U << (v))
 #define RULE_VERBS (VERB_BIT(VERB_EXPLAIN) | VERB_BIT(VERB_TEST) | VERB_BIT(VERB_DUMP))
 #define ALL_VERBS                                                                                  \
-	(VERB_BIT(VERB_RUN) | VERB_BIT(VERB_STATUS) | VERB_BIT(VERB_TEST_ALERT) | RULE_VERBS)
+	(VERB_BIT(VERB_RUN) | VERB_BIT(VERB_STATUS) | VERB_BIT(VERB_TEST_ALERT) |                  \
+		VERB_BIT(VERB_RECORD) | RULE_VERBS)
 
 enum option_id {
 	OPT_CONFIG,
 	OPT_RULES,
 	OPT_OPTION,
 	OPT_SECONDS,
+	OPT_RECORD_FILE,
+	OPT_RECORD_FILTER,
 	OPT_UNBUFFERED,
 	OPT_VERBOSE,
 	OPT_PLAN,

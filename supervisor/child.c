@@ -208,6 +208,8 @@ static void answer_sink(struct sup *s, struct sup_child *c, const struct ctl_msg
 	if (c->proc->type == PLAN_EMITTER) {
 		r = sup_sink_open(s, c->proc->index);
 		a.index = 0;
+	} else if (c->proc->type == PLAN_RECORDER) {
+		r = sup_record_open(s, m->value[0], m->value[1]);
 	} else {
 		a.role = FD_FILE;
 		r = sup_host_file_open(s, c->proc->type, m->index);
@@ -259,7 +261,7 @@ static bool handle_message(struct sup *s, struct sup_child *c, const struct ctl_
 		return !is_short;
 	case CTL_NEED_SINK:
 		if (c->proc->type != PLAN_EMITTER && c->proc->type != PLAN_METADATA &&
-			c->proc->type != PLAN_DIALER)
+			c->proc->type != PLAN_DIALER && c->proc->type != PLAN_RECORDER)
 			return false;
 		answer_sink(s, c, m);
 		return true;

@@ -72,6 +72,18 @@ static int make_run_id(struct sup *s)
 	return 0;
 }
 
+/* Around alerts as Falco does; else by the name. */
+static bool wants_gzip(const struct plan_config *c)
+{
+	const char *path, *dot;
+
+	if (c->record_mode == RECORD_NONE)
+		return false;
+	path = c->outputs[c->n_outputs - 1].path;
+	dot = strrchr(path, '.');
+	return c->record_mode == RECORD_AROUND || (dot && strcmp(dot, ".gz") == 0);
+}
+
 static void fill_settings(struct sup *s)
 {
 	const struct plan_config *c = s->config;
@@ -93,6 +105,12 @@ static void fill_settings(struct sup *s)
 		.synthetic_rate = c->synthetic_rate,
 		.metadata_wait_ns = c->metadata_wait_ns,
 		.verbose = s->args->verbose || c->log_level == LOG_LVL_DEBUG,
+		.record_mode = c->record_mode,
+		.record_all_rules = c->record_all_rules,
+		.record_default_ms = c->record_default_ms,
+		.record_gzip = wants_gzip(c),
+		.record_max_bytes = (uint64_t)c->record_max_mb << 20,
+		.memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE),
 	};
 	s->settings.max_event_ns = (uint64_t)(s->args->max_seconds * (double)NS_PER_S);
 	memcpy(s->settings.run_id, s->run_id, sizeof(s->run_id));
@@ -295,6 +313,17 @@ static int give_capture(struct sup *s, struct sup_child *c)
 	return sup_send(c, CTL_FD, FD_CAPTURE, 0, s->config->capture_file, fd);
 }
 
+/* Around alerts there is none yet. */
+static int give_record(struct sup *s, struct sup_child *c)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (s->config->record_mode == RECORD_AROUND)
+		return 0;
+	fd = sup_record_open(s, 0, 0);
+	return fd < 0 ? -ECANCELED : sup_send(c, CTL_FD, FD_SINK, 0, "capture", fd);
+}
+
 static int give_sink(struct sup *s, struct sup_child *c)
 {
 	const struct plan_output *o = &s->config->outputs[c->proc->index];
@@ -357,7 +386,7 @@ static int give_one(struct sup *s, struct sup_child *c, enum ctl_role role)
 	case FD_NETLINK:
 		return give_netlink(s, c);
 	case FD_SINK:
-		return give_sink(s, c);
+		return c->proc->type == PLAN_RECORDER ? give_record(s, c) : give_sink(s, c);
 	case FD_DIAL:
 		return give_dial(s, c);
 	case FD_DIAL_RULES:

@@ -59,7 +59,8 @@ static void relay(struct sup *s, struct sup_child *c, char *line)
 		LOG_LVL_ERR; /* without a level: a library's or sanitizer's last words */
 
 	make_printable(line);
-	if (line[0] == '0' && is_short && s->args->verb != VERB_RUN) {
+	if (line[0] == '0' && is_short && s->args->verb != VERB_RUN &&
+		s->args->verb != VERB_RECORD) {
 		strbuf_addf(
 			&s->held, "%s\n", line + 1); /* who asks for a status knows the warnings */
 		return;

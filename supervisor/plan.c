@@ -32,8 +32,8 @@ static const struct plan_proc_row proc_rows[] = {
 		"container runtimes' sockets"},
 	[PLAN_DIALER] = {"dialer", "saker-dialer", PLAN_ONE, 6, PLAN_NETWORK,
 		"connects network outputs"},
-	[PLAN_RECORDER] = {"recorder", "saker-recorder", PLAN_ONE, 7, PLAN_LATER,
-		"one capture file"},
+	[PLAN_RECORDER] = {"recorder", "saker-recorder", PLAN_ONE, 7, PLAN_RECORD_ONLY,
+		"writes capture files"},
 	[PLAN_EVALUATOR] = {"evaluator", "saker-evaluator", PLAN_PER_EVALUATOR, 8, 0,
 		"judges events"},
 	[PLAN_EMITTER] = {"emitter", "saker-emitter", PLAN_PER_OUTPUT, 8, 0,
@@ -48,7 +48,8 @@ static const struct plan_ring_row ring_rows[] = {
 	{"alert", PLAN_EVALUATOR, PLAN_EMITTER, 0, 256 * KIB, 0},
 	{"request", PLAN_TRACKER, PLAN_METADATA, 0, 128 * KIB, PLAN_LATER},
 	{"names", PLAN_DIALER, PLAN_COLLECTOR, 0, 128 * KIB, PLAN_LATER},
-	{"record", PLAN_TRACKER, PLAN_RECORDER, 0, 1024 * KIB, PLAN_LATER},
+	{"record", PLAN_TRACKER, PLAN_RECORDER, 4, 0, PLAN_RECORD_ONLY},
+	{"alert", PLAN_EVALUATOR, PLAN_RECORDER, 0, 256 * KIB, PLAN_RECORD_ONLY},
 };
 #define PLAN_BPF_SHARE 32 /* of 64: the kernel's buffers, divided by CPUs */
 #define PLAN_EVENT_MAX (8U * 1024 * KIB)
@@ -96,6 +97,12 @@ static const struct plan_fd_row fd_rows[] = {
 	{PLAN_EVALUATOR, FD_IMAGE, 0, "policy image"},
 	{PLAN_EVALUATOR, FD_PROGRESS_OWN, 0, "own progress"},
 	{PLAN_EVALUATOR, FD_SNAPSHOT, 0, "a predecessor's replacement: what it knew, sealed"},
+	{PLAN_RECORDER, FD_SETTINGS, 0, "settings"},
+	{PLAN_RECORDER, FD_STATS, 0, "own statistics"},
+	{PLAN_RECORDER, FD_IMAGE, 0, "policy image"},
+	{PLAN_RECORDER, FD_PROGRESS_TRACKER, 0, "progress of the tracker, read-only"},
+	{PLAN_RECORDER, FD_PROGRESS_EVALUATOR, 0, "progress of each evaluator, read-only"},
+	{PLAN_RECORDER, FD_SINK, 0, "the file that it writes"},
 	{PLAN_EMITTER, FD_SETTINGS, 0, "settings"},
 	{PLAN_EMITTER, FD_STATS, 0, "own statistics"},
 	{PLAN_EMITTER, FD_PROGRESS_TRACKER, 0, "progress of the tracker, read-only"},
@@ -192,7 +199,8 @@ static bool row_runs(uint32_t flags, const struct plan_config *c)
 {
 	if ((flags & PLAN_FACTS) && c->metadata_file[0])
 		flags &= ~(uint32_t)PLAN_LIVE_ONLY;
-	return plan_runs(flags, c->engine) && (!(flags & PLAN_NETWORK) || has_network(c));
+	return plan_runs(flags, c->engine) && (!(flags & PLAN_NETWORK) || has_network(c)) &&
+	       (!(flags & PLAN_RECORD_ONLY) || c->record_mode != RECORD_NONE);
 }
 
 bool plan_fd_applies(
@@ -215,7 +223,8 @@ static unsigned row_count(enum plan_count count, const struct plan_config *c)
 	case PLAN_PER_EVALUATOR:
 		return c->n_evaluators;
 	case PLAN_PER_OUTPUT:
-		return c->n_outputs;
+		return c->n_outputs -
+		       (c->record_mode != RECORD_NONE); /* the last is the recorder's */
 	default:
 		return 1;
 	}
@@ -265,6 +274,8 @@ static int build_procs(
 				.row = row, .type = t, .index = i, .program = row->program};
 			if (t == PLAN_EMITTER)
 				q->program = emitter_program(&c->outputs[i]);
+			if (t == PLAN_RECORDER)
+				q->index = c->n_outputs - 1;
 			name_proc(q, c);
 			if (t == PLAN_SUPERVISOR || mode == PLAN_MODE_USER)
 				continue;
@@ -331,6 +342,8 @@ static void build_row_rings(
 			*r = (struct plan_ring){.row = row, .from = i, .to = j};
 			r->out_index = p->procs[j].index;
 			r->in_index = p->procs[i].index;
+			if (row->from == PLAN_TRACKER && row->to == PLAN_RECORDER)
+				r->in_index = r->out_index = CTL_INDEX_RECORD;
 			r->size = ring_bytes(row, c, n);
 			name_ring(r, c);
 			p->n_rings++;
@@ -343,7 +356,7 @@ static int build_rings(const struct plan_config *c, struct plan *p, const char *
 	uint64_t total = 0;
 
 	p->rings = calloc(
-		ARRAY_LEN(ring_rows) + c->n_evaluators + (size_t)c->n_evaluators * c->n_outputs,
+		ARRAY_LEN(ring_rows) + 2 * c->n_evaluators + (size_t)c->n_evaluators * c->n_outputs,
 		sizeof(*p->rings));
 	if (!p->rings)
 		return -ENOMEM;
@@ -406,7 +419,7 @@ static bool output_is_valid(const struct plan_output *o)
 	n = strlen(o->name);
 	if (n < 1 || n > 32 || strspn(o->name, "abcdefghijklmnopqrstuvwxyz0123456789_-") != n)
 		return false;
-	if (o->kind < PLAN_OUT_STDOUT || o->kind > PLAN_OUT_PROGRAM)
+	if (o->kind < PLAN_OUT_STDOUT || o->kind > PLAN_OUT_CAPTURE)
 		return false;
 	if (o->flags & PLAN_OUT_F_NETWORK && o->kind != PLAN_OUT_SYSLOG &&
 		o->kind != PLAN_OUT_HTTP && o->kind != PLAN_OUT_KAFKA)
@@ -434,6 +447,11 @@ int plan_check(const struct plan_config *c, const char **reterr_why)
 		!has_end(c->spool_directory, sizeof(c->spool_directory)) ||
 		!has_end(c->metadata_file, sizeof(c->metadata_file)) ||
 		!has_end(c->capture_file, sizeof(c->capture_file)))
+		return -EBADMSG;
+	if (c->record_mode > RECORD_AROUND ||
+		(c->record_mode != RECORD_NONE &&
+			(c->n_outputs == 0 ||
+				c->outputs[c->n_outputs - 1].kind != PLAN_OUT_CAPTURE)))
 		return -EBADMSG;
 	*reterr_why = "no capture file to replay";
 	if (c->engine == ENGINE_REPLAY && !c->capture_file[0])

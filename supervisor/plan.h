@@ -30,13 +30,14 @@ enum plan_type {
 
 enum plan_count { PLAN_ONE, PLAN_PER_EVALUATOR, PLAN_PER_OUTPUT };
 
-#define PLAN_LATER 1        /* foreseen: shown, not started */
-#define PLAN_LIVE_ONLY 2    /* only when the kernel is the source */
-#define PLAN_SHORT 4        /* ends by itself at start */
-#define PLAN_ASIDE 16       /* no part of a run: started for a tool of the command line */
-#define PLAN_REPLAY_ONLY 32 /* only when a capture file is the source */
-#define PLAN_FACTS 256      /* with PLAN_LIVE_ONLY: also when a file tells of containers */
-#define PLAN_SLOTS 8        /* ring: with the restart slots of its producer */
+#define PLAN_LATER 1         /* foreseen: shown, not started */
+#define PLAN_LIVE_ONLY 2     /* only when the kernel is the source */
+#define PLAN_SHORT 4         /* ends by itself at start */
+#define PLAN_ASIDE 16        /* no part of a run: started for a tool of the command line */
+#define PLAN_REPLAY_ONLY 32  /* only when a capture file is the source */
+#define PLAN_FACTS 256       /* with PLAN_LIVE_ONLY: also when a file tells of containers */
+#define PLAN_RECORD_ONLY 512 /* only when something is recorded */
+#define PLAN_SLOTS 8         /* ring: with the restart slots of its producer */
 /* only with outputs that need the network; an emitter's row: only if its does */
 #define PLAN_NETWORK 64
 /* an emitter's row: only if its output has something that the supervisor opens */

@@ -95,8 +95,8 @@ static int prepare(struct sup *s)
 
 /* Downstream first, so that whoever is started has somebody to write to; the collector last: with
  * it the kernel's interest is switched on. */
-static const enum plan_type start_order[] = {
-	PLAN_DIALER, PLAN_EMITTER, PLAN_EVALUATOR, PLAN_TRACKER, PLAN_METADATA, PLAN_COLLECTOR};
+static const enum plan_type start_order[] = {PLAN_DIALER, PLAN_EMITTER, PLAN_RECORDER,
+	PLAN_EVALUATOR, PLAN_TRACKER, PLAN_METADATA, PLAN_COLLECTOR};
 
 static bool all_ready(const struct sup *s, enum plan_type up_to)
 {
@@ -275,6 +275,19 @@ static void detect(struct sup *s)
 	}
 }
 
+/* A file that could be read only in part: said by the collector, which knows where. */
+static bool capture_failed(struct sup *s)
+{
+	return s->config->engine == ENGINE_REPLAY &&
+	       stats_get(&sup_find_child(s, PLAN_COLLECTOR, 0)->stats->last_error);
+}
+
+static bool record_failed(struct sup *s)
+{
+	return stats_get(
+		&sup_find_child(s, PLAN_RECORDER, s->config->n_outputs - 1)->stats->last_error);
+}
+
 int sup_run(struct sup *s)
 {
 	int r;
@@ -299,9 +312,10 @@ int sup_run(struct sup *s)
 		(unsigned long long)((clock_mono_ns() - s->started_ns) / NS_PER_MS));
 	detect(s);
 	sup_ledger_print(s);
-	if (s->config->engine != ENGINE_REPLAY)
-		return 0;
+	if (s->config->record_mode != RECORD_NONE && record_failed(s))
+		return -EIO;
+	if (s->config->engine != ENGINE_REPLAY || s->args->verb == VERB_RECORD)
+		return capture_failed(s) ? -EBADMSG : 0;
 	sup_summary_print(s, stdout);
-	/* a file that could be read only in part: said by the collector, which knows where */
-	return stats_get(&sup_find_child(s, PLAN_COLLECTOR, 0)->stats->last_error) ? -EBADMSG : 0;
+	return capture_failed(s) ? -EBADMSG : 0;
 }

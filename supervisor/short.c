@@ -19,6 +19,7 @@
 #include <base/clock.h>
 #include <base/log.h>
 #include <base/macros.h>
+#include <base/strbuf.h>
 #include <rules/image.h>
 #include <shm/segment.h>
 
@@ -226,7 +227,7 @@ static int short_finish(struct sup *s, struct short_run *run, int r)
 
 int sup_run_config(struct sup *s)
 {
-	char *argv[ARGS_PASS_MAX + 8];
+	char *argv[ARGS_PASS_MAX + 12];
 	struct short_run *run = calloc(1, sizeof(*run));
 	unsigned n = 0;
 	int r;
@@ -235,8 +236,14 @@ int sup_run_config(struct sup *s)
 		return log_err_errno(-ENOMEM, "start");
 	argv[n++] = "saker-policy";
 	argv[n++] = "config";
-	if (s->args->verb != VERB_RUN && s->args->tool == TOOL_NONE)
+	if (s->args->verb == VERB_RECORD) {
+		argv[n++] = "--record";
+		argv[n++] = (char *)s->args->record_file;
+		if (s->args->record_filter)
+			argv[n++] = "--record-filter";
+	} else if (s->args->verb != VERB_RUN && s->args->tool == TOOL_NONE) {
 		argv[n++] = "--verb";
+	}
 	argv[n++] = "--share";
 	argv[n++] = s->share;
 	for (unsigned i = 0; i < s->args->n_pass; i++)
@@ -252,13 +259,44 @@ int sup_run_config(struct sup *s)
 	return r;
 }
 
+/* `saker record`: the one rule of its run. The condition is quoted, not looked at. */
+static int make_record_rule(const struct sup *s)
+{
+	const char *condition = s->args->record_filter ? s->args->record_filter : "evt.num > 0";
+	_cleanup_close_ int fd = memfd_create("filter", MFD_CLOEXEC);
+	_cleanup_strbuf_ struct strbuf b = {0};
+
+	strbuf_add_str(&b, "- rule: record\n  desc: what is recorded\n  priority: debug\n  "
+			   "warn_evttypes: false\n  output: '%evt.num'\n  condition: \"");
+	for (const char *p = condition; *p; p++) {
+		if (*p == '"' || *p == '\\')
+			strbuf_addf(&b, "\\");
+		if ((unsigned char)*p < 0x20)
+			strbuf_addf(&b, "\\x%02x", (unsigned char)*p);
+		else
+			strbuf_add_char(&b, *p);
+	}
+	strbuf_addf(&b, "\"\n%s", s->args->record_filter ? "  capture: true\n" : "");
+	if (fd < 0 || !strbuf_ok(&b))
+		return fd < 0 ? -errno : -ENOMEM;
+	if (write(fd, b.p, b.n) != (ssize_t)b.n || lseek(fd, 0, SEEK_SET) < 0)
+		return -EIO;
+	return TAKE_FD(fd);
+}
+
+static int open_rules(const struct sup *s, unsigned i)
+{
+	return s->args->verb == VERB_RECORD ? make_record_rule(s)
+					    : open_named(s->config->rules[i], false);
+}
+
 /* Every rules file, opened here; what is missing stops the start with all names at once. */
 static int give_rules(struct sup *s, struct sup_child *c)
 {
 	int r = 0;
 
 	for (unsigned i = 0; i < s->config->n_rules; i++) {
-		_cleanup_close_ int fd = open_named(s->config->rules[i], false);
+		_cleanup_close_ int fd = open_rules(s, i);
 		int k;
 
 		if (fd < 0) {

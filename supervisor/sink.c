@@ -10,10 +10,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <base/cleanup.h>
+#include <base/log.h>
 #include <base/macros.h>
 
 #include "sup.h"
@@ -74,6 +76,28 @@ int sup_syslog_open(const char *path)
 	static const int types[] = {SOCK_DGRAM, SOCK_STREAM};
 
 	return connect_unix(path, types, ARRAY_LEN(types));
+}
+
+int sup_record_open(struct sup *s, uint64_t ts_ns, uint64_t seq)
+{
+	const struct plan_output *o = &s->config->outputs[s->config->n_outputs - 1];
+	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_APPEND, fd;
+	char path[PLAN_PATH_MAX + 64];
+
+	(void)snprintf(path, sizeof(path), "%s", o->path);
+	if (s->config->record_mode == RECORD_AROUND) {
+		(void)snprintf(path, sizeof(path), "%s_%020llu_%020llu.scap", o->path,
+			(unsigned long long)ts_ns, (unsigned long long)seq);
+		flags |= O_EXCL | O_NOFOLLOW; /* the prefix may lie where anybody can make links */
+	} else if (!s->has_record_file) {
+		flags |= O_TRUNC;
+	}
+	fd = open(path, flags, 0600);
+	if (fd < 0)
+		return log_err_errno(-errno, "open the capture file '%s'", path);
+	s->has_record_file = true;
+	log_info("recording into '%s'", path);
+	return fd;
 }
 
 int sup_sink_open(struct sup *s, unsigned output)

@@ -159,6 +159,7 @@ struct sup {
 	struct sup_sample samples[SUP_SAMPLES];
 	uint64_t n_samples;
 	uint64_t undrained;
+	bool has_record_file; /* it was begun: a new recorder goes on behind what is there */
 	struct sup_doubt doubt;
 };
 
@@ -243,6 +244,9 @@ int sup_host_file_open(const struct sup *s, enum plan_type type, unsigned index)
 /* NULL: no such, or not in this run */
 const char *sup_host_file_name(const struct sup *s, enum plan_type type, unsigned index);
 int sup_netlink_open(void);
+/* A new capture file: the one of `saker record`, or one around the event of that time (epoch ns) and
+ * number. A descriptor or negative errno, logged. */
+int sup_record_open(struct sup *s, uint64_t ts_ns, uint64_t seq);
 int sup_capture_open(const struct sup *s); /* to replay, from its beginning; not logged */
 
 /* uids.c: 0, -EADDRINUSE and who */

@@ -141,14 +141,16 @@ static void fill_plan(struct config_run *c)
 	p->synthetic_events = (uint64_t)config_int(root, "engine.synthetic.events", 100000);
 	p->synthetic_procs = (uint32_t)config_int(root, "engine.synthetic.processes", 64);
 	p->synthetic_rate = (uint32_t)config_int(root, "engine.synthetic.rate", 0);
-	p->uids_first = (uint32_t)config_int(root, "uids.first", 61000);
+	/* `saker record` may run beside a saker that detects */
+	p->uids_first = (uint32_t)config_int(root, "uids.first", c->q->record_file ? 61100 : 61000);
 	p->uids_count = (uint32_t)config_int(root, "uids.count", 100);
 	p->log_json = !strcmp(config_text(root, "log_format", "text"), "json");
 	p->log_level = log_level(c);
 	p->log_stderr = config_bool(root, "log_stderr", true);
 	p->log_syslog = config_bool(root, "log_syslog", false);
-	set_path(c, "control.socket", "/run/saker/control.sock", p->control_socket,
-		sizeof(p->control_socket));
+	set_path(c, "control.socket",
+		c->q->record_file ? "/run/saker/record.sock" : "/run/saker/control.sock",
+		p->control_socket, sizeof(p->control_socket));
 	set_path(c, "spool.directory", "/var/lib/saker/spool", p->spool_directory,
 		sizeof(p->spool_directory));
 	set_path(c, "engine.replay.capture_file", "", p->capture_file, sizeof(p->capture_file));

@@ -35,6 +35,8 @@ struct config_request {
 	bool verbose; /* -v */
 	bool is_verb; /* who asks a running saker needs the control socket alone: what else stands
 			 in the files is not judged, no rules are looked for */
+	const char *record_file; /* `saker record`: -w; NULL: a run */
+	bool record_filter;      /* it has a condition, which stands in the one rules file */
 	const char *share_dir, *etc_dir; /* "/usr/share/saker", "/etc/saker" */
 	unsigned n_cpus;
 };

@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include <base/macros.h>
+#include <rules/compile.h>
 
 #include "config_priv.h"
 #include "config_value.h"
@@ -36,6 +37,13 @@ static json_t *text_or_null(const struct cfg_node *map, const char *path)
 	return s && *s ? json_string(s) : json_null();
 }
 
+static int capture(const struct plan_config *p, uint32_t output)
+{
+	if (p->outputs[output].kind != PLAN_OUT_CAPTURE)
+		return RULES_CAPTURE_NONE;
+	return p->record_all_rules ? RULES_CAPTURE_ALL : RULES_CAPTURE_RULES;
+}
+
 static json_t *outputs(const struct config_run *c)
 {
 	const struct plan_config *p = &c->result->plan;
@@ -45,11 +53,11 @@ static json_t *outputs(const struct config_run *c)
 		const struct config_filters *f = &c->filters[i];
 
 		(void)json_array_append_new(list,
-			json_pack("{s:s, s:i, s:o, s:o, s:o, s:o}", "name", p->outputs[i].name,
-				"min_priority", f->min_priority, "rules_include",
-				texts(f->rules_include), "rules_exclude", texts(f->rules_exclude),
-				"tags_include", texts(f->tags_include), "tags_exclude",
-				texts(f->tags_exclude)));
+			json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:o}", "name", p->outputs[i].name,
+				"capture", capture(p, i), "min_priority", f->min_priority,
+				"rules_include", texts(f->rules_include), "rules_exclude",
+				texts(f->rules_exclude), "tags_include", texts(f->tags_include),
+				"tags_exclude", texts(f->tags_exclude)));
 	}
 	return list;
 }

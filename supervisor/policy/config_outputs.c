@@ -311,15 +311,53 @@ static int add_listed_output(struct config_run *c, const struct cfg_node *n)
 	return r;
 }
 
+/* The recorder's: takes alerts for what they say of their events. The last one. */
+static int add_capture(struct config_run *c)
+{
+	const char *prefix = config_text(c->root, "capture.path_prefix", "/tmp/falco");
+	struct plan_config *p = &c->result->plan;
+	struct plan_output *row = &p->outputs[p->n_outputs];
+
+	if (c->q->record_file)
+		p->record_mode = c->q->record_filter ? RECORD_MATCHES : RECORD_ALL;
+	else if (config_bool(c->root, "capture.enabled", false))
+		p->record_mode = RECORD_AROUND;
+	else
+		return 0;
+	if (p->n_outputs == PLAN_OUTPUTS_MAX) {
+		cfg_error(c->diag, &c->root->at, NULL, "more than %d outputs", PLAN_OUTPUTS_MAX);
+		return 0;
+	}
+	p->record_all_rules = p->record_mode == RECORD_AROUND &&
+			      !strcmp(config_text(c->root, "capture.mode", "rules"), "all_rules");
+	p->record_default_ms = (uint32_t)config_int(c->root, "capture.default_duration", 5000);
+	p->record_max_mb = p->record_mode == RECORD_AROUND
+				   ? (uint32_t)config_int(c->root, "capture.max_file_size_mb", 0)
+				   : 0;
+	row->kind = PLAN_OUT_CAPTURE;
+	memcpy(row->name, "capture", sizeof("capture"));
+	config_copy(c, cfg_find(c->root, "capture.path_prefix"),
+		c->q->record_file ? c->q->record_file : prefix, row->path, sizeof(row->path));
+	c->filters[p->n_outputs] = (struct config_filters){.min_priority = 7};
+	c->result->output[p->n_outputs++] = "{}";
+	return 0;
+}
+
 int config_outputs(struct config_run *c)
 {
 	const struct cfg_node *list = cfg_find(c->root, "outputs");
-	int r = add_falco_outputs(c);
+	int r;
+
+	if (c->q->record_file)
+		return add_capture(c);
+	r = add_falco_outputs(c);
 
 	for (const struct cfg_item *i = list && list->kind == CFG_SEQ ? list->first : NULL;
 		i && r == 0; i = i->next)
 		if (i->node->kind == CFG_MAP)
 			r = add_listed_output(c, i->node);
+	if (r == 0)
+		r = add_capture(c);
 	if (r == 0 && c->result->plan.n_outputs == 0 && c->diag->n_errors == 0)
 		cfg_warn(c->diag, &c->root->at, "no output is enabled: alerts go nowhere");
 	return r;

@@ -115,6 +115,9 @@ int config_rules(struct config_run *c)
 	const struct cfg_item *item = configured_rules(c);
 	int worst = 0;
 
+	if (c->q->record_file) /* the supervisor writes it: a rule with that condition */
+		return add_rule_file(c, &c->root->at, "--filter");
+
 	for (size_t i = 0; i < c->q->n_rules; i++) {
 		struct cfg_place at = {.pos = {.file = arena_printf(c->arena, "%s %s",
 						       c->q->rules_flag ? c->q->rules_flag : "-r",

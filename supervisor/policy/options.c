@@ -113,6 +113,7 @@ static void read_outputs(struct reader *r, const json_t *list, struct rules_opti
 			.rules_exclude = texts(r, o, "rules_exclude", NULL),
 			.tags_include = texts(r, o, "tags_include", NULL),
 			.tags_exclude = texts(r, o, "tags_exclude", NULL),
+			.capture = (uint8_t)json_integer_value(json_object_get(o, "capture")),
 		};
 		if (!p[i].name)
 			fail(r, -EBADMSG);

@@ -40,6 +40,8 @@ static int take_value(struct command_line *l, const char *option, const char *va
 		l->q.config = value;
 	else if (!strcmp(option, "-p"))
 		l->q.extra_output = value;
+	else if (!strcmp(option, "--record"))
+		l->q.record_file = value;
 	else if (!strcmp(option, "--share"))
 		l->q.share_dir = value;
 	else if (!strcmp(option, "--etc"))
@@ -67,6 +69,10 @@ static int parse_command_line(int argc, char **argv, struct command_line *l)
 		}
 		if (!strcmp(argv[i], "--verb")) {
 			l->q.is_verb = true;
+			continue;
+		}
+		if (!strcmp(argv[i], "--record-filter")) {
+			l->q.record_filter = true;
 			continue;
 		}
 		if (!strcmp(argv[i], "-U")) /* lines always leave at once */

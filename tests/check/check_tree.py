@@ -8,7 +8,7 @@ import sys
 import tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-INCLUDE_DIRS = ["base/include", "driver/abi/include", "driver/include", "shm/include", "rules/include", "supervisor/stage/include", "evaluator/include"]
+INCLUDE_DIRS = ["base/include", "driver/abi/include", "driver/include", "shm/include", "rules/include", "supervisor/stage/include", "evaluator/include", "stateful/include"]
 
 # Which <prefix/...> headers a folder may include: the layering of ARCHITECTURE.md.
 MAY = {
@@ -20,12 +20,13 @@ MAY = {
     "supervisor/stage": {"stage", "shm", "base"},
     "driver": {"driver", "stage", "shm", "abi", "base"},
     "collector": {"driver", "stage", "shm", "abi", "base"},
-    "stateful": {"driver", "rules", "stage", "shm", "abi", "base"},
+    "stateful": {"table", "driver", "rules", "stage", "shm", "abi", "base"},
     "evaluator": {"judge", "driver", "rules", "stage", "shm", "abi", "base"},
+    "recorder": {"table", "rules", "driver", "stage", "shm", "abi", "base"},
     "emitter": {"stage", "shm", "base"},
     "supervisor": {"judge", "rules", "driver", "stage", "shm", "abi", "base"},
 }
-OWN = {"abi", "base", "shm", "rules", "stage", "driver", "judge"}
+OWN = {"abi", "base", "shm", "rules", "stage", "driver", "judge", "table"}
 
 
 def folder_of(path):

@@ -22,7 +22,11 @@ struct rules_output {
 	const char *const *rules_include,
 		*const *rules_exclude; /* NULL-ended; NULL or empty include: all */
 	const char *const *tags_include, *const *tags_exclude;
+	uint8_t capture; /* RULES_CAPTURE_* */
 };
+#define RULES_CAPTURE_NONE 0  /* a common output */
+#define RULES_CAPTURE_RULES 1 /* the recorder: rules with `capture: true` */
+#define RULES_CAPTURE_ALL 2   /* the recorder: every rule */
 
 struct rules_append {                          /* append_output entry */
 	const char *match_source, *match_rule; /* NULL: any */

@@ -25,7 +25,9 @@ enum rec_type {
 	REC_ALERT = 64, /* body: struct alert (shm/alert.h) */
 			/* meta ring: metadata -> collector */
 			/* REC_STATE */
-			/* record ring, request ring: later */
+	/* record ring: tracker -> recorder: REC_KEV, REC_STATE, REC_SNAP_*, REC_END as
+			   they came, in ord the order that is not yet given behind them; REC_LOSS */
+	/* request ring: later */
 };
 
 struct rec_head {

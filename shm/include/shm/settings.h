@@ -6,6 +6,14 @@
 
 enum settings_engine { ENGINE_BPF = 1, ENGINE_SYNTHETIC, ENGINE_REPLAY };
 
+/* What saker-recorder writes. */
+enum settings_record {
+	RECORD_NONE,
+	RECORD_ALL,     /* every event, into one file */
+	RECORD_MATCHES, /* those that the condition of `saker record --filter` matches, and the state */
+	RECORD_AROUND, /* a file around each alert that asks for one */
+};
+
 struct settings {
 	uint8_t run_id[16];
 	uint32_t engine;         /* enum settings_engine */
@@ -22,7 +30,13 @@ struct settings {
 	uint64_t max_event_ns; /* -M: stop after that much event time; 0: none */
 	uint64_t metadata_wait_ns;
 	uint32_t verbose;
+	uint32_t record_mode;       /* enum settings_record */
+	uint32_t record_all_rules;  /* RECORD_AROUND: every alert asks for a file */
+	uint32_t record_default_ms; /* RECORD_AROUND: how long, where the rule does not say */
+	uint32_t record_gzip;
 	uint32_t pad0;
-	char host[256]; /* FALCO_HOSTNAME or gethostname() */
+	uint64_t record_max_bytes; /* of one file; 0: no limit */
+	uint64_t memory_bytes;     /* of the host */
+	char host[256];            /* FALCO_HOSTNAME or gethostname() */
 };
 _Static_assert(sizeof(struct settings) % 8 == 0, "no tail padding");

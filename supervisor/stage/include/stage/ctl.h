@@ -10,6 +10,7 @@
 #define CTL_FD_LOG 4
 #define CTL_TEXT_MAX 1024
 #define CTL_FILE_CONTAINERS 2 /* index of FD_FILE at saker-metadata */
+#define CTL_INDEX_RECORD 255  /* the record ring, beside the rings of evaluators */
 
 enum ctl_type {
 	/* supervisor -> child */

@@ -17,7 +17,8 @@ enum plan_output_kind {
 	PLAN_OUT_SYSLOG,
 	PLAN_OUT_HTTP,
 	PLAN_OUT_KAFKA,
-	PLAN_OUT_PROGRAM
+	PLAN_OUT_PROGRAM,
+	PLAN_OUT_CAPTURE /* the recorder's: the last output, if there is one; path: of the file, or prefix */
 };
 
 struct plan_output {
@@ -42,6 +43,7 @@ struct plan_config {
 	uint64_t synthetic_seed, synthetic_events;
 	uint32_t synthetic_procs, synthetic_rate;
 	uint32_t uids_first, uids_count;
+	uint32_t record_mode, record_all_rules, record_default_ms, record_max_mb;
 	uint32_t log_json, log_level; /* enum log_level */
 	uint32_t log_stderr, log_syslog;
 	uint32_t n_outputs, n_rules;
