@@ -341,7 +341,6 @@ int st_snapshot_apply(struct st_ctx *c)
 		while (st_thread_evict(&c->core->threads, 0))
 			;
 		memset(&c->core->host, 0, sizeof(c->core->host));
-		c->core->boot_epoch_ns = 0;
 		return 0;
 	case KEV_CODE_SAKER_CLOCK:
 		return 0; /* told for those who show it */

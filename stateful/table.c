@@ -57,6 +57,7 @@ struct table {
 	struct st_core core;
 	struct st_shadow ids; /* users and groups */
 	uint64_t n_records;
+	uint64_t boot_ns; /* epoch */
 	struct iface ifaces[IFACES_MAX];
 	unsigned n_ifaces;
 	struct img_event events[_KEV_IX_MAX]; /* no rule looks at any */
@@ -119,7 +120,7 @@ struct table *table_free(struct table *t)
 
 uint64_t table_boot_ns(const struct table *t)
 {
-	return t->core.boot_epoch_ns;
+	return t->boot_ns;
 }
 
 static void take_iface(struct table *t, const struct rec_head *rec)
@@ -143,6 +144,15 @@ static void take_iface(struct table *t, const struct rec_head *rec)
 	t->n_ifaces++;
 }
 
+static void take_clock(struct table *t, const struct rec_head *rec)
+{
+	const char *why;
+	struct kev k;
+
+	if (kev_parse(rec + 1, rec->ring.len - sizeof(*rec), &k, &why) == 0)
+		t->boot_ns = kev_param_u64(&k, 1);
+}
+
 int table_apply(struct table *t, struct rec_head *rec)
 {
 	const struct kev_head *h = (const struct kev_head *)(rec + 1);
@@ -154,6 +164,8 @@ int table_apply(struct table *t, struct rec_head *rec)
 		take_iface(t, rec);
 	else if (h->type == KEV_CODE_SAKER_SECTION)
 		t->n_ifaces = 0;
+	else if (h->type == KEV_CODE_SAKER_CLOCK)
+		take_clock(t, rec);
 	return 0;
 }
 
@@ -335,7 +347,7 @@ static void put_text(struct kev_builder *b, struct span s)
 int table_birth(struct table *t, const struct kev *fork, void *buf)
 {
 	struct st_thread *th = st_thread_find(&t->core.threads, kev_param_i64(fork, 0));
-	uint64_t boot = t->core.boot_epoch_ns;
+	uint64_t boot = t->boot_ns;
 	struct scap_task task;
 	struct kev_builder b;
 	struct kev_head *h;

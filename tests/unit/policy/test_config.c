@@ -640,7 +640,7 @@ static void test_options__after_files__win(void **state)
 		"{\"min_priority\":7,\"match_all\":false,\"iso_time\":false,\"exact\":false,\"json_"
 		"output\":"
 		"false,\"config_files\":[\"c.yaml\"],\"outputs\":[{\"name\":"
-		"\"stdout\",\"min_priority\":7,\"rules_include\":[],"
+		"\"stdout\",\"capture\":0,\"min_priority\":7,\"rules_include\":[],"
 		"\"rules_exclude\":[],\"tags_include\":[],\"tags_exclude\":[]}],\"append\":[{"
 		"\"source\":null,\"rule\":\"R\",\"tags\":[\"t\"],"
 		"\"extra_output\":\"E "
