@@ -354,7 +354,7 @@ static int build(
 	return len;
 }
 
-/* Users, groups and containers are told by events, too: those are state and events at the same
+/* Users and groups are told by events, too: those are state and events at the same
  * time. */
 static bool is_also_state(uint16_t type)
 {
@@ -363,7 +363,6 @@ static bool is_also_state(uint16_t type)
 	case KEV_CODE_USER_DELETED_E:
 	case KEV_CODE_GROUP_ADDED_E:
 	case KEV_CODE_GROUP_DELETED_E:
-	case KEV_CODE_CONTAINER_JSON_2_E:
 		return true;
 	default:
 		return false;
