@@ -65,7 +65,7 @@ def expected(name, lines, n_cpus, n_evaluators):
         "progress of the tracker, read-only": [("progress.tracker", "ro")],
         "its block of configuration": [(f"output.{name.split('-', 1)[-1]}", "ro")],
         "what it writes to": [("pipe", "wo")],
-        "passwd, group": [("/etc/passwd", "ro"), ("/etc/group", "ro")],
+        "passwd, group, containers' facts": [("/etc/passwd", "ro"), ("/etc/group", "ro")],
         "route socket": [("socket", "rw")],
         # its own copy of each, and an epoll of its own to wait for them
         "one BPF ring buffer a CPU": [("anon_inode:bpf-map", "rw")] * (2 * n_cpus) + [("anon_inode:[eventpoll]", "rw")],
