@@ -99,7 +99,7 @@ static void look_at_limits(const struct probe *p)
 	if (p->program != PROG_LOADER && p->program != PROG_EMITTER_KAFKA)
 		expect_line(p, text, "Max processes             0                    0 ");
 	expect_line(p, text, "Max open files            4096                 4096 ");
-	if (!is_short && p->program != PROG_EMITTER)
+	if (!is_short && p->program != PROG_EMITTER && p->program != PROG_RECORDER)
 		expect_line(p, text, "Max file size             0                    0 ");
 }
 

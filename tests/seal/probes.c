@@ -50,6 +50,7 @@ static const struct {
 	[PROG_EMITTER_KAFKA] = {"emitter-kafka", PLAN_EMITTER},
 	[PROG_METADATA] = {"metadata", PLAN_METADATA},
 	[PROG_DIALER] = {"dialer", PLAN_DIALER},
+	[PROG_RECORDER] = {"recorder", PLAN_RECORDER},
 	[PROG_POLICY] = {"policy", PLAN_POLICY},
 	[PROG_TOOLS] = {"tools", PLAN_TOOLS},
 	[PROG_LOADER] = {"loader", PLAN_LOADER},
@@ -153,7 +154,7 @@ static int send_one(const struct probe *p, enum ctl_type type, enum ctl_role rol
 static bool has_role(enum program program, enum ctl_role role)
 {
 	const unsigned in = ONLY(COLLECTOR) | ONLY(TRACKER) | ONLY(EVALUATOR) | ONLY(EMITTER) |
-			    NET_EMITTERS,
+			    NET_EMITTERS | ONLY(RECORDER),
 		       out = ONLY(COLLECTOR) | ONLY(TRACKER) | ONLY(EVALUATOR) | ONLY(METADATA),
 		       stages = in | out | ONLY(DIALER), bit = 1U << program;
 
