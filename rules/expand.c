@@ -10,7 +10,8 @@
 #include "expand.h"
 #include "items.h"
 
-#define SCANNED_MAX (2ull << 30) /* bytes gone over for list names in one pass */
+#define SCANNED_MAX (2ull << 30)  /* bytes gone over for list names in one pass */
+#define EXPANSION_MAX (96u << 20) /* bytes of memory that one condition's lists may take */
 #define VALUE "exception value"
 #define VALUES_MAX (1u << 20) /* values of one rule's exceptions: aliases could multiply them */
 
@@ -369,14 +370,25 @@ static uint32_t next_list(struct collector *c, const struct ptext *t, uint32_t a
 
 int expand_lists(struct collector *c, struct ptext *t)
 {
+	size_t from = c->cx->arena.used_bytes;
 	uint32_t k = next_list(c, t, MAP_NONE);
 
 	while (k != MAP_NONE) {
-		int r = c->cx->n_scanned > SCANNED_MAX ? -E2BIG : substitute(c, &c->lists[k], t);
+		bool is_much = c->cx->n_scanned > SCANNED_MAX ||
+			       c->cx->arena.used_bytes - from > EXPANSION_MAX;
+		int r = is_much ? -EDQUOT : substitute(c, &c->lists[k], t);
 
 		if (r < 0)
 			return r;
 		k = next_list(c, t, k);
 	}
 	return 0;
+}
+
+const char *expand_bound(struct cx *cx, int err)
+{
+	const char *s = err == -E2BIG ? cx_printf(cx, "more than %u KiB of text", CX_TEXT_MAX >> 10)
+				      : "too many lists";
+
+	return s ? s : "";
 }

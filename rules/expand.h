@@ -8,8 +8,11 @@
 int expand_exceptions(struct collector *c, const struct rule_def *r, struct ptext *ret);
 /* Every list one level deep; marks the lists used by lists. */
 int expand_flatten(struct collector *c);
-/* List names in the text by their items, once over all lists in order. */
+/* List names in the text by their items, once over all lists in order. -E2BIG: the text is too long;
+ * -EDQUOT: too many lists for the memory and time that one condition may take. */
 int expand_lists(struct collector *c, struct ptext *t);
+/* The bound that -E2BIG or -EDQUOT stands for, in words. */
+const char *expand_bound(struct cx *cx, int err);
 /* Macro names of a parsed condition to their trees. @visibility: only macros first defined below it
  * are seen (UINT32_MAX: all). */
 bool expand_macros(struct collector *c, struct ast *n, uint32_t visibility);

@@ -151,9 +151,10 @@ static void parse_macro(struct collector *c, struct macro_def *m)
 		.where = expand_where(c->cx, "macro", m->name, &m->place, m->place.condition)};
 	c->cx->where = owner->where;
 	r = expand_lists(c, &owner->text);
-	if (r == -E2BIG)
+	if (r == -E2BIG || r == -EDQUOT)
 		cx_error(c->cx, "LOAD_ERR_COMPILE_CONDITION", m->pos,
-			"condition of macro '%s' is too large with its lists expanded", m->name);
+			"condition of macro '%s' is too large with its lists expanded (%s)",
+			m->name, expand_bound(c->cx, r));
 	if (r < 0 || !owner->label)
 		return;
 	m->ast = ast_parse(c->cx, owner, &err);

@@ -22,6 +22,7 @@ struct rule_run {
 	const struct rules_options *opt;
 	struct checked_rule *out;
 	uint32_t deprecated_seen; /* bits by index of the table */
+	bool is_partial; /* the condition, of which a macro could not be expanded: the rest is looked at still */
 };
 
 static const struct spos from_config = {.file = UINT16_MAX};
@@ -309,6 +310,8 @@ static bool type_kids(struct rule_run *run, struct ast *n, const struct macro_re
 	struct macro_ref here = {.name = n->name, .pos = n->pos, .parent = via};
 	bool ok = true;
 
+	if (n->kind == AST_MACRO && run->is_partial)
+		return true;
 	/* What a macro of this rule was found to be, it is for this rule everywhere. */
 	if (n->kind == AST_MACRO && n->kids[0]->checked_for == run->out)
 		return n->kids[0]->is_right;
@@ -367,6 +370,7 @@ static bool type_tree(struct rule_run *run, struct ast *n, const struct macro_re
 	return false;
 }
 
+/* Sets run->is_partial when a macro could not be expanded; that was reported. */
 static struct ast *parse_condition(struct rule_run *run)
 {
 	struct ast_owner *owner = cx_alloc(run->cx, sizeof(*owner));
@@ -382,17 +386,18 @@ static struct ast *parse_condition(struct rule_run *run)
 	r = expand_exceptions(run->c, run->r, &owner->text);
 	if (r >= 0)
 		r = expand_lists(run->c, &owner->text);
-	if (r == -E2BIG)
+	if (r == -E2BIG || r == -EDQUOT)
 		cx_error(run->cx, COMPILE_CONDITION, run->r->pos,
 			"condition of rule '%s' is too large with its lists and exceptions "
-			"expanded",
-			run->r->name);
+			"expanded (%s)",
+			run->r->name, expand_bound(run->cx, r));
 	if (r < 0 || !owner->label)
 		return NULL;
 	n = ast_parse(run->cx, owner, &err);
 	if (!n && !err.is_memory)
 		expand_syntax_error(run->cx, owner, &err, run->r->pos);
-	return n && expand_macros(run->c, n, UINT32_MAX) ? n : NULL;
+	run->is_partial = n && !expand_macros(run->c, n, UINT32_MAX);
+	return n;
 }
 
 static bool check_condition(struct rule_run *run)
@@ -409,6 +414,8 @@ static bool check_condition(struct rule_run *run)
 				unknown->message, run->r->name);
 		return false;
 	}
+	if (run->is_partial)
+		return false;
 	run->out->ast = n;
 	evset_of(n, &run->out->events);
 	if (run->r->warn_evttypes && evset_is_wide(&run->out->events))

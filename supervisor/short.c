@@ -290,6 +290,14 @@ static int open_rules(const struct sup *s, unsigned i)
 					    : open_named(s->config->rules[i], false);
 }
 
+static int cannot_open(int err, const char *path)
+{
+	if (err == -EFBIG)
+		return log_err_errno(err, "rules file '%s' is larger than %u MiB", path,
+			(unsigned)(SHORT_FILE_MAX >> 20));
+	return log_err_errno(err, "cannot open rules file '%s'", path);
+}
+
 /* Every rules file, opened here; what is missing stops the start with all names at once. */
 static int give_rules(struct sup *s, struct sup_child *c)
 {
@@ -300,7 +308,7 @@ static int give_rules(struct sup *s, struct sup_child *c)
 		int k;
 
 		if (fd < 0) {
-			r = log_err_errno(fd, "cannot open rules file '%s'", s->config->rules[i]);
+			r = cannot_open(fd, s->config->rules[i]);
 			fd = -1;
 			continue;
 		}

@@ -149,6 +149,14 @@ static void make_many_lists(struct strbuf *b)
 	numbered(b, ", l", "", 20000);
 	strbuf_add_str(b, ")\n");
 }
+static void make_long_list(struct strbuf *b)
+{
+	strbuf_add_str(b, "- list: a\n  items: [x");
+	repeat(b, ", x", 999);
+	strbuf_add_str(b, "]\n- list: b\n  items: [a");
+	repeat(b, ", a", 299);
+	strbuf_add_str(b, "]\n");
+}
 static void make_exceptions(struct strbuf *b)
 {
 	strbuf_add_str(b, RULE "proc.name=a\n  exceptions:\n");
@@ -174,7 +182,8 @@ static void test_rules_compile__hostile__one_clear_message(void **state)
 		{make_nul, "control characters"},
 		{make_nul_escape, "text or number"},
 		{make_errors, "Undefined macro 'nope0'"},
-		{make_many_lists, "out of memory"},
+		{make_many_lists, "expanded (too many lists)"},
+		{make_long_list, "list 'b' has more than 262144 items"},
 		{make_exceptions, "more than 10000 exceptions"},
 	};
 
@@ -204,6 +213,8 @@ static void test_rules_compile__100_mib__refused_at_once(void **state)
 	(void)state;
 	assert_non_null(text);
 	assert_non_null(strstr(first_error(&d, text, n), "larger than 16 MiB"));
+	assert_string_equal(d.first->code, "LOAD_ERR_FILE_READ");
+	assert_string_equal(d.first->pos.file, "h.yaml");
 	diag_done(&d);
 	free(text);
 }
