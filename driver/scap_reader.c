@@ -566,8 +566,11 @@ static int next_block(struct scap_reader *r, struct scap_record *ret)
 		return -ENODATA;
 	if (k == 0 && !r->has_section && !r->in.why)
 		return fail(r, 0, "not a capture file (no section header)");
-	if (k != 1)
-		return need(r, SCAP_BLOCK_HEAD);
+	if (k != 1) {
+		k = need(r, SCAP_BLOCK_HEAD);
+		if (k < 0)
+			return k;
+	}
 	type = u32_at(scap_input_at(&r->in));
 	total = u32_at(scap_input_at(&r->in) + 4);
 	if (!r->has_section && type != SCAP_SHB)
