@@ -46,8 +46,7 @@ bool seal_is_bounding_empty(uint64_t keep_caps);
 int seal_set_uid(uint32_t uid, uint64_t keep_caps);
 int seal_drop_caps(uint64_t keep_caps);
 int seal_rlimits(const struct seal_request *q);
-/* -ENOSYS: the kernel has none. @folder: 0 none */
-int seal_landlock(bool may_connect, int folder, uint32_t *ret_abi);
+int seal_landlock(bool may_connect, uint32_t *ret_abi); /* -ENOSYS: the kernel has none */
 int seal_seccomp(const struct seal_request *q);
 
 #ifdef SAKER_TEST_HOOKS
