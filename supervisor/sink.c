@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -160,11 +161,15 @@ int sup_host_file_open(const struct sup *s, enum plan_type type, unsigned index)
 {
 	const struct host_file *f = host_file(type, index);
 	const char *name = sup_host_file_name(s, type, index);
+	char path[PATH_MAX];
 	int fd;
 
 	if (!name)
 		return -ENOENT;
-	fd = open(f->path ? f->path : name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (snprintf(path, sizeof(path), "%s%s", f->live_only ? s->host_root : "",
+		    f->path ? f->path : name) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	return fd < 0 ? -errno : fd;
 }
 

@@ -145,6 +145,26 @@ static int find_places(struct sup *s)
 	return 0;
 }
 
+/* In a container the host's users, groups and runtime sockets lie under a mount. */
+static int find_host_root(struct sup *s)
+{
+	const char *env = getenv("HOST_ROOT");
+	size_t n = env ? strlen(env) : 0;
+
+	if (n > 0 && env[0] != '/') {
+		log_err("HOST_ROOT is '%s': expected an absolute path, as in HOST_ROOT=/host", env);
+		return -EINVAL;
+	}
+	while (n > 0 && env[n - 1] == '/')
+		n--;
+	if (n >= sizeof(s->host_root))
+		return log_err_errno(-ENAMETOOLONG, "HOST_ROOT");
+	if (n > 0)
+		memcpy(s->host_root, env, n);
+	s->host_root[n] = 0;
+	return 0;
+}
+
 static bool has_cap(const struct __user_cap_data_struct *data, unsigned cap)
 {
 	return data[cap / 32].effective >> (cap % 32) & 1;
@@ -182,6 +202,9 @@ int sup_init(struct sup *s, const struct args *args)
 		s->clients[i].watch.fd = -1;
 	sup_bpf_init(&s->bpf);
 	s->started_ns = clock_mono_ns();
+	r = find_host_root(s);
+	if (r < 0)
+		return r;
 	s->mode = find_mode();
 	s->has_landlock = seal_landlock_abi() > 0;
 	r = open_standard();

@@ -49,6 +49,7 @@ def cases(d):
     yield "unknown verb", ["statsu"], r"statsu.*status"
     yield "removed Falco option", ["--modern-bpf"], r"--modern-bpf"
     yield "option without argument", ["-c"], r"-c"
+    yield "HOST_ROOT that is no absolute path", [*syn, "-r", rules], r"HOST_ROOT is 'host': expected an absolute path"
     yield "output kind not there", [*syn, "-r", rules, "-o", 'outputs[]={"name":"a","kind":"nosuch"}'], r"nosuch"
     yield "status without a running saker", ["status", "-o", f"control.socket={d}/none.sock"], r"not running", 4
     if os.geteuid() == 0 and os.path.isdir("/sys/kernel/btf"):
@@ -78,6 +79,8 @@ def main():
                 prefix = []
                 if label == "kernel without BTF": # as it looks to a process
                     prefix = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /sys/kernel/btf && exec "$0" "$@"']
+                if label.startswith("HOST_ROOT"):
+                    prefix = ["env", "HOST_ROOT=host"]
                 sock = [] if "status" in args else ["-o", f"control.socket={d}/c.sock"]
                 r = run([*prefix, SAKER, *args, *(sock if args[0] not in ("statsu", "--josn", "--modern-bpf", "-c") or len(args) > 1 else [])])
             text = r.stderr

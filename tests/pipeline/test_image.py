@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The image of scripts/image and the DaemonSet of packaging/kubernetes: made twice the bytes are the same; in a container
+with that manifest's capabilities, mounts and namespaces, and nothing more, saker detects what happens on the host."""
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+
+import harness
+import pod
+
+SHIPPED = "Password or privilege file read"
+MINE = """
+- rule: Marked file
+  desc: read by a user that the host alone knows
+  condition: evt.type in (open, openat) and fd.name = /usr/share/common-licenses/GPL-2 and user.name = daemon
+  output: read (user=%user.name)
+  priority: NOTICE
+"""
+
+
+def build(folder, name):
+    out = f"{folder}/{name}.tar"
+    stage = os.path.dirname(os.path.dirname(harness.SAKER))
+    r = subprocess.run([sys.executable, f"{harness.TOP}/packaging/oci_image.py", stage, out, "--name", "docker.io/local/saker:test", "--epoch", "1700000000"],
+                       capture_output=True, text=True, check=False)
+    assert r.returncode == 0, r.stderr
+    return out
+
+
+def test_archive(archive, again):
+    with open(archive, "rb") as a, open(again, "rb") as b:
+        assert a.read() == b.read(), "the same tree gave two images"
+    with tarfile.open(archive) as t:
+        names = t.getnames()
+        for n in names:
+            if n.startswith("blobs/"):
+                assert hashlib.sha256(t.extractfile(n).read()).hexdigest() == os.path.basename(n), n
+        docker = json.load(t.extractfile("manifest.json"))[0]
+        assert docker["RepoTags"] == ["docker.io/local/saker:test"] and docker["Config"] in names and docker["Layers"][0] in names
+    print("image: same bytes twice, every blob by its digest, OCI and docker names in one")
+
+
+def test_name_refused(folder):
+    r = subprocess.run([sys.executable, f"{harness.TOP}/packaging/oci_image.py", folder, f"{folder}/x.tar", "--name", "saker"], capture_output=True, text=True,
+                       check=False)
+    assert r.returncode == 1 and "has no tag" in r.stderr and not os.path.exists(f"{folder}/x.tar"), r.stderr
+    r = subprocess.run([sys.executable, f"{harness.TOP}/packaging/oci_image.py", folder, f"{folder}/x.tar"], capture_output=True, text=True, check=False)
+    assert r.returncode == 1 and "build first" in r.stderr, r.stderr
+    print("image: a name without a tag and an empty tree are refused")
+
+
+def test_manifests():
+    docs = pod.manifests()
+    spec = docs["DaemonSet", "saker"]["spec"]["template"]["spec"]
+    security = spec["containers"][0]["securityContext"]
+    assert security["privileged"] is False and "SYS_ADMIN" not in security["capabilities"]["add"]
+    assert spec["automountServiceAccountToken"] is False and docs["ServiceAccount", "saker"]["automountServiceAccountToken"] is False
+    assert not [k for k, _ in docs if k in ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")], "it asks the API server nothing"
+    volumes = {v["name"] for v in spec["volumes"]}
+    assert {m["name"] for m in spec["containers"][0]["volumeMounts"]} == volumes
+    for key in ("saker-config", "saker-rules"):
+        assert ("ConfigMap", key) in docs, key
+    for resource in docs["Kustomization", ""]["resources"]:
+        assert os.path.exists(f"{pod.FOLDER}/{resource}"), resource
+    print("manifests: not privileged, no role, no token, every mount has its volume")
+
+
+def test_pod(archive):
+    with pod.Pod(archive, {"local_rules.yaml": MINE}) as p:
+        s = harness.Saker(argv=p.argv(), wait=0)
+        status = wait_detecting(p, s)
+        assert status, "\n".join(s.log)
+        with open("/etc/shadow", encoding="utf-8"):
+            pass
+        a = s.wait_alert(SHIPPED, lambda a: a["output_fields"].get("fd.name") == "/etc/shadow", 15)
+        assert a, "no alert from the host\n" + "\n".join(s.log)
+        assert a["hostname"] == "node-1", a["hostname"]
+        assert a["output_fields"]["container.id"] == "host" and a["output_fields"]["user.name"] == "root", a
+        # the image's own table of users knows root alone
+        subprocess.run(["setpriv", "--reuid=daemon", "--clear-groups", "cat", "/usr/share/common-licenses/GPL-2"], stdout=subprocess.DEVNULL, check=True)
+        assert s.wait_alert("Marked file", seconds=15), "no alert with the host's name of a user\n" + "\n".join(s.log)
+        seals = {row["name"]: row["seal"] for row in status["stages"]}
+        assert set(seals.values()) == {"container"}, seals
+        uids = [row["uid"] for row in status["stages"] if row["name"] != "supervisor"]
+        assert 0 not in uids and len(set(uids)) == len(uids), uids
+        assert p.exec("/usr/bin/saker", "status").returncode == 0, "the readiness probe"
+        s.stop()
+        assert any("balanced" in line for line in s.log), s.log
+    print(f"pod: detects the host from a container of the DaemonSet ({len(seals)} processes, a uid each); the ledger balances")
+
+
+def wait_detecting(p, s, seconds=30):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and s.proc.poll() is None:
+        r = p.exec("/usr/bin/saker", "status", "--json")
+        if r.stdout.startswith("{") and json.loads(r.stdout)["state"] == "detecting":
+            return json.loads(r.stdout)
+        time.sleep(0.1)
+    return None
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="saker-image-") as d:
+        archive = build(d, "a")
+        test_archive(archive, build(d, "b"))
+        test_name_refused(f"{d}")
+        test_manifests()
+        harness.need_root()
+        test_pod(archive)
+
+
+main()
