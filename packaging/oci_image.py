@@ -137,13 +137,13 @@ def as_json(value):
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
-def archive(root, name, created):
-    """The members of OUT.tar: path -> bytes."""
+def archive(root, name, created, command=("/usr/bin/saker",)):
+    """The members of OUT.tar: path -> bytes. @command: the image's entry point."""
     layer = root.tar()
     packed = gzip.compress(layer, mtime=0)
     config = as_json({
         "architecture": "amd64", "os": "linux", "created": created,
-        "config": {"Entrypoint": ["/usr/bin/saker"], "WorkingDir": "/",
+        "config": {"Entrypoint": list(command), "WorkingDir": "/",
                    "Labels": {"org.opencontainers.image.title": "saker", "org.opencontainers.image.licenses": "Apache-2.0 AND (GPL-2.0 OR BSD-2-Clause)"}},
         "rootfs": {"type": "layers", "diff_ids": ["sha256:" + digest(layer)]},
         "history": [{"created": created, "created_by": "scripts/image"}]})
@@ -167,6 +167,17 @@ def archive(root, name, created):
     }
 
 
+def write(out, members, epoch):
+    """Whole or not at all."""
+    part = out + ".part"
+    with tarfile.open(part, mode="w", format=tarfile.PAX_FORMAT) as t:
+        for path, data in members.items():
+            info = tarfile.TarInfo(path)
+            info.size, info.mode, info.mtime = len(data), 0o644, epoch
+            t.addfile(info, io.BytesIO(data))
+    os.replace(part, out)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("stage")
@@ -179,13 +190,7 @@ def main():
     root = Root(a.epoch)
     fill(root, a.stage.rstrip("/"))
     created = subprocess.run(["date", "-u", "-d", f"@{a.epoch}", "+%Y-%m-%dT%H:%M:%SZ"], capture_output=True, text=True, check=True).stdout.strip()
-    part = a.out + ".part"
-    with tarfile.open(part, mode="w", format=tarfile.PAX_FORMAT) as t:
-        for path, data in archive(root, a.name, created).items():
-            info = tarfile.TarInfo(path)
-            info.size, info.mode, info.mtime = len(data), 0o644, a.epoch
-            t.addfile(info, io.BytesIO(data))
-    os.replace(part, a.out)
+    write(a.out, archive(root, a.name, created), a.epoch)
     print(f"{a.out}: {a.name}, {os.path.getsize(a.out) / 1048576:.1f} MiB")
 
 

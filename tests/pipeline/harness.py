@@ -43,17 +43,16 @@ def official_rules():
 class Saker:
     """One running saker: its alerts (parsed JSON lines of stdout) and its log."""
 
-    def __init__(self, *args, env=None, uids=None, wait=30, json_output=True, prefix=(), program=SAKER, socket=None, argv=None):
+    def __init__(self, *args, env=None, uids=None, wait=30, json_output=True, prefix=(), program=SAKER, socket=None):
         self.dir = tempfile.mkdtemp(prefix="saker-test-")
         self.socket = socket or os.path.join(self.dir, "control.sock")
-        given = argv # the whole command instead, where saker starts in something
         argv = [program, "-o", f"control.socket={self.socket}", "-o", "stdout_output.enabled=true", "-o", "syslog_output.enabled=false"]
         if json_output:
             argv += ["-o", "json_output=true"]
         if uids:
             argv += ["-o", f"uids.first={uids}"]
         argv += list(args)
-        argv = given or [*prefix, *argv]
+        argv = [*prefix, *argv]
         self.argv = argv
         self.alerts, self.lines, self.log = [], [], []
         self.cond = threading.Condition()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The image of scripts/image and the DaemonSet of packaging/kubernetes: made twice the bytes are the same; in a container
-with that manifest's capabilities, mounts and namespaces, and nothing more, saker detects what happens on the host."""
+"""The image of scripts/image and the DaemonSet of packaging/kubernetes: made twice the bytes are the same; in a real
+pod (containerd's CRI) with that manifest's capabilities, mounts and namespaces, and nothing more, saker detects what happens on the host."""
 import hashlib
 import json
 import os
@@ -8,16 +8,18 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import time
 
+import cri
 import harness
 import pod
 
 SHIPPED = "Password or privilege file read"
-MINE = """
+MARKED = "/usr/share/common-licenses/GPL-2"
+NAME = "docker.io/local/saker:test"
+MINE = f"""
 - rule: Marked file
   desc: read by a user that the host alone knows
-  condition: evt.type in (open, openat) and fd.name = /usr/share/common-licenses/GPL-2 and user.name = daemon
+  condition: evt.type in (open, openat) and fd.name = {MARKED} and user.name = daemon
   output: read (user=%user.name)
   priority: NOTICE
 """
@@ -26,7 +28,7 @@ MINE = """
 def build(folder, name):
     out = f"{folder}/{name}.tar"
     stage = os.path.dirname(os.path.dirname(harness.SAKER))
-    r = subprocess.run([sys.executable, f"{harness.TOP}/packaging/oci_image.py", stage, out, "--name", "docker.io/local/saker:test", "--epoch", "1700000000"],
+    r = subprocess.run([sys.executable, f"{harness.TOP}/packaging/oci_image.py", stage, out, "--name", NAME, "--epoch", "1700000000"],
                        capture_output=True, text=True, check=False)
     assert r.returncode == 0, r.stderr
     return out
@@ -41,7 +43,7 @@ def test_archive(archive, again):
             if n.startswith("blobs/"):
                 assert hashlib.sha256(t.extractfile(n).read()).hexdigest() == os.path.basename(n), n
         docker = json.load(t.extractfile("manifest.json"))[0]
-        assert docker["RepoTags"] == ["docker.io/local/saker:test"] and docker["Config"] in names and docker["Layers"][0] in names
+        assert docker["RepoTags"] == [NAME] and docker["Config"] in names and docker["Layers"][0] in names
     print("image: same bytes twice, every blob by its digest, OCI and docker names in one")
 
 
@@ -71,37 +73,26 @@ def test_manifests():
 
 
 def test_pod(archive):
-    with pod.Pod(archive, {"local_rules.yaml": MINE}) as p:
-        s = harness.Saker(argv=p.argv(), wait=0)
-        status = wait_detecting(p, s)
-        assert status, "\n".join(s.log)
-        with open("/etc/shadow", encoding="utf-8"):
-            pass
-        a = s.wait_alert(SHIPPED, lambda a: a["output_fields"].get("fd.name") == "/etc/shadow", 15)
-        assert a, "no alert from the host\n" + "\n".join(s.log)
-        assert a["hostname"] == "node-1", a["hostname"]
-        assert a["output_fields"]["container.id"] == "host" and a["output_fields"]["user.name"] == "root", a
-        # the image's own table of users knows root alone
-        subprocess.run(["setpriv", "--reuid=daemon", "--clear-groups", "cat", "/usr/share/common-licenses/GPL-2"], stdout=subprocess.DEVNULL, check=True)
-        assert s.wait_alert("Marked file", seconds=15), "no alert with the host's name of a user\n" + "\n".join(s.log)
-        seals = {row["name"]: row["seal"] for row in status["stages"]}
-        assert set(seals.values()) == {"container"}, seals
-        uids = [row["uid"] for row in status["stages"] if row["name"] != "supervisor"]
-        assert 0 not in uids and len(set(uids)) == len(uids), uids
-        assert p.exec("/usr/bin/saker", "status").returncode == 0, "the readiness probe"
-        s.stop()
-        assert any("balanced" in line for line in s.log), s.log
-    print(f"pod: detects the host from a container of the DaemonSet ({len(seals)} processes, a uid each); the ledger balances")
-
-
-def wait_detecting(p, s, seconds=30):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and s.proc.poll() is None:
-        r = p.exec("/usr/bin/saker", "status", "--json")
-        if r.stdout.startswith("{") and json.loads(r.stdout)["state"] == "detecting":
-            return json.loads(r.stdout)
-        time.sleep(0.1)
-    return None
+    with cri.Containerd() as containerd:
+        containerd.load(archive)
+        with pod.Pod(containerd, NAME, {"local_rules.yaml": MINE}) as p:
+            status = p.wait_detecting()
+            with open("/etc/shadow", encoding="utf-8"):
+                pass
+            a = p.wait_alert(SHIPPED, lambda a: a["output_fields"].get("fd.name") == "/etc/shadow" and a["output_fields"]["container.id"] == "host")
+            assert a["hostname"] == "node-1" and a["output_fields"]["user.name"] == "root", a
+            # the image's own table of users knows root alone
+            subprocess.run(["setpriv", "--reuid=daemon", "--clear-groups", "cat", MARKED], stdout=subprocess.DEVNULL, check=True)
+            p.wait_alert("Marked file")
+            seals = {row["name"]: row["seal"] for row in status["stages"]}
+            assert set(seals.values()) == {"container"}, seals
+            uids = [row["uid"] for row in status["stages"] if row["name"] != "supervisor"]
+            assert 0 not in uids and len(set(uids)) == len(uids), uids
+            assert p.exec("/usr/bin/saker", "status")[0] == 0, "the readiness probe"
+            p.stop()
+            lines = p.log()[1]
+            assert any("balanced" in line for line in lines) and not any("not balanced" in line for line in lines), lines
+    print(f"pod: in a pod of the DaemonSet it detects what the host does ({len(seals)} processes, a uid each); stopped by the runtime, its ledger balances")
 
 
 def main():
