@@ -93,7 +93,9 @@ int evl_init(struct evl *e, const struct img *img, const struct settings *settin
 	for (uint32_t i = 0; i < n; i++)
 		e->slot_pred[i] =
 			img->preds[i].flags & IMG_PRED_PROC ? e->n_slot_preds++ : IMG_NONE;
-	r = replica_init(&e->replica, settings->threads_max, e->n_slot_preds);
+	r = replica_init(&e->replica, settings->threads_max, e->n_slot_preds, EVL_SIFT_WORDS);
+	if (r == 0)
+		r = evl_sift_init(e);
 	if (r < 0)
 		evl_done(e);
 	return r;
@@ -112,6 +114,7 @@ void evl_done(struct evl *e)
 	free(e->plans);
 	e->plans = NULL;
 	e->memo = e->slot_pred = NULL;
+	evl_sift_done(e);
 	evl_scratch_done(&e->scratch);
 	replica_done(&e->replica);
 }
@@ -123,6 +126,7 @@ static void forget_memo(struct evl *e)
 		memset(e->memo, 0, e->img.n[IMG_SEC_PRED] * sizeof(*e->memo));
 		e->memo_gen = 1;
 	}
+	e->turn.has_begun = false;
 }
 
 static bool tells_container(const struct evl *e)

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <abi/events.h>
 #include <base/span.h>
 #include <rules/fields.h>
 #include <rules/image.h>
@@ -74,6 +75,15 @@ struct evl_regex {
 	struct regex *re;
 };
 
+/* Where going through the rules of the event at hand stands. */
+struct evl_turn {
+	bool has_begun;
+	const struct sift_class *cls; /* NULL: the rules themselves */
+	uint64_t alive;               /* of the class's first 64 rules: still to be judged */
+	uint64_t excluded;            /* of these: by what is remembered of the process */
+	uint32_t next;                /* those behind */
+};
+
 /* What judging an event looks at. */
 struct evl {
 	struct img img;
@@ -103,6 +113,9 @@ struct evl {
 	uint32_t *memo;      /* by predicate: memo_gen << 1 | result */
 	uint32_t *slot_pred; /* by predicate: its number among the remembered ones, IMG_NONE */
 	uint32_t n_slot_preds;
+
+	struct evl_sift *sift;
+	struct evl_turn turn;
 };
 
 /* The image must be verified. Allocates. 0, -ENOMEM, -EINVAL or -E2BIG (a pattern
@@ -111,6 +124,12 @@ int evl_init(struct evl *e, const struct img *img, const struct settings *settin
 	const char **reterr_why);
 void evl_done(struct evl *e);
 
+/* Is no rule indexed under the event's type, and does it tell an evaluator nothing? Then it need not
+ * be taken up. */
+static inline bool evl_event_is_idle(const struct evl *e, const struct ev_view *view)
+{
+	return e->img.events[view->info->ix].n_refs == 0 && view->ev->type != KEV_CODE_PROCINFO_E;
+}
 /* Take up an event: the view is borrowed until the next call. */
 void evl_event_begin(struct evl *e, const struct ev_view *view);
 /* Go over to judging it under the kernel's path. */
@@ -148,6 +167,17 @@ void evl_const(
 bool evl_ip_in(const struct evl_value *addr, const struct img_const *net);
 /* interp.c */
 bool evl_rule_matches(struct evl *e, const struct img_rule *rule);
+/* sift.c */
+#define EVL_SIFT_WORDS 8 /* of a slot's row in the replica */
+int evl_sift_init(struct evl *e);
+void evl_sift_done(struct evl *e);
+/* The next enabled rule that matches the event at hand under the name at hand, in order of the rules;
+ * *ret_rule only if true. After false there are no more. */
+bool evl_match_next(struct evl *e, uint32_t *ret_rule);
+/* For tests: make do with fewer classes of events. */
+void evl_sift_limit(struct evl *e, uint32_t n_classes);
+/* How often all classes were given up for want of room. */
+unsigned evl_sift_given_up(const struct evl *e);
 
 /* format.c: the value of an expression as text; "<NA>" for none. */
 void evl_value_text(const struct evl_value *v, const struct img_expr *x, struct evl_text *t);

@@ -20,7 +20,6 @@ struct judge {
 	struct settings settings;
 	struct ev_view view;
 	bool has_matched;
-	uint32_t next_ref;
 	uint64_t epoch;
 	char text[JUDGE_TEXT];
 };
@@ -82,22 +81,19 @@ int judge_take_event(struct judge *j, const struct rec_head *rec)
 	if (ev_validate(rec, JUDGE_SLOTS, &j->view) < 0)
 		return -EBADMSG;
 	j->has_matched = false;
-	j->next_ref = 0;
 	evl_event_begin(&j->evl, &j->view);
 	return 0;
 }
 
 int judge_next(struct judge *j, uint32_t skip, uint32_t *ret_rule)
 {
-	const struct img_event *ix = &j->img.events[j->view.info->ix];
+	uint32_t rule;
 
 	if (j->has_matched && !(j->img.head->flags & IMG_F_MATCH_ALL))
 		return 0;
 	for (;;) {
-		while (j->next_ref < ix->n_refs) {
-			uint32_t rule = j->img.rulerefs[ix->refs_first + j->next_ref++];
-
-			if (rule == skip || !judge_holds(j, rule))
+		while (evl_match_next(&j->evl, &rule)) {
+			if (rule == skip)
 				continue;
 			j->has_matched = true;
 			*ret_rule = rule;
@@ -107,7 +103,6 @@ int judge_next(struct judge *j, uint32_t skip, uint32_t *ret_rule)
 		if (j->has_matched || !j->evl.realpath.p || j->evl.second_name)
 			return 0;
 		evl_event_second_name(&j->evl);
-		j->next_ref = 0;
 	}
 }
 

@@ -27,7 +27,7 @@ static uint32_t power_of_two(uint32_t n)
 	return p;
 }
 
-int replica_init(struct replica *r, uint32_t threads_max, uint32_t memo_preds)
+int replica_init(struct replica *r, uint32_t threads_max, uint32_t memo_preds, uint32_t extra_words)
 {
 	size_t memo;
 	int k;
@@ -44,7 +44,8 @@ int replica_init(struct replica *r, uint32_t threads_max, uint32_t memo_preds)
 		return -ENOMEM;
 	}
 	memset(r->buckets, 0xff, ((size_t)r->bucket_mask + 1) * sizeof(*r->buckets));
-	r->memo_words = (memo_preds + 31) / 32;
+	r->extra_at = (memo_preds + 31) / 32;
+	r->memo_words = memo_preds ? r->extra_at + extra_words : 0;
 	memo = (size_t)threads_max * r->memo_words * sizeof(*r->memo);
 	if (memo > 0 && memo <= MEMO_MAX)
 		r->memo =
@@ -252,6 +253,12 @@ const uint64_t *replica_memo_row(const struct replica *r, uint32_t slot)
 	if (!r->memo || slot >= r->n_slots || r->slots[slot].memo_gen != r->gen)
 		return NULL;
 	return memo_row(r, slot);
+}
+
+uint64_t *replica_memo_extra(struct replica *r, uint32_t slot)
+{
+	assert(replica_memo_row(r, slot));
+	return memo_row(r, slot) + r->extra_at;
 }
 
 int replica_memo_get(struct replica *r, uint32_t slot, uint32_t pred)

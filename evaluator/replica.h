@@ -57,12 +57,14 @@ struct replica {
 	uint32_t last_container;  /* the slot told last */
 	/* remembered predicates: two bits each, by slot */
 	uint64_t *memo;      /* NULL: none are remembered */
-	uint32_t memo_words; /* uint64_t of one slot */
+	uint32_t memo_words; /* uint64_t of one slot, extra ones included */
+	uint32_t extra_at;   /* the first of those */
 };
 
 /* @memo_preds: how many predicates may be remembered per slot; the memory for them is given up when
- * it would exceed its quota. */
-int replica_init(struct replica *r, uint32_t threads_max, uint32_t memo_preds);
+ * it would exceed its quota. @extra_words: uint64_t of the caller's beside them, if there are any. */
+int replica_init(
+	struct replica *r, uint32_t threads_max, uint32_t memo_preds, uint32_t extra_words);
 void replica_done(struct replica *r);
 int replica_ids_init(struct replica *r); /* part of replica_init() */
 
@@ -101,6 +103,9 @@ int replica_memo_get(struct replica *r, uint32_t slot, uint32_t pred);
 /* All of them of a slot, two bits each as replica_memo_bit() reads them; NULL if nothing is
  * remembered. Holds until a record is put or forgotten. */
 const uint64_t *replica_memo_row(const struct replica *r, uint32_t slot);
+/* The slot's extra words, for a slot of which something is remembered: they are zero when the first
+ * predicate is, and forgotten with it. */
+uint64_t *replica_memo_extra(struct replica *r, uint32_t slot);
 static inline int replica_memo_bit(const uint64_t *row, uint32_t pred)
 {
 	unsigned bits = (unsigned)(row[pred / 32] >> (pred % 32 * 2)) & 3;

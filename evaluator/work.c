@@ -96,34 +96,25 @@ static void raise_alert(struct work *w, uint32_t rule)
 /* Judge the event at hand from where it stands. 0 finished, -EAGAIN: an alert waits. */
 static int judge(struct work *w)
 {
-	const struct img *img = &w->evl.img;
-	const struct img_event *ix = &img->events[w->view.info->ix];
-	bool all = img->head->flags & IMG_F_MATCH_ALL;
+	bool all = w->evl.img.head->flags & IMG_F_MATCH_ALL;
 
 	for (;;) {
+		uint32_t rule;
 		int r = put_alert(w);
 
 		if (r < 0)
 			return r;
 		if (w->has_matched && !all)
 			return 0;
-		while (w->next_ref < ix->n_refs) {
-			uint32_t rule = img->rulerefs[ix->refs_first + w->next_ref++];
-
-			if (img->rules[rule].enabled &&
-				evl_rule_matches(&w->evl, &img->rules[rule])) {
-				raise_alert(w, rule);
-				break;
-			}
-		}
-		if (w->todo || (w->has_matched && w->next_ref < ix->n_refs))
+		if (evl_match_next(&w->evl, &rule)) {
+			raise_alert(w, rule);
 			continue;
+		}
 		if (w->has_matched || !w->evl.realpath.p || w->evl.second_name)
 			return 0;
 		/* nothing matched the name that the caller gave: the same rules under the one that
 		 * the kernel walked */
 		evl_event_second_name(&w->evl);
-		w->next_ref = 0;
 	}
 }
 
@@ -152,7 +143,7 @@ static int go_on_event(struct work *w)
 	if (w->poison_seq == w->rec->seq)
 		_exit(1);
 #endif
-	r = judge(w);
+	r = w->is_idle ? 0 : judge(w);
 	if (r < 0) {
 		set_hand(w, 0); /* it waits for room: that is nobody's fault */
 		return r;
@@ -176,11 +167,12 @@ static int take_event(struct work *w, const struct rec_head *rec)
 	}
 	if (w->view.ev->flags & EV_DOUBTFUL)
 		stats_add(&w->stage->stats->doubtful, 1);
-	w->next_ref = 0;
 	w->has_matched = false;
 	w->todo = 0;
 	w->busy = WORK_EVENT;
-	evl_event_begin(&w->evl, &w->view);
+	w->is_idle = evl_event_is_idle(&w->evl, &w->view);
+	if (!w->is_idle)
+		evl_event_begin(&w->evl, &w->view);
 	return go_on_event(w);
 }
 

@@ -26,7 +26,7 @@ struct work {
 	enum work_busy busy;
 	const struct rec_head *rec; /* in the ring's private buffer */
 	struct ev_view view;
-	uint32_t next_ref; /* rules judged so far, among those of the event's type */
+	bool is_idle; /* an event that no rule is about */
 	bool has_matched;
 	uint32_t rule; /* whose alert is built; todo: outputs that still wait for it */
 	uint64_t todo;

@@ -201,12 +201,14 @@ static void put_threads(struct evl *e, const struct judged *j)
 
 static unsigned judge_one(struct evl *e, const struct ev_view *view)
 {
-	const struct img_event *ix = &e->img.events[view->info->ix];
+	uint32_t rule;
 	unsigned n = 0;
 
+	if (evl_event_is_idle(e, view))
+		return 0;
 	evl_event_begin(e, view);
-	for (uint32_t i = 0; i < ix->n_refs; i++)
-		n += evl_rule_matches(e, &e->img.rules[e->img.rulerefs[ix->refs_first + i]]);
+	while (evl_match_next(e, &rule))
+		n++;
 	return n;
 }
 

@@ -16,7 +16,7 @@
 #include "eval.h"
 #include "field.h"
 
-#define BENCH_MAX 512
+#define BENCH_MAX 1024
 
 struct bench {
 	struct evl e;
@@ -24,7 +24,7 @@ struct bench {
 	struct settings settings;
 	struct img_head head;
 	char str[65536];
-	struct img_rule rules[64];
+	struct img_rule rules[128];
 	struct img_str tags[64];
 	struct img_node nodes[BENCH_MAX];
 	struct img_pred preds[BENCH_MAX];
@@ -36,7 +36,7 @@ struct bench {
 	struct img_fmt fmts[BENCH_MAX];
 	struct img_outfield outfields[BENCH_MAX];
 	struct img_event events[_KEV_IX_MAX];
-	uint32_t rulerefs[64];
+	uint32_t rulerefs[384];
 	_Alignas(8) uint8_t ev[SPSC_RECORD_MAX];
 	struct rec_writer w;
 	struct ev_view view;

@@ -60,7 +60,7 @@ static void test_replica__put_find_forget(void **state)
 	struct replica r;
 
 	(void)state;
-	assert_int_equal(replica_init(&r, 16, 0), 0);
+	assert_int_equal(replica_init(&r, 16, 0, 2), 0);
 	assert_null(replica_find(&r, 3));
 	assert_null(replica_find(&r, PREC_NO_SLOT));
 	put(&r, 3, 100, "a");
@@ -95,7 +95,7 @@ static void test_replica__no_memory__keeps_the_short_texts(void **state)
 
 	(void)state;
 	memset(big, 'x', sizeof(big) - 1);
-	assert_int_equal(replica_init(&r, 16, 0), 0);
+	assert_int_equal(replica_init(&r, 16, 0, 2), 0);
 	r.slab.cap = r.slab.used + 3072; /* a class of its own for the short record */
 	(void)bench_thread_record(&(struct bench_thread){.slot = 1,
 					  .parent = PREC_NO_SLOT,
@@ -126,7 +126,7 @@ static void test_replica__memo__ends_with_what_it_stands_on(void **state)
 	struct replica r;
 
 	(void)state;
-	assert_int_equal(replica_init(&r, 16, 40), 0);
+	assert_int_equal(replica_init(&r, 16, 40, 2), 0);
 	put(&r, 1, 10, "parent");
 	put(&r, 2, 20, "child");
 	replica_memo_set(&r, 2, 39, true);
