@@ -85,7 +85,8 @@ static int on_ask(struct sink_host *h, uint64_t token, const char *what)
 	return d->watcher ? d->watcher->ask(d->watcher, token, what) : -EOPNOTSUPP;
 }
 
-int delivery_init(struct delivery *d, const struct output *o, struct stats_page *stats)
+int delivery_init(
+	struct delivery *d, const struct output *o, bool keeps_records, struct stats_page *stats)
 {
 	const struct sink_ops *ops;
 	int r;
@@ -101,7 +102,8 @@ int delivery_init(struct delivery *d, const struct output *o, struct stats_page 
 	if (!ops)
 		return log_err_errno(-EBADMSG, "output '%s' is for another program", o->name);
 	r = window_init(&d->window, ops->window_msgs ? ops->window_msgs : SINK_WINDOW_MSGS,
-		ops->window_bytes ? ops->window_bytes : SINK_WINDOW_BYTES, ops->needs_alert);
+		ops->window_bytes ? ops->window_bytes : SINK_WINDOW_BYTES,
+		ops->needs_alert || keeps_records);
 	if (r < 0)
 		return log_err_errno(r, "reserve the window");
 	return ops->init ? ops->init(&d->sink) : 0;
@@ -172,7 +174,7 @@ int delivery_add(struct delivery *d, const struct alert *a)
 	m->is_test =
 		a->flags & ALERT_TEST || span_eq(rec_text(a, a->rule_name), SPAN_LIT(TEST_RULE));
 	d->format->add(d->sink.output, a, text);
-	window_add(&d->window, m, d->sink.ops->needs_alert ? a : NULL);
+	window_add(&d->window, m, d->window.has_records ? a : NULL);
 	return strbuf_ok(text) ? 0 : -ENOMEM;
 }
 
@@ -192,6 +194,11 @@ static void submit(struct delivery *d)
 static void retire(struct delivery *d)
 {
 	for (;;) {
+		uint64_t n = d->window.first;
+		enum sink_outcome o = window_oldest(&d->window);
+
+		if (o != SINK_PENDING && d->on_retire)
+			d->on_retire(d, window_msg(&d->window, n), o);
 		switch (window_retire(&d->window)) {
 		case SINK_PENDING:
 			return;

@@ -39,14 +39,17 @@ struct delivery {
 	uint64_t retry_ns; /* CLOCK_MONOTONIC */
 	int error;         /* of the last failure, 0 none: one line is logged when it changes */
 	bool has_refused;  /* a refusal was logged; the next ones are only counted */
+	/* Each message that is finished, in order; the window still holds it. May be NULL. */
+	void (*on_retire)(struct delivery *d, const struct sink_msg *m, enum sink_outcome outcome);
 	uint64_t n_delivered,
 		n_refused;        /* of what was retired; the caller counts them and resets */
 	struct stats_page *stats; /* borrowed */
 	struct delivery_watcher *watcher; /* borrowed; NULL: nothing is watched */
 };
 
-/* 0 or negative errno, logged. Before the seal. */
-int delivery_init(struct delivery *d, const struct output *o, struct stats_page *stats);
+/* 0 or negative errno, logged. Before the seal. @keeps_records: also if the sink needs none. */
+int delivery_init(
+	struct delivery *d, const struct output *o, bool keeps_records, struct stats_page *stats);
 void delivery_done(struct delivery *d);
 int delivery_open(struct delivery *d); /* after the seal */
 

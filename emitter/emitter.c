@@ -23,24 +23,43 @@
 #include "delivery.h"
 #include "dial.h"
 #include "emitter.h"
+#include "io.h"
+#include "limit.h"
 #include "merge.h"
+#include "spool.h"
 
 /* Progress pages move without a wake-up: how often to look while an alert is held up. */
 #define HELD_POLL_MS 2
 /* One watchdog deadline (protocol line 9). */
 #define PATIENCE_NS (2 * NS_PER_S)
 
+/* Summaries are looked for so often. */
+#define SUMMARY_NS (100 * NS_PER_MS)
+/* At the end: how long a sink that takes nothing is waited for, and any sink when saker stops. */
+#define END_IDLE_NS NS_PER_S
+#define END_MAX_NS (3 * NS_PER_S + 500 * NS_PER_MS)
+
 struct emitter {
 	struct output output;
 	struct merge merge;
+	struct limit limit;
 	struct delivery delivery;
 	struct delivery_watcher watcher;
 	struct stage *stage;
-	struct dial *dial;        /* NULL: the output needs no network */
-	uint64_t asked;           /* token of the sink's open question to the supervisor */
-	struct merge_mark *marks; /* by number, as the window's messages: where each one ends */
-	uint64_t n_committed;     /* alerts below this number have left their rings */
-	bool is_ended;            /* every ring has ended */
+	struct dial *dial; /* NULL: the output needs no network */
+	uint64_t asked;    /* token of the sink's open question to the supervisor */
+	bool has_spool;
+	struct io io;
+	struct spool spool;
+	/* Memory only: by number, as the window's messages: where each one ends in its ring. */
+	struct merge_mark *marks;
+	uint64_t n_committed; /* alerts below this number have left their rings */
+	/* With a spool: where each message of the window stands in it, and where each batch ends. */
+	struct spool_ref *refs;
+	struct merge_mark batch_marks[2][PROGRESS_EVALUATORS_MAX]; /* pos 0: nothing of this ring */
+	uint64_t summary_ns;                                       /* of the last look */
+	bool is_ended;                                             /* every ring has ended */
+	uint64_t ended_ns, moved_ns; /* since when; when something was last delivered */
 };
 
 static int on_watch(struct delivery_watcher *w, int fd, uint32_t events)
@@ -123,20 +142,83 @@ static int attach_inputs(struct stage *s, struct emitter *e)
 	return r;
 }
 
+static const struct seal_call spool_calls[] = {
+	{__NR_getdents64, "what is in the spool folder at start"},
+	{__NR_lseek, "the same"},
+	{__NR_getrandom, "a new spool's number"},
+};
+
+static struct emitter *emitter_of; /* the spool's call-back has no owner */
+
+/* The batch is on the disk: the rings may move on. */
+static void on_commit(struct spool *s _unused_, unsigned batch)
+{
+	struct emitter *e = emitter_of;
+
+	for (unsigned i = 0; i < e->merge.n; i++) {
+		struct merge_mark *m = &e->batch_marks[batch][i];
+
+		if (m->pos)
+			merge_pass(&e->merge, m);
+		*m = (struct merge_mark){0};
+	}
+	merge_commit_passed(&e->merge);
+}
+
+static void on_retire(struct delivery *d, const struct sink_msg *m, enum sink_outcome outcome)
+{
+	struct emitter *e = container_of(d, struct emitter, delivery);
+
+	if (!e->has_spool)
+		return;
+	spool_settle(&e->spool, &e->refs[m->n & (d->window.n_msgs - 1)]);
+	if (outcome == SINK_REFUSED)
+		spool_bury(&e->spool, m->alert, m->n);
+}
+
+static int set_up_spool(struct stage *s, struct emitter *e)
+{
+	const struct spool_config c = {.max_size = e->output.spool_max,
+		.when_full = (enum spool_when_full)e->output.when_full};
+	int fd = stage_fd_get(s, FD_SPOOL, 0), r;
+	const struct seal_spec more = {
+		.calls = spool_calls, .n_calls = ARRAY_LEN(spool_calls), .files = 1, .folder = fd};
+
+	if (!e->output.has_spool || fd < 0)
+		return 0;
+	r = io_open(&e->io, fd);
+	if (r == 0)
+		r = spool_init(&e->spool, &c, &e->io, s->stats);
+	if (r == 0)
+		r = stage_allow(s, &e->io.ops->seal);
+	if (r == 0)
+		r = stage_allow(s, &more);
+	if (r == 0)
+		r = stage_watch(s, e->io.wake_fd, EPOLLIN);
+	if (r < 0)
+		return log_err_errno(r, "set up the spool");
+	emitter_of = e;
+	e->spool.on_commit = on_commit;
+	e->has_spool = true;
+	return 0;
+}
+
 static int set_up_delivery(struct stage *s, struct emitter *e)
 {
 	struct delivery *d = &e->delivery;
-	int r = delivery_init(d, &e->output, s->stats), fd;
+	int r = delivery_init(d, &e->output, e->has_spool, s->stats), fd;
 
 	if (r < 0)
 		return r;
 	e->stage = s;
 	e->watcher = (struct delivery_watcher){on_watch, on_ask};
 	d->watcher = &e->watcher;
+	d->on_retire = on_retire;
 	d->sink.torn = &s->stats->torn;
 	d->sink.has_torn = stats_get(&s->stats->torn);
 	e->marks = calloc(d->window.n_msgs, sizeof(*e->marks));
-	if (!e->marks)
+	e->refs = calloc(d->window.n_msgs, sizeof(*e->refs));
+	if (!e->marks || !e->refs)
 		return log_err_errno(-ENOMEM, "reserve the window");
 	fd = stage_fd_take(s, FD_DIAL, 0);
 	if (fd >= 0) {
@@ -160,6 +242,16 @@ static int set_up_delivery(struct stage *s, struct emitter *e)
 	return 0;
 }
 
+static int set_up_limit(struct stage *s, struct emitter *e)
+{
+	struct seg_head h;
+	int r = seg_check(stage_fd_get(s, FD_STATS, 0), SEG_STATS, &h);
+
+	if (r == 0)
+		r = limit_init(&e->limit, e->output.dedup_ns, e->output.rate, h.run_id);
+	return r < 0 ? log_err_errno(r, "set up the limits") : 0;
+}
+
 static int em_pre_seal(struct stage *s)
 {
 	struct emitter *e = calloc(1, sizeof(*e));
@@ -173,46 +265,140 @@ static int em_pre_seal(struct stage *s)
 	r = load_output(s, e);
 	if (r == 0)
 		r = attach_inputs(s, e);
+	if (r == 0)
+		r = set_up_limit(s, e);
+	if (r == 0)
+		r = set_up_spool(s, e);
 	return r < 0 ? r : set_up_delivery(s, e);
 }
 
 static int em_post_seal(struct stage *s)
 {
-	return delivery_open(&((struct emitter *)s->priv)->delivery);
+	struct emitter *e = s->priv;
+	int r = 0;
+
+	if (e->has_spool) {
+		r = io_post_seal(&e->io);
+		if (r < 0)
+			return log_err_errno(r, "start the writer of files");
+		r = spool_recover(&e->spool, clock_mono_ns());
+	}
+	return r < 0 ? r : delivery_open(&e->delivery);
 }
 
-/* Fill the window with what may go. Number of alerts added, or negative errno. */
+static bool has_room(struct emitter *e)
+{
+	return e->has_spool ? spool_has_room(&e->spool) : delivery_has_room(&e->delivery);
+}
+
+/* Accept one alert. @mark: of its ring, NULL: it is our own. */
+static int accept_one(struct emitter *e, const struct alert *a, const struct merge_mark *mark)
+{
+	struct window *w = &e->delivery.window;
+
+	if (e->has_spool) {
+		if (mark)
+			e->batch_marks[e->spool.fill][mark->ring] = *mark;
+		spool_append(&e->spool, a);
+		return 0;
+	}
+	e->marks[w->next & (w->n_msgs - 1)] = mark ? *mark : (struct merge_mark){0};
+	return delivery_add(&e->delivery, a) < 0 ? log_err_errno(-ENOMEM, "format an alert") : 0;
+}
+
+/* It is accepted and lost, and leaves its ring with the next one that is not. */
+static void hold_back(struct stage *s, struct emitter *e, const struct merge_mark *mark)
+{
+	stats_add(&s->stats->loss[LOSS_OUT_LIMITED], 1);
+	if (e->has_spool) {
+		e->batch_marks[e->spool.fill][mark->ring] = *mark;
+		spool_append_nothing(&e->spool);
+	} else {
+		stats_add(&s->stats->alerts, 1);
+	}
+}
+
+static int sum_up(struct emitter *e, uint64_t now_ns)
+{
+	const struct alert *a;
+	int n = 0, r;
+
+	if (!limit_is_on(&e->limit) || (!e->is_ended && now_ns - e->summary_ns < SUMMARY_NS))
+		return 0;
+	e->summary_ns = now_ns;
+	while (has_room(e) && (a = limit_summary(&e->limit, now_ns, e->is_ended)) != NULL) {
+		r = accept_one(e, a, NULL);
+		if (r < 0)
+			return r;
+		n++;
+	}
+	return n;
+}
+
+/* Accept what may go. Number of alerts, or negative errno. */
 static int fill(struct stage *s, struct emitter *e, uint64_t now_ns)
+{
+	const struct alert *a;
+	int r = 0, n = sum_up(e, now_ns);
+
+	if (n < 0 || !has_room(e))
+		return n;
+	merge_look(&e->merge);
+	while (has_room(e) && (r = merge_next(&e->merge, now_ns, &a)) > 0) {
+		struct merge_mark mark;
+
+		merge_mark(&e->merge, &mark);
+		n++;
+		if (limit_is_on(&e->limit) && !limit_passes(&e->limit, a, now_ns))
+			hold_back(s, e, &mark);
+		else if (accept_one(e, a, &mark) < 0)
+			return -ENOMEM;
+	}
+	if (r == -EBADMSG)
+		stage_peer_fault(s, FD_RING_IN_DATA, e->merge.fault_ring, "alert ring");
+	if (r == -ENODATA && !e->is_ended) {
+		e->is_ended = true;
+		e->ended_ns = e->moved_ns = now_ns;
+		return n + 1; /* once more, for the summaries */
+	}
+	return n;
+}
+
+/* From the spool to the window. */
+static int feed(struct emitter *e)
 {
 	struct window *w = &e->delivery.window;
 	const struct alert *a;
-	int r = 0, n = 0;
+	int n = 0;
 
-	if (!delivery_has_room(&e->delivery))
-		return 0;
-	merge_look(&e->merge);
-	while (delivery_has_room(&e->delivery) && (r = merge_next(&e->merge, now_ns, &a)) > 0) {
-		merge_mark(&e->merge, &e->marks[w->next & (w->n_msgs - 1)]);
+	while (delivery_has_room(&e->delivery) &&
+		spool_next(&e->spool, &a, &e->refs[w->next & (w->n_msgs - 1)])) {
 		if (delivery_add(&e->delivery, a) < 0)
 			return log_err_errno(-ENOMEM, "format an alert");
 		n++;
 	}
-	if (r == -EBADMSG)
-		stage_peer_fault(s, FD_RING_IN_DATA, e->merge.fault_ring, "alert ring");
-	e->is_ended = r == -ENODATA;
 	return n;
 }
 
-static void count_retired(struct stage *s, struct delivery *d)
+static void count_retired(struct stage *s, struct emitter *e, uint64_t now_ns)
 {
-	stats_add(&s->stats->alerts, d->n_delivered + d->n_refused);
+	struct delivery *d = &e->delivery;
+
+	if (!d->n_delivered && !d->n_refused)
+		return;
+	e->moved_ns = now_ns;
+	if (!e->has_spool) {
+		stats_add(&s->stats->alerts, d->n_delivered + d->n_refused);
+		stats_add(&s->stats->records_out, d->n_delivered);
+	}
 	stats_add(&s->stats->delivered, d->n_delivered);
-	stats_add(&s->stats->records_out, d->n_delivered);
 	stats_add(&s->stats->loss[LOSS_OUT_SINK_FAILED], d->n_refused);
 	d->n_delivered = d->n_refused = 0;
+	if (e->has_spool)
+		spool_publish_state(&e->spool);
 }
 
-/* The rings move on to behind the last alert that the sink is done with. */
+/* Memory only: the rings move on to behind the last alert that the sink is done with. */
 static void commit(struct emitter *e)
 {
 	const struct window *w = &e->delivery.window;
@@ -221,7 +407,8 @@ static void commit(struct emitter *e)
 		merge_commit(&e->merge);
 	} else if (e->n_committed != w->first) {
 		for (uint64_t n = e->n_committed; n != w->first; n++)
-			merge_pass(&e->merge, &e->marks[n & (w->n_msgs - 1)]);
+			if (e->marks[n & (w->n_msgs - 1)].pos)
+				merge_pass(&e->merge, &e->marks[n & (w->n_msgs - 1)]);
 		merge_commit_passed(&e->merge);
 	}
 	e->n_committed = w->first;
@@ -232,11 +419,27 @@ static void deliver(struct stage *s, struct emitter *e, uint64_t now_ns)
 	struct delivery *d = &e->delivery;
 
 	delivery_turn(d, now_ns);
-	count_retired(s, d);
-	commit(e);
+	count_retired(s, e, now_ns);
+	if (!e->has_spool)
+		commit(e);
+	else if (spool_is_idle(&e->spool))
+		merge_commit(&e->merge); /* what was passed over without an alert */
 	if (delivery_wants_sink(d, now_ns))
 		(void)stage_send(s, CTL_NEED_SINK, FD_SINK, s->index, -d->error, 0, e->output.name,
 			-1); /* asked again later */
+}
+
+/* The rings have ended: is there nothing left that could be done? What is in the spool stays. */
+static bool is_finished(const struct stage *s, const struct emitter *e, uint64_t now_ns)
+{
+	if (!e->is_ended)
+		return false;
+	if (!e->has_spool)
+		return window_is_empty(&e->delivery.window);
+	if (!spool_is_idle(&e->spool))
+		return false;
+	return spool_is_empty(&e->spool) || now_ns - e->moved_ns >= END_IDLE_NS ||
+	       (s->settings->engine == ENGINE_BPF && now_ns - e->ended_ns >= END_MAX_NS);
 }
 
 static int em_turn(struct stage *s)
@@ -244,22 +447,34 @@ static int em_turn(struct stage *s)
 	struct emitter *e = s->priv;
 	uint64_t now_ns = clock_mono_ns();
 	uint64_t in_before = s->stats->records_in, first = e->delivery.window.first;
-	int n = fill(s, e, now_ns);
+	int n = fill(s, e, now_ns), n_fed = 0;
 
 	if (n < 0)
 		return n;
+	if (e->has_spool) {
+		uint64_t n_before = e->spool.state.next;
+
+		spool_turn(&e->spool, now_ns);
+		n_fed = feed(e) + (e->spool.state.next != n_before);
+	}
+	if (n_fed < 0)
+		return n_fed;
 	deliver(s, e, now_ns);
-	if (e->is_ended && window_is_empty(&e->delivery.window))
+	if (is_finished(s, e, now_ns))
 		return -ENODATA;
-	return n || s->stats->records_in != in_before || e->delivery.window.first != first;
+	s->waits_for_io = e->has_spool && e->io.n_busy;
+	return n || n_fed || s->stats->records_in != in_before || e->delivery.window.first != first;
 }
 
 static bool em_arm(struct stage *s)
 {
 	struct emitter *e = s->priv;
 
-	/* nothing is read while the window is full: the sink, not the rings, is waited for */
-	return !delivery_has_room(&e->delivery) || merge_arm(&e->merge);
+	/* nothing is read while there is no room: the sink or the disk, not the rings, is waited
+	 * for; likewise while a batch is being committed and the next one has begun */
+	if (!has_room(e) || (e->has_spool && e->spool.is_committing && e->spool.n_fill))
+		return true;
+	return merge_arm(&e->merge);
 }
 
 static void em_disarm(struct stage *s)
@@ -267,14 +482,24 @@ static void em_disarm(struct stage *s)
 	merge_disarm(&((struct emitter *)s->priv)->merge);
 }
 
+static int sooner(int a, int b)
+{
+	return a < 0 ? b : b < 0 ? a : MIN(a, b);
+}
+
 static int em_timeout_ms(struct stage *s)
 {
 	struct emitter *e = s->priv;
-	int ms = delivery_timeout_ms(&e->delivery, clock_mono_ns());
+	uint64_t now_ns = clock_mono_ns();
+	int ms = delivery_timeout_ms(&e->delivery, now_ns);
 
-	if (e->merge.is_held && delivery_has_room(&e->delivery))
+	if (e->merge.is_held && has_room(e))
 		return HELD_POLL_MS;
-	return ms >= 0 ? MIN(ms, 1000) : 1000;
+	if (e->has_spool)
+		ms = sooner(ms, spool_timeout_ms(&e->spool, now_ns));
+	if (limit_is_on(&e->limit) || e->is_ended)
+		ms = sooner(ms, (int)(SUMMARY_NS / NS_PER_MS));
+	return sooner(ms, 1000);
 }
 
 static int em_on_ctl(struct stage *s, const struct ctl_msg *msg, int fd)
@@ -309,14 +534,23 @@ static int em_on_ready(struct stage *s, int fd, uint32_t events)
 		dial_ready(e->dial);
 		return 0;
 	}
-	if (k->ops->on_ready && fd != k->fd)
+	if (k->ops->on_ready && fd != k->fd && fd != e->io.wake_fd)
 		k->ops->on_ready(k, fd, events);
 	return 0; /* the next turn does the I/O */
 }
 
 static void em_drain(struct stage *s)
 {
-	deliver(s, s->priv, clock_mono_ns());
+	struct emitter *e = s->priv;
+	uint64_t now_ns = clock_mono_ns();
+
+	deliver(s, e, now_ns);
+	if (!e->has_spool)
+		return;
+	spool_stop(&e->spool, now_ns + NS_PER_S);
+	if (!spool_is_empty(&e->spool))
+		log_notice("%llu alerts stay in the spool",
+			(unsigned long long)stats_get(&s->stats->in_spool));
 }
 
 static const struct seal_call calls[] = {

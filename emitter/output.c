@@ -15,6 +15,8 @@ static const char *const format_names[] = {"text", "json", "ecs", "ocsf", "cef"}
 static const char *const fsync_names[] = {"never", "second", "batch"};
 _Static_assert(ARRAY_LEN(kind_names) == _OUTPUT_KIND_MAX, "a name for each kind");
 _Static_assert(ARRAY_LEN(format_names) == _OUTPUT_FORMAT_MAX, "a name for each format");
+static const char *const when_full_names[] = {"drop_lowest", "drop_oldest", "block"};
+_Static_assert(ARRAY_LEN(when_full_names) == _OUTPUT_WHEN_FULL_MAX, "a name for each policy");
 _Static_assert(ARRAY_LEN(fsync_names) == _OUTPUT_FSYNC_MAX, "a name for each way");
 
 static int get_text(const json_t *o, const char *key, char *buf, size_t cap)
@@ -37,6 +39,16 @@ static int get_name(const json_t *o, const char *key, const char *const *names, 
 	return -EBADMSG;
 }
 
+static int get_u64(const json_t *o, const char *key, uint64_t *ret)
+{
+	const json_t *v = json_object_get(o, key);
+
+	if (!json_is_integer(v) || json_integer_value(v) < 0)
+		return -EBADMSG;
+	*ret = (uint64_t)json_integer_value(v);
+	return 0;
+}
+
 static int get_bool(const json_t *o, const char *key, bool *ret)
 {
 	const json_t *v = json_object_get(o, key);
@@ -44,6 +56,19 @@ static int get_bool(const json_t *o, const char *key, bool *ret)
 	if (!json_is_boolean(v))
 		return -EBADMSG;
 	*ret = json_is_true(v);
+	return 0;
+}
+
+static int parse_delivery(const json_t *o, struct output *out, const char **reterr_why)
+{
+	int when_full = get_name(o, "spool_when_full", when_full_names, ARRAY_LEN(when_full_names));
+
+	*reterr_why = "spool or limit";
+	if (when_full < 0 || get_bool(o, "spool", &out->has_spool) < 0 ||
+		get_u64(o, "spool_max", &out->spool_max) < 0 ||
+		get_u64(o, "dedup_ns", &out->dedup_ns) < 0 || get_u64(o, "rate", &out->rate) < 0)
+		return -EBADMSG;
+	out->when_full = (enum output_when_full)when_full;
 	return 0;
 }
 
@@ -90,7 +115,7 @@ static int parse_members(const json_t *o, struct output *out, const char **reter
 		if (get_bool(o, flags[i].key, flags[i].to) < 0)
 			return -EBADMSG;
 	}
-	return 0;
+	return parse_delivery(o, out, reterr_why);
 }
 
 int output_parse(const void *text, size_t n, struct output *ret_output, const char **reterr_why)

@@ -31,6 +31,13 @@ enum output_fsync {
 	_OUTPUT_FSYNC_MAX
 };
 
+enum output_when_full { /* as in spool.h */
+	OUTPUT_DROP_LOWEST,
+	OUTPUT_DROP_OLDEST,
+	OUTPUT_BLOCK,
+	_OUTPUT_WHEN_FULL_MAX
+};
+
 struct output {
 	char name[40];
 	char ident[49]; /* syslog: what stands before [pid] */
@@ -42,6 +49,11 @@ struct output {
 		include_doubtful; /* JSON keys */
 	unsigned facility;        /* syslog, 0..23 */
 	json_t *own;              /* the block of its kind, for its sink; NULL: none; owned */
+	bool has_spool;
+	uint64_t spool_max; /* bytes */
+	enum output_when_full when_full;
+	uint64_t dedup_ns; /* 0: off */
+	uint64_t rate;     /* alerts a second, 0: no limit */
 };
 
 /* Read the block (JSON text, n bytes). 0, -EBADMSG with *reterr_why (static text). Allocates:

@@ -14,7 +14,7 @@ int window_init(struct window *w, unsigned n_msgs, size_t n_bytes, bool has_reco
 {
 	bool ok = true;
 
-	*w = (struct window){.n_msgs = 1};
+	*w = (struct window){.n_msgs = 1, .has_records = has_records};
 	while (w->n_msgs < n_msgs)
 		w->n_msgs *= 2;
 	w->block_full = MAX(n_bytes / WINDOW_BLOCKS, (size_t)4096);
@@ -95,6 +95,8 @@ void window_add(struct window *w, struct sink_msg *m, const struct alert *a)
 	struct window_block *b = block_at(w, w->n_blocks - 1);
 	size_t off = m->text.n;
 
+	/* a block is never moved: earlier messages' texts stand in it */
+	assert(b->text.n - off < WINDOW_MESSAGE_MAX);
 	m->text = (struct span){b->text.p + off, b->text.n - off};
 	strbuf_add_char(&b->text, '\n');
 	if (a && b->records) {
@@ -123,13 +125,15 @@ bool window_settle(struct window *w, uint64_t n, enum sink_outcome outcome)
 	return true;
 }
 
+enum sink_outcome window_oldest(const struct window *w)
+{
+	return w->first == w->submitted ? SINK_PENDING : w->outcomes[w->first & (w->n_msgs - 1)];
+}
+
 enum sink_outcome window_retire(struct window *w)
 {
-	enum sink_outcome o;
+	enum sink_outcome o = window_oldest(w);
 
-	if (w->first == w->submitted)
-		return SINK_PENDING;
-	o = w->outcomes[w->first & (w->n_msgs - 1)];
 	if (o == SINK_PENDING)
 		return o;
 	w->first++;

@@ -16,9 +16,9 @@
 #include "sink.h"
 
 #define WINDOW_BLOCKS 8
-/* One alert record (64 KiB) whose every byte is escaped to six and whose message stands in it twice,
- * and the record itself, fit behind what a block holds. */
-#define WINDOW_MESSAGE_MAX (1u << 20)
+/* One alert record (64 KiB) whose every byte is escaped to six and stands in the line five times fits
+ * behind what a block holds. */
+#define WINDOW_MESSAGE_MAX (2u << 20)
 
 struct window_block {
 	struct strbuf text;
@@ -31,7 +31,8 @@ struct window {
 	struct sink_msg *msgs; /* n_msgs of them, by n % n_msgs */
 	uint8_t *outcomes;     /* likewise: enum sink_outcome */
 	unsigned n_msgs;       /* a power of two */
-	size_t block_full;     /* bytes: nothing is added to a block beyond this */
+	bool has_records;
+	size_t block_full; /* bytes: nothing is added to a block beyond this */
 	struct window_block blocks[WINDOW_BLOCKS];
 	unsigned first_block, n_blocks; /* those in use */
 	/* numbers: settled are those below first, given to the sink those below submitted */
@@ -55,6 +56,8 @@ void window_add(struct window *w, struct sink_msg *m, const struct alert *a);
 unsigned window_unsubmitted(const struct window *w, const struct sink_msg **ret_msgs);
 /* Message n is finished. False: no such message, or it was before. */
 bool window_settle(struct window *w, uint64_t n, enum sink_outcome outcome);
+/* What became of the oldest message; SINK_PENDING: nothing yet, or there is none. */
+enum sink_outcome window_oldest(const struct window *w);
 /* The oldest message, if it is finished: its outcome, and it is forgotten. SINK_PENDING: none. */
 enum sink_outcome window_retire(struct window *w);
 

@@ -320,6 +320,16 @@ static int take_word(struct args *a, char *word)
 	return -EINVAL;
 }
 
+static bool is_spool_action(const char *word)
+{
+	static const char *const actions[] = {"list", "show", "verify", "export"};
+
+	for (size_t i = 0; i < ARRAY_LEN(actions); i++)
+		if (!strcmp(word, actions[i]))
+			return true;
+	return false;
+}
+
 /* The verbs that are tools, and whether their words are there. */
 static int finish_verb(struct args *a)
 {
@@ -340,6 +350,16 @@ static int finish_verb(struct args *a)
 		a->rule = a->n_words ? a->words[0] : NULL;
 	} else if (a->verb == VERB_TEST) {
 		a->tool = TOOL_TEST;
+	} else if (a->verb == VERB_SPOOL && !a->help) {
+		a->tool = TOOL_SPOOL;
+		if (!is_spool_action(a->words[0])) {
+			(void)fprintf(stderr,
+				"saker: error: 'saker spool %s': the actions are list, show, "
+				"verify, "
+				"export\n",
+				a->words[0]);
+			return -EINVAL;
+		}
 	}
 	return a->help ? 0 : tool_args_check(a);
 }

@@ -13,7 +13,8 @@ enum args_verb {
 	VERB_EXPLAIN,
 	VERB_TEST,
 	VERB_DUMP,
-	VERB_RECORD
+	VERB_RECORD,
+	VERB_SPOOL
 };
 
 /* What prints something and ends, done by the sealed program saker-tools (but for the last ones). */
@@ -31,6 +32,7 @@ enum args_tool {
 	TOOL_IGNORED,
 	TOOL_RULE_SCHEMA,
 	TOOL_CONFIG_SCHEMA,
+	TOOL_SPOOL,
 	TOOL_PAGE_SIZE, /* the supervisor itself */
 	TOOL_DRY_RUN,
 	TOOL_PLAN,

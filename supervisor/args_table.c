@@ -70,8 +70,8 @@ const struct option_row args_options[] = {
 	{OPT_DUMP_PART, NULL, "--code", NULL, VERB_BIT(VERB_DUMP),
 		"predicates, sets, nodes and templates of the image"},
 	{OPT_JSON, NULL, "--json", NULL,
-		VERB_BIT(VERB_STATUS) | VERB_BIT(VERB_TEST_ALERT) | VERB_BIT(VERB_EXPLAIN) |
-			VERB_BIT(VERB_TEST),
+		VERB_BIT(VERB_STATUS) | VERB_BIT(VERB_SPOOL) | VERB_BIT(VERB_TEST_ALERT) |
+			VERB_BIT(VERB_EXPLAIN) | VERB_BIT(VERB_TEST),
 		"JSON instead of text"},
 	{OPT_WATCH, NULL, "--watch", NULL, VERB_BIT(VERB_STATUS),
 		"again every second, until Ctrl-C"},
@@ -100,6 +100,13 @@ const struct verb_row args_verbs[] = {
 	{"dump", VERB_DUMP,
 		"what the compiler makes of all rules or of one: tree, typed form, code",
 		"saker dump --code 'Terminal shell in container'", "[RULE]", 0, 1},
+	{"spool", VERB_SPOOL,
+		"look into an output's spool folder, of a running saker or not: its segments, the "
+		"alerts "
+		"that wait (and those that were refused), whether all is whole, everything as JSON "
+		"lines",
+		"saker spool export /var/lib/saker/spool/siem > alerts.jsonl",
+		"list|show|verify|export DIR", 2, 2},
 };
 
 /* Options that Falco had once. */

@@ -353,6 +353,28 @@ static int give_dial(struct sup *s, struct sup_child *c)
 	return r;
 }
 
+static int give_spool(struct sup *s, struct sup_child *c)
+{
+	const struct plan_output *o = &s->config->outputs[c->proc->index];
+	_cleanup_close_ int fd = -1;
+
+	if (!(o->flags & PLAN_OUT_F_SPOOL))
+		return 0;
+	fd = sup_spool_open(s, c);
+	if (fd >= 0)
+		return sup_send(c, CTL_FD, FD_SPOOL, 0, "spool", fd);
+	if (o->flags & PLAN_OUT_F_SPOOL_ASKED) {
+		log_err_errno(
+			fd, "open the spool folder '%s/%s'", s->config->spool_directory, o->name);
+		return -ECANCELED; /* logged */
+	}
+	log_warning_errno(fd,
+		"open the spool folder '%s/%s': alerts of output '%s' are kept in memory only "
+		"(spool.directory names another place)",
+		s->config->spool_directory, o->name, o->name);
+	return 0;
+}
+
 static int give_one(struct sup *s, struct sup_child *c, enum ctl_role role)
 {
 	switch (role) {
@@ -391,6 +413,8 @@ static int give_one(struct sup *s, struct sup_child *c, enum ctl_role role)
 		return give_dial(s, c);
 	case FD_DIAL_RULES:
 		return sup_send(c, CTL_FD, role, 0, "dial rules", s->dial_rules);
+	case FD_SPOOL:
+		return give_spool(s, c);
 	case FD_OUTPUT:
 		return sup_send(c, CTL_FD, role, 0, s->config->outputs[c->proc->index].name,
 			s->outputs[c->proc->index]);

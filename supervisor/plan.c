@@ -110,6 +110,7 @@ static const struct plan_fd_row fd_rows[] = {
 	{PLAN_EMITTER, FD_OUTPUT, 0, "its block of configuration"},
 	{PLAN_EMITTER, FD_SINK, PLAN_LOCAL, "what it writes to"},
 	{PLAN_EMITTER, FD_DIAL, PLAN_NETWORK, "its line to the dialer"},
+	{PLAN_EMITTER, FD_SPOOL, 0, "its spool folder, if it has one"},
 	{PLAN_DIALER, FD_SETTINGS, 0, "settings"},
 	{PLAN_DIALER, FD_STATS, 0, "own statistics"},
 	{PLAN_DIALER, FD_DIAL_RULES, 0, "where each output may be connected to"},

@@ -53,7 +53,10 @@ static int make_plan(struct sup *s)
 	int r;
 
 	r = plan_build(s->config, s->mode, sup_cpus(), &s->plan, &why);
-	return r < 0 ? log_err_errno(r, "%s", why) : 0;
+	if (r < 0)
+		return log_err_errno(r, "%s", why);
+	sup_spool_keep_uids(s);
+	return 0;
 }
 
 /* Before anything is started: a name that is wrong is said at once. */

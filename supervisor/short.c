@@ -191,7 +191,9 @@ static int short_start(
 static int short_finish(struct sup *s, struct short_run *run, int r)
 {
 	struct sup_child *c = &run->child;
-	uint64_t deadline = clock_mono_ns() + SHORT_TIME_NS;
+	/* a backlog may be large, and whoever reads it slow */
+	uint64_t deadline =
+		s->args->tool == TOOL_SPOOL ? UINT64_MAX : clock_mono_ns() + SHORT_TIME_NS;
 
 	if (r == 0) {
 		r = sup_send(c, CTL_START, FD_NONE, 0, NULL, -1);
@@ -388,6 +390,9 @@ int sup_run_tools(struct sup *s)
 		r = sup_send(&run->child, CTL_FD, FD_SINK, 0, "output", STDOUT_FILENO);
 		if (r < 0)
 			log_err_errno(r, "hand over to the tools");
+		/* progress of a long look, for a person who watches */
+		if (r == 0 && s->args->tool == TOOL_SPOOL && isatty(STDERR_FILENO) == 1)
+			r = sup_send(&run->child, CTL_FD, FD_SINK, 1, "progress", STDERR_FILENO);
 	}
 	if (r == 0 && tool_needs_config(s->args->tool))
 		r = give_rules(s, &run->child); /* it was logged */

@@ -221,8 +221,8 @@ static json_t *output_row(const struct sup *s, const struct sup_child *c)
 		o, "kind", json_string(kinds[MIN(p->kind, (uint32_t)ARRAY_LEN(kinds) - 1)]));
 	json_object_set_new(o, "accepted", j_int(stats_get(&c->stats->alerts)));
 	json_object_set_new(o, "delivered", j_int(stats_get(&c->stats->delivered)));
-	json_object_set_new(o, "in_spool", json_integer(0));
-	json_object_set_new(o, "spool_bytes", json_integer(0));
+	json_object_set_new(o, "in_spool", j_int(stats_get(&c->stats->in_spool)));
+	json_object_set_new(o, "spool_bytes", j_int(stats_get(&c->stats->spool_bytes)));
 	json_object_set_new(o, "losses", output_losses(s, c));
 	json_object_set_new(o, "last_error",
 		error && error < 4096 ? json_string(strerror((int)error)) : json_null());

@@ -244,6 +244,10 @@ int sup_syslog_open(const char *path);             /* likewise */
 int sup_host_file_open(const struct sup *s, enum plan_type type, unsigned index);
 /* NULL: no such, or not in this run */
 const char *sup_host_file_name(const struct sup *s, enum plan_type type, unsigned index);
+/* The output's spool folder, made if need be, owned by the emitter's uid. Likewise. */
+int sup_spool_open(struct sup *s, const struct sup_child *c);
+/* Outputs keep the uids that own their spool folders: exchanged in the plan. */
+void sup_spool_keep_uids(struct sup *s);
 int sup_netlink_open(void);
 /* A new capture file: the one of `saker record`, or one around the event of that time (epoch ns) and
  * number. A descriptor or negative errno, logged. */

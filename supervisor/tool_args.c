@@ -22,6 +22,7 @@ bool tool_needs_config(enum args_tool tool)
 	case TOOL_IGNORED:
 	case TOOL_RULE_SCHEMA:
 	case TOOL_CONFIG_SCHEMA:
+	case TOOL_SPOOL:
 	case TOOL_PAGE_SIZE:
 	case TOOL_VERSION:
 		return false;

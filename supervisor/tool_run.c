@@ -25,6 +25,7 @@ static const char *const tool_names[_TOOL_MAX] = {
 	[TOOL_IGNORED] = "ignored",
 	[TOOL_RULE_SCHEMA] = "rule-schema",
 	[TOOL_CONFIG_SCHEMA] = "config-schema",
+	[TOOL_SPOOL] = "spool",
 };
 
 static void add(const char **argv, unsigned *n, const char *option, const char *value)
@@ -51,7 +52,7 @@ unsigned tool_argv(const struct args *a, const char **argv)
 	add(argv, &n, a->dump_parts & DUMP_CODE ? "--code" : NULL, NULL);
 	add(argv, &n, a->format ? "--format" : NULL, a->format);
 	add(argv, &n, a->rule ? "--rule" : NULL, a->rule);
-	for (unsigned i = 0; a->tool == TOOL_TEST && i < a->n_words; i++)
+	for (unsigned i = 0; (a->tool == TOOL_TEST || a->tool == TOOL_SPOOL) && i < a->n_words; i++)
 		add(argv, &n, "--file", a->words[i]);
 	for (int i = 0; a->tool == TOOL_SUPPORT && i < a->argc; i++)
 		add(argv, &n, "--word", a->argv[i]);

@@ -29,7 +29,15 @@ struct draft {
 	bool include_uuid, include_doubtful;
 	const char *ident;
 	struct net_draft net; /* syslog, http, kafka */
+	/* spool and limit */
+	bool has_spool, asks_for_spool; /* asks: the file says so itself */
+	uint64_t spool_max, dedup_ns;
+	const char *when_full;
+	int64_t rate;
 };
+
+#define SPOOL_MAX_DEFAULT (UINT64_C(1) << 30)
+#define SPOOL_MAX_LEAST (UINT64_C(4) << 20)
 
 static bool is_in_this_version(struct config_run *c, int kind, const struct cfg_place *at)
 {
@@ -55,6 +63,12 @@ static char *make_block(struct config_run *c, const struct draft *o)
 		config_bool(root, "json_include_output_fields_property", true), "include_tags",
 		config_bool(root, "json_include_tags_property", true), "include_uuid",
 		o->include_uuid, "include_doubtful", o->include_doubtful, "own", o->net.block);
+	if (j && json_object_update_new(
+			 j, json_pack("{s:b, s:I, s:s, s:I, s:I}", "spool", o->has_spool,
+				    "spool_max", (json_int_t)o->spool_max, "spool_when_full",
+				    o->when_full, "dedup_ns", (json_int_t)o->dedup_ns, "rate",
+				    (json_int_t)o->rate)) < 0)
+		return NULL;
 	char *text = j ? json_dumps(j, JSON_COMPACT) : NULL,
 	     *copy = text ? arena_strdup(c->arena, text) : NULL;
 
@@ -107,6 +121,10 @@ static int add_output(
 	row->kind = kinds[o->kind];
 	row->flags = PLAN_OUT_F_KEEP_ALIVE;
 	add_connections(c, o, row);
+	if (o->has_spool)
+		row->flags |= PLAN_OUT_F_SPOOL;
+	if (o->asks_for_spool)
+		row->flags |= PLAN_OUT_F_SPOOL_ASKED;
 	config_copy(c, NULL, o->name, row->name, sizeof(row->name));
 	if (o->path)
 		config_copy(c, o->path_node, o->path, row->path, sizeof(row->path));
@@ -160,13 +178,16 @@ static int add_falco_output(
 		.fsync = "never",
 		.format = default_format(c),
 		.facility = 1,
-		.ident = "saker"};
+		.ident = "saker",
+		.spool_max = SPOOL_MAX_DEFAULT,
+		.when_full = "drop_lowest"};
 
 	if (!block || !enabled || (needs && !needed))
 		return -ENOMEM;
 	if (!config_bool(c->root, enabled, otherwise))
 		return 0;
 	o.at = place_of(c->root, enabled);
+	o.has_spool = kind == cfg_choice("syslog", KINDS) || kind == cfg_choice("http", KINDS);
 	if (!is_in_this_version(c, kind, o.at))
 		return 0;
 	if (!strcmp(name, "http") || !strcmp(name, "syslog"))
@@ -216,17 +237,22 @@ static int add_falco_outputs(struct config_run *c)
 /* What the list may say and this version cannot do. */
 static void refuse_later(struct config_run *c, const struct cfg_node *n)
 {
-	const struct cfg_node *at;
-
-	at = cfg_find(n, "spool");
-	if (at && config_bool(n, "spool.enabled", true))
-		cfg_error(c->diag, &at->at, NULL, "the spool is not in this version yet");
-	if (config_duration(n, "limit.dedup_window", 0) || config_int(n, "limit.rate", 0))
-		cfg_error(
-			c->diag, place_of(n, "limit"), NULL, "limits are not in this version yet");
 	if (config_size(n, "file.rotate.size", 0) || config_duration(n, "file.rotate.age", 0))
 		cfg_error(c->diag, place_of(n, "file.rotate"), NULL,
 			"rotation is not in this version yet: rename the file and send SIGUSR1");
+}
+
+static void fill_spool(struct config_run *c, const struct cfg_node *n, struct draft *o)
+{
+	o->asks_for_spool = config_bool(n, "spool.enabled", false);
+	o->has_spool = config_bool(n, "spool.enabled", true);
+	o->spool_max = config_size(n, "spool.max_size", SPOOL_MAX_DEFAULT);
+	o->when_full = config_text(n, "spool.when_full", "drop_lowest");
+	o->dedup_ns = config_duration(n, "limit.dedup_window", 0);
+	o->rate = config_int(n, "limit.rate", 0);
+	if (o->spool_max < SPOOL_MAX_LEAST)
+		cfg_error(c->diag, place_of(n, "spool.max_size"), NULL,
+			"a spool takes at least 4 MiB ('spool.max_size')");
 }
 
 static void check_blocks(struct config_run *c, const struct cfg_node *n, const char *kind)
@@ -258,6 +284,7 @@ static bool fill_net(struct config_run *c, const struct cfg_node *n, struct draf
 
 static bool fill_draft(struct config_run *c, const struct cfg_node *n, struct draft *o)
 {
+	fill_spool(c, n, o);
 	o->format = config_text(n, "format", default_format(c));
 	o->fsync = config_text(n, "file.fsync", "second");
 	o->include_uuid = config_bool(n, "include_uuid", true);

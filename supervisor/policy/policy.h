@@ -18,6 +18,8 @@ int policy_rules(struct stage *s);
 
 /* Files by the supervisor: s is the context. */
 struct config_source policy_source(struct stage *s);
+/* Ask the supervisor for a file or folder by name. A descriptor or negative errno. */
+int policy_ask(struct stage *s, const char *path, bool is_folder);
 /* Read an open file from its beginning, at most POLICY_FILE_MAX. 0 and text in @a, NUL-ended beyond
  * n; negative errno (-EFBIG). */
 int policy_read_fd(struct arena *a, int fd, const char **ret_text, size_t *ret_n);

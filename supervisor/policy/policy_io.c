@@ -19,7 +19,7 @@
 #define DIR_NAMES_MAX 4096
 
 /* A descriptor of the path, or negative errno. */
-static int ask(struct stage *s, const char *path, bool is_dir)
+int policy_ask(struct stage *s, const char *path, bool is_dir)
 {
 	struct ctl_msg m;
 	int fd = -1, r;
@@ -79,7 +79,7 @@ int policy_read_fd(struct arena *a, int fd, const char **ret_text, size_t *ret_n
 static int read_file(
 	void *ctx, struct arena *a, const char *path, const char **ret_text, size_t *ret_n)
 {
-	_cleanup_close_ int fd = ask(ctx, path, false);
+	_cleanup_close_ int fd = policy_ask(ctx, path, false);
 
 	return fd < 0 ? fd : policy_read_fd(a, fd, ret_text, ret_n);
 }
@@ -89,7 +89,7 @@ static int list_dir(
 {
 	const char **names = arena_alloc(a, DIR_NAMES_MAX * sizeof(*names));
 	size_t n = 0;
-	int fd = ask(ctx, path, true);
+	int fd = policy_ask(ctx, path, true);
 	DIR *dir;
 
 	if (fd < 0)

@@ -8,7 +8,7 @@
  *
  * DESCRIPTION
  *   Does the work of saker's options and verbs that print something and end: -V, -L, -l, --list,
- *   --list-events, schemas, --support, explain, test, dump. Started by saker, never by hand. It gets
+ *   --list-events, schemas, --support, explain, test, dump, spool. Started by saker, never by hand. It gets
  *   the descriptor to print to, and where the tool is about rules their files and options.
  *
  * SECURITY
@@ -53,6 +53,7 @@ static const struct tool {
 	{"ignored", tools_ignored, false},
 	{"rule-schema", tools_rule_schema, false},
 	{"config-schema", tools_config_schema, false},
+	{"spool", tools_spool, false},
 };
 
 static struct tools tools;
@@ -171,7 +172,7 @@ static int load_rules(struct tools *t)
 }
 
 /* All of it, to whatever standard output is; a reader that left is no error worth words. */
-static int print_out(struct tools *t)
+int tools_flush(struct tools *t)
 {
 	static const struct timespec nap = {.tv_nsec = 1000000};
 	int fd = stage_fd_get(t->stage, FD_SINK, 0);
@@ -190,6 +191,7 @@ static int print_out(struct tools *t)
 			return log_err_errno(-errno, "print");
 		done += w > 0 ? (size_t)w : 0;
 	}
+	strbuf_reset(&t->out);
 	return 0;
 }
 
@@ -204,7 +206,7 @@ static int run(struct stage *s, int argc _unused_, char **argv _unused_)
 		r = load_rules(&tools);
 	if (r == 0)
 		r = tool->run(&tools);
-	k = print_out(&tools);
+	k = tools_flush(&tools);
 	r = r < 0 ? r : k;
 	strbuf_done(&tools.out);
 	strbuf_done(&tools.cmdline);

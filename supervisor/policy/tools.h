@@ -59,6 +59,12 @@ int tools_explain(struct tools *t);
 int tools_dump(struct tools *t);
 /* tools_test.c */
 int tools_test(struct tools *t);
+/* tools_spool.c */
+int tools_spool(struct tools *t);
+
+/* Print what is in @out so far: for tools with much to say. 0, -EPIPE, or another negative errno,
+ * logged. */
+int tools_flush(struct tools *t);
 
 /* tools_rules.c, shared: the configured rules for the library; the end of a tool that asks it:
  * prints what was found and takes the result. Returns @r. */

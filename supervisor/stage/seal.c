@@ -106,7 +106,8 @@ static int step_pdeathsig(const struct seal_request *q, struct seal_result *ret)
 static int step_landlock(const struct seal_request *q, struct seal_result *ret)
 {
 	return q->keep_caps ? -EOPNOTSUPP
-			    : seal_landlock(q->spec->net & SEAL_NET_DIALS, &ret->landlock);
+			    : seal_landlock(q->spec->net & SEAL_NET_DIALS, q->spec->folder,
+				      &ret->landlock);
 }
 
 static int step_seccomp(const struct seal_request *q, struct seal_result *ret)

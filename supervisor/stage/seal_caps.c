@@ -63,6 +63,8 @@ int seal_drop_caps(uint64_t keep_caps)
 	return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
 }
 
+#define SEAL_WORKERS 64
+
 static int seal_limit(int resource, rlim_t max)
 {
 	struct rlimit l;
@@ -95,7 +97,8 @@ int seal_rlimits(const struct seal_request *q)
 	if (r == 0 && !q->spec->files && !q->makes_segments)
 		r = seal_limit(RLIMIT_FSIZE, 0);
 	if (r == 0 && !q->spec->threads)
-		r = seal_limit(RLIMIT_NPROC, 0);
+		/* io_uring's workers count; the calls that make a process stay refused */
+		r = seal_limit(RLIMIT_NPROC, q->spec->workers ? SEAL_WORKERS : 0);
 	if (r == 0)
 		r = seal_limit(RLIMIT_NOFILE, 4096);
 	return r;

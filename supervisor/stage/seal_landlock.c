@@ -15,15 +15,32 @@
 
 /* Not in older C libraries; the same on every architecture. */
 #define NR_LANDLOCK_CREATE_RULESET 444
+#define NR_LANDLOCK_ADD_RULE 445
 #define NR_LANDLOCK_RESTRICT_SELF 446
 #define LANDLOCK_CREATE_VERSION 1
 #define LANDLOCK_NET_CONNECT_TCP 2ULL
+#define LANDLOCK_PATH_BENEATH 1
+
+/* What an emitter may do in its spool folder. */
+#define ACCESS_WRITE_FILE (1ULL << 1)
+#define ACCESS_READ_FILE (1ULL << 2)
+#define ACCESS_READ_DIR (1ULL << 3)
+#define ACCESS_REMOVE_FILE (1ULL << 5)
+#define ACCESS_MAKE_REG (1ULL << 8)
+#define ACCESS_FOLDER                                                                              \
+	(ACCESS_WRITE_FILE | ACCESS_READ_FILE | ACCESS_READ_DIR | ACCESS_REMOVE_FILE |             \
+		ACCESS_MAKE_REG)
 
 /* <linux/landlock.h> of a newer kernel than the build host may have: layout and bits are its ABI.
  */
 struct landlock_attr {
 	uint64_t handled_fs, handled_net, scoped;
 };
+
+struct landlock_path {
+	uint64_t access;
+	int32_t fd;
+} __attribute__((packed));
 
 /* What each ABI version made known. */
 static const struct {
@@ -46,8 +63,9 @@ unsigned seal_landlock_abi(void)
 	return abi > 0 ? (unsigned)abi : 0;
 }
 
-int seal_landlock(bool may_connect, uint32_t *ret_abi)
+int seal_landlock(bool may_connect, int folder, uint32_t *ret_abi)
 {
+	struct landlock_path path = {.access = ACCESS_FOLDER, .fd = folder};
 	unsigned abi = seal_landlock_abi(), i;
 	struct landlock_attr attr;
 	_cleanup_close_ int fd = -1;
@@ -64,6 +82,8 @@ int seal_landlock(bool may_connect, uint32_t *ret_abi)
 		attr.handled_net &= ~LANDLOCK_NET_CONNECT_TCP;
 	fd = (int)syscall(NR_LANDLOCK_CREATE_RULESET, &attr, landlock_abis[i].size, 0);
 	if (fd < 0)
+		return -errno;
+	if (path.fd > 0 && syscall(NR_LANDLOCK_ADD_RULE, fd, LANDLOCK_PATH_BENEATH, &path, 0) < 0)
 		return -errno;
 	if (syscall(NR_LANDLOCK_RESTRICT_SELF, fd, 0) < 0)
 		return -errno;

@@ -78,6 +78,9 @@ int stage_allow(struct stage *s, const struct seal_spec *more)
 	s->seal.threads |= more->threads;
 	s->seal.files |= more->files;
 	s->seal.net |= more->net;
+	s->seal.workers |= more->workers;
+	if (more->folder)
+		s->seal.folder = more->folder;
 	return 0;
 }
 
@@ -257,7 +260,7 @@ static int stage_work(struct stage_loop *l)
 		}
 		if (r > 0)
 			continue;
-		if (l->naps_left) {
+		if (l->naps_left && !s->waits_for_io) {
 			stage_nap(l, now);
 			continue;
 		}

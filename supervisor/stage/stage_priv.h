@@ -46,7 +46,8 @@ bool seal_is_bounding_empty(uint64_t keep_caps);
 int seal_set_uid(uint32_t uid, uint64_t keep_caps);
 int seal_drop_caps(uint64_t keep_caps);
 int seal_rlimits(const struct seal_request *q);
-int seal_landlock(bool may_connect, uint32_t *ret_abi); /* -ENOSYS: the kernel has none */
+/* -ENOSYS: the kernel has none. @folder: 0 none */
+int seal_landlock(bool may_connect, int folder, uint32_t *ret_abi);
 int seal_seccomp(const struct seal_request *q);
 
 #ifdef SAKER_TEST_HOOKS

@@ -25,7 +25,7 @@ condition | output)
 	} ;;
 esac
 words=
-[ "$kind" = image ] || [ "$kind" = scap ] || words=-dict=$root/tests/fuzz/rules.dict
+[ "$kind" = image ] || [ "$kind" = scap ] || [ "$kind" = spool ] || words=-dict=$root/tests/fuzz/rules.dict
 status=0
 "$fuzzer" $words -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1500 -max_len=65536 -print_final_stats=1 \
 	-artifact_prefix="$PWD/fuzz-$kind-" "$corpus" >"$corpus.log" 2>&1 || status=$?

@@ -43,10 +43,12 @@ def official_rules():
 class Saker:
     """One running saker: its alerts (parsed JSON lines of stdout) and its log."""
 
-    def __init__(self, *args, env=None, uids=None, wait=30, json_output=True, prefix=(), program=SAKER, socket=None):
+    def __init__(self, *args, env=None, uids=None, wait=30, json_output=True, prefix=(), program=SAKER, socket=None, spool=None):
         self.dir = tempfile.mkdtemp(prefix="saker-test-")
+        self.spool = spool or os.path.join(self.dir, "spool")
         self.socket = socket or os.path.join(self.dir, "control.sock")
         argv = [program, "-o", f"control.socket={self.socket}", "-o", "stdout_output.enabled=true", "-o", "syslog_output.enabled=false"]
+        argv += ["-o", f"spool.directory={self.spool}"]
         if json_output:
             argv += ["-o", "json_output=true"]
         if uids:

@@ -278,7 +278,7 @@ static int run_landlocked(int (*try)(void))
 	if (pid == 0) {
 		uint32_t abi;
 
-		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || seal_landlock(false, &abi) < 0)
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || seal_landlock(false, 0, &abi) < 0)
 			_exit(255);
 		_exit(try());
 	}

@@ -66,6 +66,8 @@ def expected(name, lines, n_cpus, n_evaluators):
         "its block of configuration": [(f"output.{name.split('-', 1)[-1]}", "ro")],
         "what it writes to": [("pipe", "wo")],
         "passwd, group, containers' facts": [("/etc/passwd", "ro"), ("/etc/group", "ro")],
+        "its spool folder, if it has one": [], # Falco's stdout has none
+        "passwd, group": [("/etc/passwd", "ro"), ("/etc/group", "ro")],
         "route socket": [("socket", "rw")],
         # its own copy of each, and an epoll of its own to wait for them
         "one BPF ring buffer a CPU": [("anon_inode:bpf-map", "rw")] * (2 * n_cpus) + [("anon_inode:[eventpoll]", "rw")],

@@ -33,7 +33,7 @@ static void start(enum output_kind kind, int fd, bool may_open)
 		.kind = kind,
 		.facility = 1,
 		.fsync = OUTPUT_FSYNC_BATCH};
-	assert_int_equal(delivery_init(&d, &output, &stats), 0);
+	assert_int_equal(delivery_init(&d, &output, false, &stats), 0);
 	delivery_new_sink(&d, fd, may_open, 0);
 }
 
@@ -396,7 +396,8 @@ static void test_output_parse__blocks(void **state)
 		"\"ident\":\"saker\",\"facility\":10,\"iso_time\":false,"
 		"\"include_output\":true,\"include_message\":false,\"include_output_fields\":true,"
 		"\"include_tags\":true,\"include_uuid\":true,"
-		"\"include_doubtful\":true}";
+		"\"include_doubtful\":true,\"spool\":true,\"spool_max\":4194304,"
+		"\"spool_when_full\":\"block\",\"dedup_ns\":0,\"rate\":5}";
 	static const char *const bad[] = {"", "[]", "{}", "{\"name\":\"s\",\"kind\":\"kafka\"}"};
 	struct output o;
 	const char *why;
@@ -408,6 +409,8 @@ static void test_output_parse__blocks(void **state)
 	assert_int_equal(o.format, OUTPUT_JSON);
 	assert_int_equal(o.facility, 10);
 	assert_true(o.include_uuid && !o.include_message);
+	assert_true(o.has_spool && o.spool_max == 4194304 && o.when_full == OUTPUT_BLOCK);
+	assert_int_equal(o.rate, 5);
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(output_parse(bad[i], strlen(bad[i]), &o, &why), -EBADMSG);
 	for (size_t n = 0; n < sizeof(good) - 1; n++)

@@ -164,7 +164,9 @@ static void test_defaults__nothing_given(void **state)
 		"{\"name\":\"stdout\",\"kind\":\"stdout\",\"format\":\"text\",\"fsync\":\"never\","
 		"\"ident\":\"saker\",\"facility\":1,\"iso_time\":false,"
 		"\"include_output\":true,\"include_message\":false,\"include_output_fields\":true,"
-		"\"include_tags\":true,\"include_uuid\":false,\"include_doubtful\":false}");
+		"\"include_tags\":true,\"include_uuid\":false,\"include_doubtful\":false,"
+		"\"spool\":false,\"spool_max\":1073741824,\"spool_when_full\":\"drop_lowest\","
+		"\"dedup_ns\":0,\"rate\":0}");
 	done(&f);
 }
 
@@ -490,10 +492,8 @@ static const struct bad bads[] = {
 		"'stdout'\n"},
 	{"no path", "outputs: [{name: a, kind: file}]\n", NULL,
 		"c.yaml:1:11: error: 'file.path' is missing\n"},
-	{"spool later", "outputs: [{name: a, kind: stdout, spool: {enabled: true}}]\n", NULL,
-		"c.yaml:1:42: error: the spool is not in this version yet\n"},
-	{"limit later", "outputs: [{name: a, kind: stdout, limit: {rate: 5}}]\n", NULL,
-		"c.yaml:1:42: error: limits are not in this version yet\n"},
+	{"spool too small", "outputs: [{name: a, kind: stdout, spool: {max_size: 1MiB}}]\n", NULL,
+		"c.yaml:1:53: error: a spool takes at least 4 MiB ('spool.max_size')\n"},
 	{"rotation later",
 		"outputs: [{name: a, kind: file, file: {path: x, rotate: {size: 1MiB}}}]\n", NULL,
 		"c.yaml:1:57: error: rotation is not in this version yet"},
@@ -790,7 +790,12 @@ static void test_outputs__list__rows_blocks_filters(void **state)
 		"\"include_output\":true,\"include_message\":false,\"include_output_fields\":true,"
 		"\"include_tags\":false,\"include_uuid\":true,\"include_doubtful\":true,"
 		"\"own\":{\"targets\":[{\"kind\":\"local\"}],\"rfc\":\"\",\"framing\":\"octet\","
-		"\"app_name\":\"me\",\"hostname\":\"-\"}}");
+		"\"app_name\":\"me\",\"hostname\":\"-\"},"
+		"\"spool\":true,\"spool_max\":1073741824,\"spool_when_full\":\"drop_lowest\","
+		"\"dedup_ns\":0,\"rate\":0}");
+	assert_int_equal(f.res.plan.outputs[0].flags & PLAN_OUT_F_SPOOL, 0); /* Falco's file */
+	assert_int_equal(f.res.plan.outputs[1].flags & PLAN_OUT_F_SPOOL, PLAN_OUT_F_SPOOL);
+	assert_int_equal(f.res.plan.outputs[2].flags & PLAN_OUT_F_SPOOL, 0);
 	assert_non_null(strstr(f.res.output[2], "\"format\":\"json\",\"fsync\":\"batch\""));
 	assert_int_equal(policy_options_parse(
 				 &f.arena, f.res.rules_options, strlen(f.res.rules_options), &opt),

@@ -89,6 +89,7 @@ enum ctl_role {
 	FD_DIAL_RULES, /* policy -> supervisor -> dialer: struct dial_rules in a SEG_OUTPUT segment */
 	FD_SNAPSHOT,   /* SEG_SNAPSHOT: evaluator, tracker, when its predecessor died */
 	FD_CAPTURE,    /* collector: the capture file to replay, read-only */
+	FD_SPOOL,      /* emitter: its spool folder */
 	_FD_ROLE_MAX,
 };
 

@@ -33,6 +33,7 @@ struct plan_output {
 #define PLAN_OUT_F_NETWORK 4 /* connects by the dialer */
 #define PLAN_OUT_F_LOCAL                                                                           \
 	8 /* http, syslog: `path` is a UNIX socket that the supervisor connects to */
+#define PLAN_OUT_F_SPOOL_ASKED 16 /* by the configuration, not by default: it must be possible */
 
 struct plan_config {
 	/* what becomes struct settings */

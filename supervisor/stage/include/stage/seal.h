@@ -29,6 +29,9 @@ struct seal_spec {
 	int threads; /* 1: the stage's library makes threads (clone with CLONE_THREAD is allowed) */
 	int files;   /* 1: writes regular files (RLIMIT_FSIZE stays; else 0) */
 	uint32_t net; /* SEAL_NET_* */
+	int workers; /* 1: the kernel makes workers in its name (io_uring); no process of its own */
+	int folder;  /* descriptor of the one folder in which it may make, read, write and remove
+			files, 0: none */
 };
 
 /* The dialer: the host's network namespace; makes internet sockets and connects them. */

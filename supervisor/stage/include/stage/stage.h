@@ -69,7 +69,9 @@ struct stage {
 	/* the most that turn() found in what may overflow while the stage naps; the skeleton resets
 	 * it */
 	unsigned fill_percent;
-	void *priv; /* the stage's own */
+	bool waits_for_io; /* set by turn(): a descriptor it watches says when to go on, so a nap
+			      would be too long */
+	void *priv;        /* the stage's own */
 };
 
 /* Runs the five acts. Exit status: 0 drained, 1 error, 3 peer fault. */
