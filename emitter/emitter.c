@@ -33,11 +33,15 @@
 /* One watchdog deadline (protocol line 9). */
 #define PATIENCE_NS (2 * NS_PER_S)
 
+/* A sink that has taken nothing for so long while there was no room: evaluators are not to wait. */
+#define STALL_NS (100 * NS_PER_MS)
 /* Summaries are looked for so often. */
 #define SUMMARY_NS (100 * NS_PER_MS)
-/* At the end: how long a sink that takes nothing is waited for, and any sink when saker stops. */
-#define END_IDLE_NS NS_PER_S
-#define END_MAX_NS (3 * NS_PER_S + 500 * NS_PER_MS)
+/* When the source has ended: how long a sink that takes nothing is waited for. When saker is told to
+ * stop: the same, and any sink. What is in the spool then is for the next run. */
+#define END_IDLE_NS (30 * NS_PER_S)
+#define STOP_IDLE_NS NS_PER_S
+#define STOP_MAX_NS (3 * NS_PER_S + 500 * NS_PER_MS)
 
 struct emitter {
 	struct output output;
@@ -60,6 +64,10 @@ struct emitter {
 	uint64_t summary_ns;                                       /* of the last look */
 	bool is_ended;                                             /* every ring has ended */
 	uint64_t ended_ns, moved_ns; /* since when; when something was last delivered */
+	uint64_t stop_ns;            /* when a stop was asked for */
+	uint64_t room_ns;            /* when there was room, or something was delivered, last */
+	uint64_t n_seen_done;        /* window.first then */
+	bool is_stalled;
 };
 
 static int on_watch(struct delivery_watcher *w, int fd, uint32_t events)
@@ -142,12 +150,6 @@ static int attach_inputs(struct stage *s, struct emitter *e)
 	return r;
 }
 
-static const struct seal_call spool_calls[] = {
-	{__NR_getdents64, "what is in the spool folder at start"},
-	{__NR_lseek, "the same"},
-	{__NR_getrandom, "a new spool's number"},
-};
-
 static struct emitter *emitter_of; /* the spool's call-back has no owner */
 
 /* The batch is on the disk: the rings may move on. */
@@ -181,8 +183,6 @@ static int set_up_spool(struct stage *s, struct emitter *e)
 	const struct spool_config c = {.max_size = e->output.spool_max,
 		.when_full = (enum spool_when_full)e->output.when_full};
 	int fd = stage_fd_get(s, FD_SPOOL, 0), r;
-	const struct seal_spec more = {
-		.calls = spool_calls, .n_calls = ARRAY_LEN(spool_calls), .files = 1, .folder = fd};
 
 	if (!e->output.has_spool || fd < 0)
 		return 0;
@@ -190,9 +190,7 @@ static int set_up_spool(struct stage *s, struct emitter *e)
 	if (r == 0)
 		r = spool_init(&e->spool, &c, &e->io, s->stats);
 	if (r == 0)
-		r = stage_allow(s, &e->io.ops->seal);
-	if (r == 0)
-		r = stage_allow(s, &more);
+		r = spool_allow(s, &e->io);
 	if (r == 0)
 		r = stage_watch(s, e->io.wake_fd, EPOLLIN);
 	if (r < 0)
@@ -438,8 +436,29 @@ static bool is_finished(const struct stage *s, const struct emitter *e, uint64_t
 		return window_is_empty(&e->delivery.window);
 	if (!spool_is_idle(&e->spool))
 		return false;
-	return spool_is_empty(&e->spool) || now_ns - e->moved_ns >= END_IDLE_NS ||
-	       (s->settings->engine == ENGINE_BPF && now_ns - e->ended_ns >= END_MAX_NS);
+	if (spool_is_empty(&e->spool))
+		return true;
+	if (!s->stopping)
+		return now_ns - e->moved_ns >= END_IDLE_NS;
+	return now_ns - e->moved_ns >= STOP_IDLE_NS ||
+	       now_ns - MAX(e->ended_ns, e->stop_ns) >= STOP_MAX_NS;
+}
+
+/* Where room comes with the sink alone, its evaluators need not wait for one that takes nothing. A
+ * spool with another policy makes room by itself, and one commit may take long. */
+static void look_for_stall(struct emitter *e, uint64_t now_ns)
+{
+	bool is_stalled;
+
+	if (e->has_spool && e->output.when_full != OUTPUT_BLOCK)
+		return;
+	if (has_room(e) || e->delivery.window.first != e->n_seen_done || !e->room_ns)
+		e->room_ns = now_ns;
+	e->n_seen_done = e->delivery.window.first;
+	is_stalled = now_ns - e->room_ns >= STALL_NS;
+	if (is_stalled != e->is_stalled)
+		merge_set_stalled(&e->merge, is_stalled);
+	e->is_stalled = is_stalled;
 }
 
 static int em_turn(struct stage *s)
@@ -460,6 +479,7 @@ static int em_turn(struct stage *s)
 	if (n_fed < 0)
 		return n_fed;
 	deliver(s, e, now_ns);
+	look_for_stall(e, now_ns);
 	if (is_finished(s, e, now_ns))
 		return -ENODATA;
 	s->waits_for_io = e->has_spool && e->io.n_busy;
@@ -497,6 +517,8 @@ static int em_timeout_ms(struct stage *s)
 		return HELD_POLL_MS;
 	if (e->has_spool)
 		ms = sooner(ms, spool_timeout_ms(&e->spool, now_ns));
+	if (!e->is_stalled && !has_room(e))
+		ms = sooner(ms, (int)(STALL_NS / NS_PER_MS));
 	if (limit_is_on(&e->limit) || e->is_ended)
 		ms = sooner(ms, (int)(SUMMARY_NS / NS_PER_MS));
 	return sooner(ms, 1000);
@@ -507,7 +529,8 @@ static int em_on_ctl(struct stage *s, const struct ctl_msg *msg, int fd)
 	struct emitter *e = s->priv;
 
 	if (msg->type == CTL_STOP) {
-		/* the end comes through the rings */
+		/* the end comes through the rings; this says how long there is time after it */
+		e->stop_ns = clock_mono_ns();
 		(void)fd_close(fd);
 		return 0;
 	}

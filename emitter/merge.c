@@ -196,6 +196,12 @@ void merge_disarm(struct merge *m)
 		spsc_consumer_disarm(&m->rings[i].in);
 }
 
+void merge_set_stalled(struct merge *m, bool is_stalled)
+{
+	for (unsigned i = 0; i < m->n; i++)
+		spsc_consumer_set_stalled(&m->rings[i].in, is_stalled);
+}
+
 bool merge_arm(struct merge *m)
 {
 	for (unsigned i = 0; i < m->n; i++) {

@@ -61,3 +61,5 @@ void merge_commit_passed(struct merge *m);
 /* Before waiting; false: there is something new to look at, nothing is armed. */
 bool merge_arm(struct merge *m);
 void merge_disarm(struct merge *m);
+/* Tell the evaluators whether room is worth waiting for. */
+void merge_set_stalled(struct merge *m, bool is_stalled);

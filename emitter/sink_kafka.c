@@ -34,8 +34,10 @@
 #include "kafka_net.h"
 #include "sink.h"
 
-#define MSGS_MAX 16384 /* a power of two */
-#define WINDOW_BYTES (16u << 20)
+#define MSGS_MAX 4096 /* places; a power of two */
+/* Unacknowledged at once: what a kill of this process may make come twice. */
+#define FLYING_MAX 3000
+#define WINDOW_BYTES (8u << 20)
 #define KEY_MAX_BYTES (64u << 10)
 #define DELAY_MIN_NS (200 * NS_PER_MS)
 #define DELAY_MAX_NS (10 * NS_PER_S)
@@ -398,7 +400,7 @@ static unsigned kafka_submit(struct sink *k, const struct sink_msg *msgs, unsign
 
 	if (s->first == s->next)
 		s->first = s->next = n ? msgs[0].n : s->next;
-	for (i = 0; i < n && s->n_again == 0 && !s->is_broken && msgs[i].n - s->first < MSGS_MAX;
+	for (i = 0; i < n && s->n_again == 0 && !s->is_broken && msgs[i].n - s->first < FLYING_MAX;
 		i++) {
 		s->msgs[msgs[i].n & (MSGS_MAX - 1)] = &msgs[i];
 		s->next = msgs[i].n + 1;

@@ -2,6 +2,8 @@
 /* The spool's own bookkeeping: memory, segments, what is settled, the mark and what may go after it.
  * The mark is written to the older of its two slots, so that a torn write leaves the other one. */
 
+#include <sys/syscall.h>
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +11,7 @@
 #include <base/clock.h>
 #include <base/log.h>
 #include <base/macros.h>
+#include <stage/stage.h>
 
 #include "spool.h"
 
@@ -47,6 +50,21 @@ int spool_init(
 	for (unsigned i = 0; i < SPOOL_STREAMS; i++)
 		r |= init_stream(s, i);
 	return r < 0 || !s->mark_buf || !s->marked ? -ENOMEM : 0;
+}
+
+static const struct seal_call calls[] = {
+	{__NR_getdents64, "what is in the spool folder at start"},
+	{__NR_lseek, "the same"},
+	{__NR_getrandom, "a new spool's number"},
+};
+
+int spool_allow(struct stage *stage, const struct io *io)
+{
+	const struct seal_spec own = {
+		.calls = calls, .n_calls = ARRAY_LEN(calls), .files = 1, .folder = io->dir_fd};
+	int r = stage_allow(stage, &io->ops->seal);
+
+	return r < 0 ? r : stage_allow(stage, &own);
 }
 
 void spool_done(struct spool *s)

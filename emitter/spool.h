@@ -57,6 +57,7 @@ enum spool_writer_step {
 enum spool_reader_step { SPOOL_R_IDLE, SPOOL_R_OPENING, SPOOL_R_READING };
 
 struct spool;
+struct stage;
 
 struct spool_writer {
 	enum spool_writer_step step;
@@ -162,6 +163,8 @@ struct spool_ref {
 int spool_init(
 	struct spool *s, const struct spool_config *c, struct io *io, struct stats_page *stats);
 void spool_done(struct spool *s);
+/* Before the seal: what the spool and this I/O do after it. 0 or negative errno. */
+int spool_allow(struct stage *stage, const struct io *io);
 /* After the seal, before anything else: finds what is there. 0 or negative errno, logged. */
 int spool_recover(struct spool *s, uint64_t now_ns);
 

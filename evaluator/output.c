@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Putting records into alert rings, and what happens when one is full: wait while it moves, at most
- * the watchdog's deadline without movement, then drop for that output only. The rings' cursors come
- * from emitters and are checked by the ring's own code. */
+ * the watchdog's deadline without movement, then drop for that output only; at once, if its emitter
+ * says that its sink takes nothing and there are others to be served. The rings' cursors come from
+ * emitters and are checked by the ring's own code. */
 #include "output.h"
 
 #include <errno.h>
@@ -30,6 +31,8 @@ int outputs_open(struct outputs *o, struct stage *s)
 		o->out[i].is_given = true;
 		o->given |= 1ULL << i;
 	}
+	for (unsigned i = 0; i < OUTPUTS_MAX; i++)
+		o->out[i].is_alone = (o->given & (o->given - 1)) == 0;
 	return 0;
 }
 
@@ -46,6 +49,10 @@ static int wait_or_drop(struct output *o, bool no_limit, uint64_t now_ns)
 {
 	uint64_t used = spsc_producer_used(&o->ring);
 
+	if (!no_limit && !o->is_alone && spsc_producer_is_stalled(&o->ring)) {
+		o->is_waiting = false;
+		return -ENOSPC;
+	}
 	if (!o->is_waiting || used < o->waiting_used) {
 		if (o->is_stuck && used >= o->waiting_used && !no_limit)
 			return -ENOSPC;

@@ -18,6 +18,7 @@ struct output {
 	bool is_given;
 	bool is_dirty;   /* written, not yet published */
 	bool is_waiting; /* full since waiting_ns, its consumer then at waiting_used */
+	bool is_alone;   /* there is no other output that a wait for this one could hold up */
 	bool is_stuck;   /* stood still for the deadline: dropped at once until it moves */
 	uint64_t waiting_ns, waiting_used;
 };

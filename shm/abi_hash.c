@@ -40,6 +40,7 @@ static const uint32_t layouts[] = {
 	AT(spsc_data_page, n_records), EVENT_SLOT_SEQ, EVENT_SLOT_FORWARDED, EVENT_SLOT_SHED,
 	EVENT_SLOT_TOO_BIG, EVENT_SLOT_CUT_OFF, EVENT_SLOT_ORD, EVENT_SLOT_LAST, EVENT_SLOT_ENDED,
 	SIZE(spsc_cursor_page), AT(spsc_cursor_page, tail), AT(spsc_cursor_page, sleeping),
+	AT(spsc_cursor_page, stalled),
 	AT(spsc_cursor_page, n_records),
 	/* records */
 	SIZE(rec_head), AT(rec_head, seq), AT(rec_head, ord), AT(rec_head, ts_ns), SIZE(rec_snap),

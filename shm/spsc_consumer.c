@@ -49,7 +49,9 @@ int spsc_consumer_attach(struct spsc_consumer *c, int data_ro, int cursor_rw)
 		r = -EBADMSG;
 		goto out;
 	}
-	atomic_store_relaxed(&n.cursor->sleeping, 0); /* a dead process may have left it set */
+	/* a dead process may have left them set */
+	atomic_store_relaxed(&n.cursor->sleeping, 0);
+	atomic_store_relaxed(&n.cursor->stalled, 0);
 	*c = n;
 	return 0;
 out:
@@ -176,6 +178,12 @@ void spsc_consumer_disarm(struct spsc_consumer *c)
 {
 	/* relaxed: a late look by the producer costs one needless wake-up */
 	atomic_store_relaxed(&c->cursor->sleeping, 0);
+}
+
+void spsc_consumer_set_stalled(struct spsc_consumer *c, bool is_stalled)
+{
+	/* relaxed: nothing else goes with it; a late look costs the producer one more wait */
+	atomic_store_relaxed(&c->cursor->stalled, is_stalled);
 }
 
 /* One page at most; a segment's file cannot shrink, so a short read is a wrong file. */

@@ -197,6 +197,11 @@ uint64_t spsc_producer_used(struct spsc_producer *p)
 	return p->head - p->tail_seen;
 }
 
+bool spsc_producer_is_stalled(const struct spsc_producer *p)
+{
+	return atomic_load_relaxed(&p->cursor->stalled) == 1;
+}
+
 uint64_t spsc_producer_free(struct spsc_producer *p)
 {
 	return p->size - spsc_producer_used(p);

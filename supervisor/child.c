@@ -111,7 +111,8 @@ static int start_stage(struct sup *s, struct sup_child *c)
 	if (r == 0)
 		r = sup_send(c, CTL_START, FD_NONE, 0, NULL, -1);
 	/* one that is replaced while all are draining has to hear of it */
-	if (r == 0 && s->phase == SUP_STOPPING && sup_child_takes_stop(c))
+	if (r == 0 && s->phase == SUP_STOPPING &&
+		(sup_child_takes_stop(c) || (c->proc->type == PLAN_EMITTER && s->stop_deadline_ns)))
 		r = sup_send(c, CTL_STOP, FD_NONE, 0, NULL, -1);
 	return r;
 }

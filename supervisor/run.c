@@ -162,13 +162,24 @@ static void begin_stop(struct sup *s)
 	}
 }
 
+/* From now on there is a deadline. Emitters have to hear of it: what they have on the disk they need
+ * not deliver in this run. */
+static void set_deadline(struct sup *s)
+{
+	s->stop_deadline_ns = clock_mono_ns() + RUN_STOP_NS;
+	for (size_t i = 1; i < s->n_children; i++)
+		if (s->children[i].proc->type == PLAN_EMITTER && s->children[i].ctl.fd >= 0)
+			(void)sup_send(&s->children[i], CTL_STOP, FD_NONE, 0, NULL,
+				-1); /* it may be gone */
+}
+
 void sup_stop(struct sup *s, const char *why)
 {
 	if (s->phase == SUP_STOPPING)
 		return;
 	log_notice("%s: draining", why);
 	begin_stop(s);
-	s->stop_deadline_ns = clock_mono_ns() + RUN_STOP_NS;
+	set_deadline(s);
 }
 
 void sup_kill_all(struct sup *s)
@@ -269,7 +280,7 @@ static void detect(struct sup *s)
 			begin_stop(s); /* without a deadline: nothing new comes, and what is there
 					  is judged */
 		if (s->phase == SUP_STOPPING && s->stop_asked && !s->stop_deadline_ns)
-			s->stop_deadline_ns = now + RUN_STOP_NS;
+			set_deadline(s);
 		if (s->phase == SUP_STOPPING &&
 			((s->stop_deadline_ns && now >= s->stop_deadline_ns) || has_given_up(s))) {
 			end_by_force(s);

@@ -247,16 +247,16 @@ def storm(d):
     return path
 
 
-def wait_all(s, names, events, seconds):
-    """Until every event is judged and these outputs have as many alerts as stdout; the outputs' rows."""
+def wait_all(s, names, events, seconds, like="stdout"):
+    """Until every event is judged and these outputs have as many alerts as that one, and none in a spool; the outputs' rows."""
     end = time.monotonic() + seconds
     rows = {}
     while time.monotonic() < end:
         st = s.status()
         if st:
             rows = {o["name"]: o for o in st["outputs"]}
-            n = rows.get("stdout", {"accepted": 0})["accepted"]
-            if st["ledger"]["judged"] >= events and n and all(rows[x]["accepted"] == n for x in names):
+            n = rows.get(like, {"accepted": 0})["accepted"]
+            if st["ledger"]["judged"] >= events and n and all(rows[x]["accepted"] == n and not rows[x]["in_spool"] for x in names):
                 return rows
         if s.proc.poll() == 0 and not any("drained in time" in x for x in s.log):
             return rows # the source's end: everything was delivered
@@ -396,6 +396,8 @@ offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 message.max.bytes=200000
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 ssl.keystore.type=PEM
 ssl.keystore.location={d}/server.store.pem
 ssl.truststore.type=PEM
@@ -446,3 +448,13 @@ listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config={jaas}.scram.ScramLoginMod
         if r.returncode:
             fail(f"read from Kafka: {r.stderr.decode(errors='replace')}")
         return [json.loads(x) for x in r.stdout.decode().splitlines()]
+
+    def read_brief(self, topic, n, seconds):
+        """The same of many: (partition, key, number behind "event ") of each message, in the topic's order within a partition."""
+        reader = os.environ.get("SAKER_KAFKA_READ")
+        with subprocess.Popen([reader, f"127.0.0.1:{self.plain}", topic, str(n), str(seconds), "brief"], stdout=subprocess.PIPE, text=True) as p:
+            for line in p.stdout:
+                partition, key, number = line.rstrip("\n").split("\t")
+                yield int(partition), key, int(number)
+        if p.returncode:
+            fail("read from Kafka")

@@ -11,6 +11,8 @@ enum program {
 	PROG_TRACKER,
 	PROG_EVALUATOR,
 	PROG_EMITTER,
+	PROG_EMITTER_SPOOL,        /* with a spool, by io_uring */
+	PROG_EMITTER_SPOOL_THREAD, /* likewise, where io_uring is refused */
 	PROG_EMITTER_SYSLOG,
 	PROG_EMITTER_HTTP,
 	PROG_EMITTER_KAFKA,
@@ -23,6 +25,7 @@ enum program {
 	_PROG_MAX,
 };
 #define ONLY(p) (1U << PROG_##p)
+#define SPOOLED (ONLY(EMITTER_SPOOL) | ONLY(EMITTER_SPOOL_THREAD))
 #define NET_EMITTERS (ONLY(EMITTER_SYSLOG) | ONLY(EMITTER_HTTP) | ONLY(EMITTER_KAFKA))
 
 enum attempt_want {
@@ -44,6 +47,9 @@ enum attempt_arg {
 	ARG_SETTINGS,
 	ARG_SINK,
 	ARG_ROUTE,
+	ARG_FOLDER,  /* its spool folder */
+	ARG_RING_A,  /* its io_uring ring for reads and writes */
+	ARG_RING_B,  /* that for names */
 	ARG_IN_MAP,  /* address: its map of the input ring */
 	ARG_IN_PATH, /* text: the input ring's name below /proc */
 	ARG_MEMORY,  /* address: a page of its own */
@@ -60,6 +66,7 @@ enum attempt_special {
 	DO_INT80,
 	DO_SEND_ABSTRACT,
 	DO_SET_LINK,
+	DO_RING, /* ring, operation, descriptor, text, flags: one request */
 };
 
 struct attempt {
@@ -71,7 +78,10 @@ struct attempt {
 	unsigned given; /* ONLY() bits: the row of the plan gives it to these */
 	unsigned other; /* ONLY() bits: these get other_error instead */
 	int other_error;
-	int error_bare;    /* not 0: this error (-1: success, without effect) where the start mode
+	unsigned
+		hidden; /* ONLY() bits: the call is there and finds nothing: ENOENT; where the start
+			    mode allows no empty root, Landlock's EACCES */
+	int error_bare; /* not 0: this error (-1: success, without effect) where the start mode
 			      allows no empty root */
 	unsigned landlock; /* refused by Landlock alone, of at least this ABI */
 };
@@ -79,5 +89,7 @@ struct attempt {
 extern const struct attempt attempts[];
 extern const unsigned n_attempts;
 
+/* What is made in the spool folder. */
+#define ATTEMPT_FILE "attempt"
 /* The abstract address that the test listens on for DO_SEND_ABSTRACT. */
 #define ATTEMPT_ABSTRACT "saker-test-seal"

@@ -26,6 +26,13 @@
 #ifdef PROBE_SINK
 #include <sink.h>
 #endif
+#ifdef PROBE_SPOOL
+#include <liburing.h>
+
+#include <spool.h>
+
+static struct io probe_io;
+#endif
 
 static struct {
 	const char *what; /* all, wait or a number */
@@ -35,6 +42,55 @@ static struct {
 	void *in_map, *memory;
 	int memfd;
 } probe = {.memfd = -1};
+
+/* --- its io_uring rings --- */
+
+#ifdef PROBE_SPOOL
+/* The backend's two stand first in what it keeps. */
+static struct io_uring *probe_rings(void)
+{
+	return probe_io.ops && strcmp(probe_io.ops->name, "io_uring") == 0 ? probe_io.priv : NULL;
+}
+
+static int probe_ring(bool is_b)
+{
+	return probe_rings() ? probe_rings()[is_b].ring_fd : -1;
+}
+
+static long ring_request(const unsigned long *x)
+{
+	struct io_uring *ring = &probe_rings()[(long)x[0] != probe_ring(false)];
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+	struct io_uring_cqe *cqe;
+	long r;
+
+	io_uring_prep_rw((int)x[1], sqe, (int)x[2], (const void *)x[3],
+		x[1] == IORING_OP_OPENAT ? 0600 : 1, 0);
+	sqe->open_flags = (unsigned)x[4];
+	sqe->flags = (uint8_t)x[5];
+	r = io_uring_submit_and_wait(ring, 1);
+	if (r < 0)
+		return r;
+	r = io_uring_peek_cqe(ring, &cqe);
+	if (r < 0)
+		return r;
+	r = cqe->res;
+	io_uring_cqe_seen(ring, cqe);
+	return r < 0 ? r : 0;
+}
+#else
+static int probe_ring(bool is_b)
+{
+	(void)is_b;
+	return -1;
+}
+
+static long ring_request(const unsigned long *x)
+{
+	(void)x;
+	return -ENOSYS;
+}
+#endif
 
 /* --- arguments --- */
 
@@ -59,6 +115,11 @@ static long probe_fd(const struct stage *s, enum attempt_arg arg)
 		return stage_fd_get(s, FD_SETTINGS, 0);
 	case ARG_SINK:
 		return stage_fd_get(s, FD_SINK, 0);
+	case ARG_FOLDER:
+		return stage_fd_get(s, FD_SPOOL, 0);
+	case ARG_RING_A:
+	case ARG_RING_B:
+		return probe_ring(arg == ARG_RING_B);
 	case ARG_ROUTE:
 		return stage_fd_get(s, FD_NETLINK, 0);
 	case ARG_MEMFD:
@@ -196,6 +257,8 @@ static long probe_do(const struct attempt *a, const unsigned long *x)
 		return int80();
 	case DO_SEND_ABSTRACT:
 		return send_abstract((int)x[0]);
+	case DO_RING:
+		return ring_request(x);
 	case DO_SET_LINK:
 		return set_link((int)x[0]);
 	default:
@@ -255,6 +318,10 @@ static int probe_pre_seal(struct stage *s)
 {
 #ifdef PROBE_SINK
 	return stage_allow(s, &PROBE_SINK.seal); /* as the emitter's own */
+#elif defined(PROBE_SPOOL)
+	int r = PROBE_SPOOL(&probe_io, stage_fd_get(s, FD_SPOOL, 0));
+
+	return r < 0 ? r : spool_allow(s, &probe_io); /* likewise */
 #else
 	(void)s;
 	return 0;

@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -18,6 +19,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -34,6 +36,8 @@ static struct {
 	int programs[_PROG_MAX]; /* O_PATH */
 	struct spsc_fds in, out;
 	int wake_own, wake_peer, settings, sink, abstract, route;
+	char folder_name[32];
+	int folder;
 	pid_t sibling;
 } world;
 
@@ -45,6 +49,8 @@ static const struct {
 	[PROG_TRACKER] = {"tracker", PLAN_TRACKER},
 	[PROG_EVALUATOR] = {"evaluator", PLAN_EVALUATOR},
 	[PROG_EMITTER] = {"emitter", PLAN_EMITTER},
+	[PROG_EMITTER_SPOOL] = {"emitter-spool", PLAN_EMITTER},
+	[PROG_EMITTER_SPOOL_THREAD] = {"emitter-spool-thread", PLAN_EMITTER},
 	[PROG_EMITTER_SYSLOG] = {"emitter-syslog", PLAN_EMITTER},
 	[PROG_EMITTER_HTTP] = {"emitter-http", PLAN_EMITTER},
 	[PROG_EMITTER_KAFKA] = {"emitter-kafka", PLAN_EMITTER},
@@ -90,6 +96,22 @@ static int open_sockets(void)
 	return 0;
 }
 
+/* As a spool folder. The probes of all modes use the same one. */
+static int open_folder(void)
+{
+	(void)snprintf(world.folder_name, sizeof(world.folder_name), "/tmp/saker-seal-XXXXXX");
+	if (!mkdtemp(world.folder_name) || chmod(world.folder_name, 0777) < 0)
+		return -errno;
+	world.folder = open(world.folder_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return world.folder < 0 ? -errno : 0;
+}
+
+static void remove_folder(void)
+{
+	(void)unlinkat(world.folder, ATTEMPT_FILE, 0);
+	(void)rmdir(world.folder_name);
+}
+
 int probes_open(char *const *paths)
 {
 	struct settings settings = {.n_evaluators = 1};
@@ -101,6 +123,8 @@ int probes_open(char *const *paths)
 			return -errno;
 	}
 	r = open_sockets();
+	if (r == 0)
+		r = open_folder();
 	if (r == 0)
 		r = spsc_create("in", SPSC_SIZE_MIN, false, run_id, &world.in);
 	if (r == 0)
@@ -129,6 +153,7 @@ bool probes_are_unhurt(void)
 	bool is_alive = waitpid(world.sibling, NULL, WNOHANG) == 0;
 	bool is_quiet = recv(world.abstract, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
 
+	remove_folder();
 	(void)kill(world.sibling, SIGKILL);
 	(void)waitpid(world.sibling, NULL, 0);
 	return is_alive && is_quiet;
@@ -154,7 +179,7 @@ static int send_one(const struct probe *p, enum ctl_type type, enum ctl_role rol
 static bool has_role(enum program program, enum ctl_role role)
 {
 	const unsigned in = ONLY(COLLECTOR) | ONLY(TRACKER) | ONLY(EVALUATOR) | ONLY(EMITTER) |
-			    NET_EMITTERS | ONLY(RECORDER),
+			    SPOOLED | NET_EMITTERS | ONLY(RECORDER),
 		       out = ONLY(COLLECTOR) | ONLY(TRACKER) | ONLY(EVALUATOR) | ONLY(METADATA),
 		       stages = in | out | ONLY(DIALER), bit = 1U << program;
 
@@ -172,7 +197,9 @@ static bool has_role(enum program program, enum ctl_role role)
 	case FD_SETTINGS:
 		return (stages | ONLY(LOADER)) & bit;
 	case FD_SINK:
-		return program == PROG_EMITTER;
+		return (ONLY(EMITTER) | SPOOLED) & bit;
+	case FD_SPOOL:
+		return SPOOLED & bit;
 	case FD_NETLINK:
 		return program == PROG_METADATA;
 	default:
@@ -198,6 +225,7 @@ static int hand_over(const struct probe *p)
 		{FD_WAKE_OWN, world.wake_own},
 		{FD_WAKE_PEER, world.wake_peer},
 		{FD_SINK, world.sink},
+		{FD_SPOOL, world.folder},
 		{FD_NETLINK, world.route},
 	};
 
@@ -246,6 +274,7 @@ int probe_start(struct probe *p, const char *what)
 	int pair[2];
 
 	p->steps = p->landlock = 0;
+	(void)unlinkat(world.folder, ATTEMPT_FILE, 0); /* another one's, perhaps of another uid */
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
 	p->pid = fork();

@@ -49,6 +49,8 @@ static int wanted(const struct probe *p, const struct attempt *a)
 		return -1;
 	if (a->other >> p->program & 1)
 		return a->other_error;
+	if (a->hidden >> p->program & 1)
+		return p->mode == PLAN_MODE_FULL ? ENOENT : EACCES;
 	if (p->mode != PLAN_MODE_FULL && a->error_bare)
 		return a->error_bare < 0 ? 0 : a->error_bare;
 	return a->want == WANT_REFUSED ? a->error : 0;

@@ -307,7 +307,8 @@ def document(lines, stages):
     for line in lines:
         kind, *fields = line.rstrip("\n").split("\t")
         rows[kind].append(fields)
-    programs = ["collector", "tracker", "evaluator", "emitter", "emitter-syslog", "emitter-http", "emitter-kafka", "metadata", "dialer", "policy", "tools", "loader"]
+    programs = ["collector", "tracker", "evaluator", "emitter", "emitter-spool", "emitter-spool-thread", "emitter-syslog", "emitter-http", "emitter-kafka",
+                "metadata", "dialer", "recorder", "policy", "tools", "loader"]
     differs = collections.OrderedDict()
     for mode, attempt, program, here, full in rows["differs"]:
         differs.setdefault((mode, attempt, here, full), []).append(program)
@@ -345,7 +346,7 @@ In the other start modes the same came out, but for:
 
 {table(["start mode", "attempt", "programs", "there", "in mode full"], [[m, a, ", ".join(p), h, f] for (m, a, h, f), p in differs.items()])}
 
-(The root folder is the host's there. It tells that a name exists, its size and owner; nothing is opened by that.)
+(*emitter-spool* is the emitter with a spool folder, its files by io_uring; *emitter-spool-thread* the same where io_uring is refused. The root folder is the host's there. It tells that a name exists, its size and owner; nothing is opened by that.)
 
 ## Landlock alone
 
@@ -359,7 +360,7 @@ Read from `/proc` while they work, live capture, start mode full ({names}):
 
 {table(["what", "found"], outside)}
 
-The probes of all twelve programs are looked at in the same way in all three start modes. The loader keeps CAP_BPF and CAP_PERFMON, the host's root and namespaces, and threads; it lives for less than a second at
+The probes of all these programs are looked at in the same way in all three start modes. The loader keeps CAP_BPF and CAP_PERFMON, the host's root and namespaces, and threads; it lives for less than a second at
 start, and reads nothing hostile. Policy and loader are stopped and looked at while they live, too. In start mode container the namespaces and the root are the host's; in start mode user the uid is that of who started saker, and the bounding set stays, which no_new_privs makes
 meaningless.
 """

@@ -53,7 +53,7 @@ struct spsc_cursor_page {
 	uint64_t tail; /* release: everything below may be overwritten; = the commit */
 	uint8_t pad0[56];
 	uint32_t sleeping; /* 1: ring the eventfd after the next publish */
-	uint32_t pad1;
+	uint32_t stalled; /* 1: full, and nobody knows when there will be room: not worth waiting for */
 	uint8_t pad2[56];
 	uint64_t n_records; /* records taken and committed */
 	uint8_t pad3[56];
@@ -120,6 +120,8 @@ void spsc_publish(struct spsc_producer *p);
 /* Bytes in use (committed but unread) and free, by the producer's latest view. */
 uint64_t spsc_producer_used(struct spsc_producer *p);
 uint64_t spsc_producer_free(struct spsc_producer *p);
+/* Does the consumer say that it is stalled? A hint: it may lie, to its own harm. */
+bool spsc_producer_is_stalled(const struct spsc_producer *p);
 /* Restart slots (raw ring): written before publish so that the slot with the published head is always whole: after the last commit of a batch, directly before
  * every spsc_publish(), or no slot fits the published head. It may also be written alone, when the source moved on without a record.
  * -ENOTSUP if the ring has none; -EINVAL too many CPUs. */
@@ -166,6 +168,8 @@ unsigned spsc_consumer_fill(const struct spsc_consumer *c);
 /* Before waiting: arm, then wait only if it returned true (still empty after the flag was visible). disarm after. */
 bool spsc_consumer_arm(struct spsc_consumer *c);
 void spsc_consumer_disarm(struct spsc_consumer *c);
+/* Tell the producer whether waiting for room is worth it. False at the attach. */
+void spsc_consumer_set_stalled(struct spsc_consumer *c, bool is_stalled);
 
 /* --- observer (supervisor, status, ringdump): read-only views of both segments --- */
 struct spsc_view {

@@ -463,6 +463,27 @@ static void test_turn__ring_stands_still__dropped_after_the_deadline(void **stat
 	free_fixture(f);
 }
 
+static void test_turn__sink_takes_nothing__dropped_at_once(void **state)
+{
+	struct fixture *f = two_rules(false);
+	unsigned n;
+
+	(void)state;
+	n = fill(f, 0);
+	assert_int_equal(work_turn(&f->w), 0);
+	spsc_consumer_set_stalled(&f->out, true);
+	assert_int_equal(work_turn(&f->w), 0); /* nobody else is held up */
+	f->w.outputs.out[0].is_alone = false;
+	assert_int_equal(work_turn(&f->w), 1);
+	assert_int_equal(f->stats.loss[LOSS_OUT_RING_FULL], 1);
+	assert_int_equal(drain(f), n - 1);
+	send_open(f, "/etc/shadow", NULL, 0); /* there is room: it is used, whatever was said */
+	assert_int_equal(work_turn(&f->w), 1);
+	assert_int_equal(drain(f), 1);
+	assert_int_equal(f->stats.loss[LOSS_OUT_RING_FULL], 1);
+	free_fixture(f);
+}
+
 static void test_turn__never_shed__waits_until_stop(void **state)
 {
 	struct fixture *f = two_rules(false);
@@ -548,6 +569,7 @@ int main(void)
 		cmocka_unit_test(test_turn__state_of_users__known_from_there_on),
 		cmocka_unit_test(test_turn__full_ring__waits_and_goes_on),
 		cmocka_unit_test(test_turn__ring_stands_still__dropped_after_the_deadline),
+		cmocka_unit_test(test_turn__sink_takes_nothing__dropped_at_once),
 		cmocka_unit_test(test_turn__never_shed__waits_until_stop),
 		cmocka_unit_test(test_turn__end__passed_on),
 		cmocka_unit_test(test_raise__long_texts__cut_to_fit),

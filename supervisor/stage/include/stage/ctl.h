@@ -19,19 +19,20 @@ enum ctl_type {
 			  ("evaluator-0"); always first */
 	CTL_FD,        /* a descriptor: role, index, text = its name */
 	CTL_START,     /* everything has been handed over: pre_seal, seal, work */
-	CTL_STOP,      /* drain and finish; to the collector first, the others end by END records */
-	CTL_IMAGE,     /* a new policy image to verify (descriptor) */
-	CTL_SINK,      /* a fresh sink descriptor (after CTL_NEED_SINK, reopen signal) */
-	CTL_SNAPSHOT,  /* a segment to fill (descriptor): tracker: with the state at the commit of
+	CTL_STOP, /* drain and finish: to the collector, the others end by END records. To emitters:
+			  there is a deadline now */
+	CTL_IMAGE,    /* a new policy image to verify (descriptor) */
+	CTL_SINK,     /* a fresh sink descriptor (after CTL_NEED_SINK, reopen signal) */
+	CTL_SNAPSHOT, /* a segment to fill (descriptor): tracker: with the state at the commit of
 			  evaluator `index`; collector: with the state of the system, from the
 			  iterators that came before it as CTL_FD */
-	CTL_LOSS,      /* collector: events were lost on the way to it, or at the tracker's door:
+	CTL_LOSS,     /* collector: events were lost on the way to it, or at the tracker's door:
 			  index = enum loss_id, value[0] how many, value[1] their class (struct
 			  rec_loss) */
-	CTL_REREAD,    /* collector: read the state of the system again, into the raw ring, from the
+	CTL_REREAD,   /* collector: read the state of the system again, into the raw ring, from the
 			  iterators that came before it as CTL_FD */
-	CTL_AGAIN,     /* metadata: tell everything again, a new tracker knows nothing */
-	CTL_OPENED,    /* answer to CTL_OPEN: result 0 and a descriptor, or negative errno */
+	CTL_AGAIN,    /* metadata: tell everything again, a new tracker knows nothing */
+	CTL_OPENED,   /* answer to CTL_OPEN: result 0 and a descriptor, or negative errno */
 	/* child -> supervisor */
 	CTL_SEALED = 64, /* value[0] = seal steps done (SEAL_*), value[1] = Landlock ABI in force */
 	CTL_READY,       /* works */
