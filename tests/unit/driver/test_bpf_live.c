@@ -568,7 +568,9 @@ static void test_exec__true_with_arguments__has_everything(void **state)
 
 static void test_exec__missing_file__fails_with_arguments(void **state)
 {
-	char *argv[] = {(char *)"ghost", (char *)"-x", NULL}, *env[] = {NULL};
+	/* in memory that is there: the kernel fails before it reads them, and nobody faults them in */
+	char name[] = "ghost", option[] = "-x";
+	char *argv[] = {name, option, NULL}, *env[] = {NULL};
 	int status;
 	pid_t pid = run("/no/such/program", argv, env);
 
