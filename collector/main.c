@@ -5,11 +5,11 @@
  *   started by saker(8) alone
  * DESCRIPTION
  *   Takes kernel events from the per-CPU BPF ring buffers (or from the synthetic source or a capture file), the state of the host from BPF iterators, and facts from
- *   saker-metadata; gives every event its number and writes all of it into the raw ring for saker-tracker. First comes the snapshot (SNAP_BEGIN, state,
+ *   saker-metadata and saker-dialer; gives every event its number and writes all of it into the raw ring for saker-tracker. First comes the snapshot (SNAP_BEGIN, state,
  *   SNAP_END), then events. A full raw ring stops the draining. With each batch the ring's restart slot says where a successor goes on: the same kernel records get
  *   the same numbers again. After CTL_STOP, or when the source ends, the rest is drained, END is written and the program exits.
  * SECURITY
- *   Reads bytes that any process of the host can choose. Holds ring buffers, iterator descriptors and two rings; no capability, no file, no socket but the
+ *   Reads bytes that any process of the host can choose. Holds ring buffers, iterator descriptors and three rings; no capability, no file, no socket but the
  *   control socket, its own uid. An attacker in it can blind or feed the detection, which the supervisor notices by the kernel's own counters; it cannot detach it.
  * DIAGNOSTICS
  *   0 drained; 1 failure (one line in the log); 3 a peer broke the protocol. */
@@ -60,7 +60,7 @@ struct collector {
 	struct drv_source *source;
 	struct col_out out;
 	struct col_batch batch;
-	struct col_meta meta;
+	struct col_meta tellers[_COL_TELLER_MAX];
 	struct col_snapshot snapshot;
 	struct col_side side;     /* for a new tracker */
 	struct col_reread reread; /* after a loss */
@@ -116,6 +116,32 @@ static int open_source(struct stage *s, struct collector *c, const struct spsc_s
 	}
 }
 
+static const struct {
+	unsigned index; /* of FD_RING_IN_* */
+	const char *name, *what;
+} teller_rings[_COL_TELLER_MAX] = {
+	[COL_METADATA] = {0, "meta ring or a record in it", "the meta ring"},
+	[COL_DIALER] = {CTL_INDEX_NAMES, "names ring or a record in it", "the names ring"},
+};
+
+static int attach_teller(struct stage *s, struct col_meta *m, unsigned i)
+{
+	unsigned index = teller_rings[i].index;
+	int r;
+
+	m->teller = (enum col_teller)i;
+	if (stage_fd_get(s, FD_RING_IN_DATA, index) < 0)
+		return 0;
+	r = spsc_consumer_attach(&m->ring, stage_fd_get(s, FD_RING_IN_DATA, index),
+		stage_fd_get(s, FD_RING_IN_CURSOR, index));
+	if (r == -EBADMSG)
+		stage_peer_fault(s, FD_RING_IN_DATA, index, teller_rings[i].name);
+	if (r < 0)
+		return log_err_errno(r, "attach %s", teller_rings[i].what);
+	m->is_attached = true;
+	return 0;
+}
+
 static int attach_rings(struct stage *s, struct collector *c)
 {
 	int r = spsc_producer_attach(&c->out.ring, stage_fd_get(s, FD_RING_OUT_DATA, 0),
@@ -124,16 +150,9 @@ static int attach_rings(struct stage *s, struct collector *c)
 		stage_peer_fault(s, FD_RING_OUT_DATA, 0, "raw ring");
 	if (r < 0)
 		return log_err_errno(r, "attach the raw ring");
-	if (stage_fd_get(s, FD_RING_IN_DATA, 0) < 0)
-		return 0;
-	r = spsc_consumer_attach(&c->meta.ring, stage_fd_get(s, FD_RING_IN_DATA, 0),
-		stage_fd_get(s, FD_RING_IN_CURSOR, 0));
-	if (r == -EBADMSG)
-		stage_peer_fault(s, FD_RING_IN_DATA, 0, "meta ring");
-	if (r < 0)
-		return log_err_errno(r, "attach the meta ring");
-	c->meta.is_attached = true;
-	return 0;
+	for (unsigned i = 0; r == 0 && i < _COL_TELLER_MAX; i++)
+		r = attach_teller(s, &c->tellers[i], i);
+	return r;
 }
 
 static int col_pre_seal(struct stage *s)
@@ -158,7 +177,8 @@ static int col_pre_seal(struct stage *s)
 	if (r < 0)
 		return log_err_errno(r, "open the event source");
 	c->batch.source = c->source;
-	c->meta.has_first = resumes; /* a predecessor has waited for it */
+	for (unsigned i = 0; i < _COL_TELLER_MAX; i++)
+		c->tellers[i].has_first = resumes; /* a predecessor has waited for it */
 	/* a live run is ended by the supervisor, which turns the kernel's interest off first, so that nothing stays behind in the buffers */
 	c->batch.max_event_ns = c->is_live ? 0 : s->settings->max_event_ns;
 	int iters[COL_ITERS] = {stage_fd_get(s, FD_ITER, 0), stage_fd_get(s, FD_ITER, 1)};
@@ -210,13 +230,22 @@ static int do_iters(struct stage *s, struct collector *c)
 	return 1;
 }
 
+static bool is_awaited(const struct col_meta *m)
+{
+	return m->is_attached && !m->has_first;
+}
+
 static int do_meta(struct stage *s, struct collector *c)
 {
-	if (c->meta.is_attached && !c->meta.has_first && !s->stopping &&
-		clock_mono_ns() < c->meta_until_ns)
+	bool users = is_awaited(&c->tellers[COL_METADATA]),
+	     names = is_awaited(&c->tellers[COL_DIALER]);
+
+	if ((users || names) && !s->stopping && clock_mono_ns() < c->meta_until_ns)
 		return 0;
-	if (c->meta.is_attached && !c->meta.has_first)
+	if (users)
 		log_warning("no list of users yet, going on without names");
+	if (names)
+		log_warning("no addresses of the rules' names yet, going on without");
 	return step(c, col_out_snap(&c->out, REC_SNAP_END, clock_epoch_ns()), PHASE_EVENTS);
 }
 
@@ -263,14 +292,16 @@ static int do_losses(struct collector *c)
 /* A source that can wait does so until everything is told that a file tells: its first events are judged with it. */
 static bool waits_for_meta(struct stage *s, struct collector *c)
 {
-	if (!c->meta.is_attached || c->meta.has_first || s->stopping)
+	struct col_meta *meta = &c->tellers[COL_METADATA];
+
+	if (!is_awaited(meta) || s->stopping)
 		return false;
 	if (c->meta_until_ns == 0)
 		c->meta_until_ns = clock_mono_ns() + FACTS_WAIT_NS;
 	if (clock_mono_ns() < c->meta_until_ns)
 		return true;
 	log_warning("no facts of containers yet, going on without");
-	c->meta.has_first = true;
+	meta->has_first = true;
 	return false;
 }
 
@@ -325,8 +356,29 @@ static void publish(struct collector *c)
 	col_out_publish(&c->out, pos, n_pos);
 	/* only now: what was given back to the kernel is safe in the raw ring */
 	c->source->ops->commit(c->source);
-	if (c->meta.is_attached)
-		col_meta_commit(&c->meta);
+	for (unsigned i = 0; i < _COL_TELLER_MAX; i++)
+		if (c->tellers[i].is_attached)
+			col_meta_commit(&c->tellers[i]);
+}
+
+/* What has been told. How much was taken, or negative errno. */
+static int take_told(struct stage *s, struct collector *c)
+{
+	int n = 0;
+
+	if (c->phase <= PHASE_CLOCK || c->batch.skip_to)
+		return 0;
+	for (unsigned i = 0; i < _COL_TELLER_MAX; i++) {
+		int r = col_meta_fill(&c->tellers[i], &c->out, META_BATCH);
+
+		if (r == -EPROTO)
+			stage_peer_fault(s, FD_RING_IN_DATA, teller_rings[i].index,
+				teller_rings[i].name);
+		if (r < 0)
+			return r;
+		n += r;
+	}
+	return n;
 }
 
 /* > 0: something was done. */
@@ -351,14 +403,10 @@ static int col_turn(struct stage *s)
 		[PHASE_END] = do_end,
 	};
 	struct collector *c = s->priv;
-	int n = 0;
+	int n = take_told(s, c);
 
-	if (c->phase > PHASE_CLOCK && c->batch.skip_to == 0)
-		n = col_meta_fill(&c->meta, &c->out, META_BATCH);
 	if (c->phase == PHASE_EVENTS && c->source->ops->fill)
 		s->fill_percent = MAX(s->fill_percent, c->source->ops->fill(c->source));
-	if (n == -EPROTO)
-		stage_peer_fault(s, FD_RING_IN_DATA, 0, "meta ring or a record in it");
 	int r = n < 0 ? n : phases[c->phase](s, c);
 	if (r == -EBADMSG)
 		stage_peer_fault(s, FD_RING_OUT_CURSOR, 0, "position in the raw ring");
@@ -380,6 +428,23 @@ static void watch_source(struct stage *s, struct collector *c, bool on)
 		c->is_watched = on;
 }
 
+static void disarm_tellers(struct collector *c)
+{
+	for (unsigned i = 0; i < _COL_TELLER_MAX; i++)
+		if (c->tellers[i].is_attached)
+			spsc_consumer_disarm(&c->tellers[i].ring);
+}
+
+static bool arm_tellers(struct collector *c)
+{
+	for (unsigned i = 0; i < _COL_TELLER_MAX; i++)
+		if (c->tellers[i].is_attached && !spsc_consumer_arm(&c->tellers[i].ring)) {
+			disarm_tellers(c);
+			return false;
+		}
+	return true;
+}
+
 static bool col_arm(struct stage *s)
 {
 	struct collector *c = s->priv;
@@ -390,11 +455,10 @@ static bool col_arm(struct stage *s)
 		return true;
 	}
 	watch_source(s, c, true);
-	if (c->meta.is_attached && !spsc_consumer_arm(&c->meta.ring))
+	if (!arm_tellers(c))
 		return false;
 	if (!c->source->ops->arm(c->source)) {
-		if (c->meta.is_attached)
-			spsc_consumer_disarm(&c->meta.ring);
+		disarm_tellers(c);
 		return false;
 	}
 	c->is_armed = true;
@@ -409,8 +473,7 @@ static void col_disarm(struct stage *s)
 		return;
 	c->is_armed = false;
 	c->source->ops->disarm(c->source);
-	if (c->meta.is_attached)
-		spsc_consumer_disarm(&c->meta.ring);
+	disarm_tellers(c);
 }
 
 static int col_timeout_ms(struct stage *s)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Passes on what saker-metadata knows of the host as state records. That process parses texts which others wrote, so it is not trusted: only events of the kind META
- * are taken from it, so that it can lie about users and addresses but not about processes. They get the collector's own time. */
+/* Passes on what saker-metadata knows of the host, and what saker-dialer knows of names, as state records. Both parse what others wrote, so they are not trusted: from
+ * saker-metadata only events of the kind META are taken, so that it can lie about users and addresses but not about processes, from saker-dialer resolved names alone,
+ * and from nobody else. They get the collector's own time. */
 
 #include "meta.h"
 
@@ -8,20 +9,39 @@
 
 #include <base/clock.h>
 #include <base/log.h>
+#include <driver/kev.h>
 
-static int pass_on(struct col_out *o, const struct spsc_rec *got)
+static const char *const programs[_COL_TELLER_MAX] = {"saker-metadata", "saker-dialer"};
+
+/* Names are the dialer's, everything else metadata's. @got: our private copy. */
+static bool may_tell(enum col_teller teller, const struct spsc_rec *got)
+{
+	const struct rec_head *h = (const struct rec_head *)got;
+	const struct kev_head *kev = (const struct kev_head *)(h + 1);
+	bool is_name = got->len >= sizeof(*h) + sizeof(*kev) && kev->type == KEV_CODE_SAKER_NAME;
+
+	return is_name == (teller == COL_DIALER);
+}
+
+static int pass_on(enum col_teller teller, struct col_out *o, const struct spsc_rec *got)
 {
 	struct rec_head *rec = NULL;
 	const char *why;
 	size_t len = got->len - sizeof(struct rec_head);
-	int r = col_out_reserve(o, sizeof(*rec) + len, REC_STATE, &rec);
+	int r;
 
+	if (!may_tell(teller, got)) {
+		stats_add(&o->stats->malformed, 1);
+		return 0;
+	}
+	r = col_out_reserve(o, sizeof(*rec) + len, REC_STATE, &rec);
 	if (r < 0)
 		return r;
 	if (col_out_state(o, rec, (const uint8_t *)got + sizeof(struct rec_head), len,
 		    clock_epoch_ns(), KEV_KIND_META, &why) < 0 &&
 		stats_get(&o->stats->malformed) <= 5)
-		log_warning("malformed record from saker-metadata (%s), passing over it", why);
+		log_warning("malformed record from %s (%s), passing over it", programs[teller],
+			why);
 	return 0;
 }
 
@@ -43,7 +63,7 @@ int col_meta_fill(struct col_meta *m, struct col_out *o, unsigned max)
 		else if (got->type != REC_STATE || got->len < sizeof(struct rec_head))
 			return -EPROTO;
 		else
-			r = pass_on(o, got);
+			r = pass_on(m->teller, o, got);
 		if (r < 0)
 			return r == -EAGAIN ? n : r;
 		(void)spsc_next(&m->ring, &got); /* the one that was looked at */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Facts from saker-metadata: from the meta ring into the raw ring. */
+/* Facts from saker-metadata and saker-dialer: from their rings into the raw ring. */
 
 #include <stdbool.h>
 
@@ -8,14 +8,17 @@
 
 #include "out.h"
 
+enum col_teller { COL_METADATA, COL_DIALER, _COL_TELLER_MAX };
+
 struct col_meta {
 	struct spsc_consumer ring;
+	enum col_teller teller;
 	bool is_attached; /* synthetic and replay runs have none */
-	bool has_first;   /* metadata's first list is complete (it sent REC_SNAP_END) */
+	bool has_first;   /* its first list is complete (it sent REC_SNAP_END) */
 	bool has_taken;   /* records taken and not committed */
 };
 
-/* Up to @max records into the batch. Returns how many were taken; 0 none, or no room; -EPROTO the ring or a record of it cannot be (peer fault of saker-metadata);
+/* Up to @max records into the batch. Returns how many were taken; 0 none, or no room; -EPROTO the ring or a record of it cannot be (peer fault of the teller);
  * -EBADMSG fault of the raw ring. */
 int col_meta_fill(struct col_meta *m, struct col_out *o, unsigned max);
 /* What was taken has been published. */

@@ -19,6 +19,7 @@
 
 #include <ares.h>
 
+#include <base/hash.h>
 #include <base/log.h>
 #include <base/macros.h>
 
@@ -55,6 +56,7 @@ struct names {
 	char servers[SERVERS_MAX * 64]; /* for c-ares, separated by commas */
 	bool has_new_servers;           /* to be set when nothing is being asked */
 	bool dns_first, no_dns, no_files;
+	uint64_t file_hash[_NAMES_FILE_MAX]; /* of what was read last */
 	unsigned n_asking;
 	struct query queries[QUERIES_MAX];
 	char text[FILE_BYTES_MAX + 1];
@@ -182,6 +184,13 @@ static void read_switch_line(struct names *n, char *line)
 	n->dns_first = files && dns && dns < files;
 }
 
+static const char unknown[] = "the name is not known";
+
+bool names_is_unknown(const char *why)
+{
+	return why == unknown;
+}
+
 static void forget(struct names *n, enum names_file f)
 {
 	switch (f) {
@@ -205,6 +214,7 @@ int names_read(struct names *n, enum names_file f, int fd)
 	static void (*const readers[_NAMES_FILE_MAX])(struct names *, char *) = {
 		read_resolv_line, read_hosts_line, read_switch_line};
 	size_t len = 0;
+	uint64_t hash;
 	char *save;
 
 	for (ssize_t r; len < FILE_BYTES_MAX; len += (size_t)r) {
@@ -215,13 +225,17 @@ int names_read(struct names *n, enum names_file f, int fd)
 			break;
 	}
 	n->text[len] = 0;
+	hash = hash_bytes(n->text, len, 0) | 1;
+	if (hash == n->file_hash[f])
+		return 0;
+	n->file_hash[f] = hash;
 	forget(n, f);
 	for (char *line = strtok_r(n->text, "\n\r", &save); line;
 		line = strtok_r(NULL, "\n\r", &save)) {
 		line[strcspn(line, f == NAMES_RESOLV ? "#;" : "#")] = 0;
 		readers[f](n, line);
 	}
-	return 0;
+	return 1;
 }
 
 /* --- questions --- */
@@ -341,7 +355,7 @@ static void ask_dns(struct query *q)
 	char name[2 * NAME_MAX_BYTES];
 
 	if (n->no_dns || !next_name(n, q, name, sizeof(name))) {
-		fail(q, "the name is not known");
+		fail(q, unknown);
 		return;
 	}
 	set_servers(n);

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NAMES_ADDRS_MAX 16
+#define NAMES_ADDRS_MAX 64
 
 union names_addr {
 	struct sockaddr any;
@@ -33,8 +33,10 @@ typedef void names_watch(void *ctx, int fd, uint32_t events);
 int names_new(names_watch *watch, void *ctx, struct names **ret_names);
 /* Questions that are open are not answered any more. */
 struct names *names_free(struct names *n);
-/* Read a file anew. What stands in it is not trusted; lines that make no sense are passed over. 0
- * or negative errno (what was known stays). */
+/* Was that the reason why there is no address: the name does not exist? (Else nobody could say.) */
+bool names_is_unknown(const char *why);
+/* Read a file anew. What stands in it is not trusted; lines that make no sense are passed over. 1 it
+ * has changed, 0 it is as it was, or negative errno (what was known stays). */
 int names_read(struct names *n, enum names_file f, int fd);
 /* Is it an address as text? */
 bool names_is_address(const char *host, union names_addr *ret_addr);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Predicates that do not compare one value: fd.ip, fd.net, fd.port and fd.proto mean either end of
- * a connection, proc.aname and its like without index any ancestor, evt.around a stretch of time.
+ * a connection, fd.sip.name and its like any name of an address, proc.aname and its like without index any ancestor, evt.around a stretch of time.
  * Of a modifier's list they use the first element only, as the reference does; `in` honours all
  * elements (the reference's fd.ip and fd.net do not: a defect that the official rules do not
  * touch). */
@@ -119,13 +119,85 @@ static bool around(struct evl *e, const struct img_pred *p, const struct img_exp
 	return d / 1000000 < e->img.consts[p->rhs].num || d == e->img.consts[p->rhs].num * 1000000;
 }
 
+static bool has_name(struct evl *e, const struct img_pred *p, const struct evl_value *r)
+{
+	enum img_op op = p->op == IMG_OP_NE || p->op == IMG_OP_IN || p->op == IMG_OP_INTERSECTS
+				 ? IMG_OP_EQ
+				 : p->op;
+	uint32_t at = REPLICA_NO_ID;
+	struct evl_value name = {0};
+	const uint8_t *ip;
+	unsigned family;
+
+	if (r->type != EVL_STR ||
+		!evl_named_end(e, e->img.exprs[p->expr].field, &family, &ip))
+		return false;
+	while (replica_names_of(&e->replica, family, ip, &at, &name.s)) {
+		name.type = EVL_STR;
+		if (evl_compare(e, op, &name, r))
+			return true;
+	}
+	return false;
+}
+
+static bool is_named_one_of(
+	struct evl *e, const struct img_pred *p, unsigned family, const uint8_t *ip)
+{
+	const struct img_set *set = &e->img.sets[p->rhs];
+	uint32_t at = REPLICA_NO_ID, n_true = 0;
+	struct evl_value v = {.type = EVL_STR};
+	unsigned prefix;
+
+	if (p->modifier == IMG_MOD_NONE) {
+		while (replica_names_of(&e->replica, family, ip, &at, &v.s))
+			if (evl_set_has(&e->img, set, &v))
+				return true;
+		return false;
+	}
+	for (uint32_t i = 0; i < set->n; i++) {
+		struct evl_value r;
+
+		evl_const(&e->img, set->first + i, &r, &prefix);
+		n_true += has_name(e, p, &r) != (p->op == IMG_OP_NE);
+	}
+	return p->modifier == IMG_MOD_ANYOF   ? n_true > 0
+	       : p->modifier == IMG_MOD_ONEOF ? n_true == 1
+					      : set->n > 0 && n_true == set->n;
+}
+
+/* fd.sip.name and its like: an address may have many names, of which any counts. Without an address
+ * there is nothing to compare; one without a name differs from every name. */
+static bool named(struct evl *e, const struct img_pred *p)
+{
+	uint32_t at = REPLICA_NO_ID;
+	const uint8_t *ip;
+	struct evl_value r = {0};
+	unsigned family, prefix;
+
+	if (!evl_named_end(e, e->img.exprs[p->expr].field, &family, &ip))
+		return false;
+	switch (p->rhs_kind) {
+	case IMG_RHS_CONST:
+		evl_const(&e->img, p->rhs, &r, &prefix);
+		return has_name(e, p, &r) != (p->op == IMG_OP_NE);
+	case IMG_RHS_SET:
+		return is_named_one_of(e, p, family, ip);
+	case IMG_RHS_EXPR:
+		evl_expr(e, p->rhs, &r);
+		return r.type == EVL_STR && has_name(e, p, &r) != (p->op == IMG_OP_NE);
+	default: /* exists */
+		return replica_names_of(&e->replica, family, ip, &at, &r.s);
+	}
+}
+
 /* Those with an argument may turn out to be plain ones after all. */
 bool evl_field_is_custom(const struct img_expr *x)
 {
 	static const uint16_t fields[] = {FIELD_ID_FD_IP, FIELD_ID_FD_NET, FIELD_ID_FD_PORT,
 		FIELD_ID_FD_PROTO, FIELD_ID_EVT_AROUND, FIELD_ID_PROC_ANAME, FIELD_ID_PROC_AEXE,
 		FIELD_ID_PROC_AEXEPATH, FIELD_ID_PROC_ACMDLINE, FIELD_ID_PROC_APID,
-		FIELD_ID_PROC_AENV};
+		FIELD_ID_PROC_AENV, FIELD_ID_FD_CIP_NAME, FIELD_ID_FD_SIP_NAME,
+		FIELD_ID_FD_LIP_NAME, FIELD_ID_FD_RIP_NAME};
 
 	for (unsigned i = 0; i < ARRAY_LEN(fields); i++)
 		if (x->field == fields[i])
@@ -148,6 +220,12 @@ bool evl_field_custom(struct evl *e, const struct img_pred *p, bool *ret_result)
 	case FIELD_ID_FD_PORT:
 	case FIELD_ID_FD_PROTO:
 		*ret_result = either_end(e, p, true);
+		return true;
+	case FIELD_ID_FD_CIP_NAME:
+	case FIELD_ID_FD_SIP_NAME:
+	case FIELD_ID_FD_LIP_NAME:
+	case FIELD_ID_FD_RIP_NAME:
+		*ret_result = named(e, p);
 		return true;
 	case FIELD_ID_EVT_AROUND:
 		*ret_result = around(e, p, x);

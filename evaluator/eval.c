@@ -96,6 +96,8 @@ int evl_init(struct evl *e, const struct img *img, const struct settings *settin
 	r = replica_init(&e->replica, settings->threads_max, e->n_slot_preds, EVL_SIFT_WORDS);
 	if (r == 0)
 		r = evl_sift_init(e);
+	if (r == 0 && (img->head->needs & IMG_NEED_NAMES))
+		r = replica_names_init(&e->replica);
 	if (r < 0)
 		evl_done(e);
 	return r;

@@ -76,6 +76,9 @@ bool evl_fd_name(struct evl *e, struct span *ret_name);
 const char *evl_fd_type_str(unsigned type);
 char evl_fd_typechar(unsigned type);
 bool evl_fd_has_l4(const struct ev_fd *fd);
+/* The address that fd.sip.name and its like name. false: the event has none. */
+bool evl_named_end(
+	const struct evl *e, uint16_t field, unsigned *ret_family, const uint8_t **ret_ip);
 static inline struct span evl_fd_text(const struct evl *e, struct rec_str s)
 {
 	return rec_text(e->view->ev, s);

@@ -81,6 +81,40 @@ static void get_proto(struct evl *e, const struct evl_field_arg *a, struct evl_v
 	evl_set_str(ret_v, evl_scratch_close(&e->scratch, &t));
 }
 
+bool evl_named_end(
+	const struct evl *e, uint16_t field, unsigned *ret_family, const uint8_t **ret_ip)
+{
+	const struct ev_fd *fd = evl_fd_known(e);
+	int end = resolve(fd, field == FIELD_ID_FD_CIP_NAME   ? CLIENT
+			      : field == FIELD_ID_FD_SIP_NAME ? SERVER
+			      : field == FIELD_ID_FD_LIP_NAME ? LOCAL
+							      : REMOTE);
+
+	if (end < 0)
+		return false;
+	*ret_family = is_v4(fd) ? 4 : 6;
+	*ret_ip = end == CLIENT ? fd->sip : fd->dip;
+	return true;
+}
+
+/* One name of the address: of several the first in the order of bytes, as in the reference. Only
+ * names that rules compare with are known. Predicates look at all of them: custom.c. */
+static void get_name(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
+{
+	struct span name, first = {0};
+	uint32_t at = REPLICA_NO_ID;
+	const uint8_t *ip;
+	unsigned family;
+
+	if (!evl_named_end(e, a->field, &family, &ip))
+		return;
+	while (replica_names_of(&e->replica, family, ip, &at, &name))
+		if (!first.p || strcmp(name.p, first.p) < 0)
+			first = name;
+	if (first.p)
+		evl_set_str(ret_v, first);
+}
+
 /* A raw socket has its protocol from the start, others when they have a role. */
 bool evl_fd_has_l4(const struct ev_fd *fd)
 {
@@ -135,6 +169,10 @@ const struct evl_field_row evl_fields_net[] = {
 	{FIELD_ID_FD_SPROTO, SERVER, get_proto},
 	{FIELD_ID_FD_LPROTO, LOCAL, get_proto},
 	{FIELD_ID_FD_RPROTO, REMOTE, get_proto},
+	{FIELD_ID_FD_CIP_NAME, 0, get_name},
+	{FIELD_ID_FD_SIP_NAME, 0, get_name},
+	{FIELD_ID_FD_LIP_NAME, 0, get_name},
+	{FIELD_ID_FD_RIP_NAME, 0, get_name},
 	{FIELD_ID_FD_L4PROTO, 0, get_l4proto},
 	{FIELD_ID_FD_SOCKFAMILY, 0, get_family},
 	{FIELD_ID_FD_IS_SERVER, 0, get_is_server},

@@ -158,7 +158,6 @@ const struct evl_field_row evl_fields_other[] = {
 };
 
 #define REMOVED "removed from the language, never has a value"
-#define NO_NAMES "resolved names are not in the stream yet"
 #define NO_PLUGIN "there are no plugin events"
 #define A_TEST "a test, not a value: custom.c"
 
@@ -170,10 +169,6 @@ const struct evl_field_absent evl_fields_absent[] = {
 	{FIELD_ID_FD_NET, A_TEST},
 	{FIELD_ID_FD_PORT, A_TEST},
 	{FIELD_ID_FD_PROTO, A_TEST},
-	{FIELD_ID_FD_CIP_NAME, NO_NAMES},
-	{FIELD_ID_FD_SIP_NAME, NO_NAMES},
-	{FIELD_ID_FD_LIP_NAME, NO_NAMES},
-	{FIELD_ID_FD_RIP_NAME, NO_NAMES},
 	{FIELD_ID_CONTAINER_HEALTHCHECK, REMOVED},
 	{FIELD_ID_CONTAINER_LIVENESS_PROBE, REMOVED},
 	{FIELD_ID_CONTAINER_READINESS_PROBE, REMOVED},

@@ -61,6 +61,7 @@ void replica_done(struct replica *r)
 	free(r->ids);
 	free(r->id_buckets);
 	free(r->memo);
+	replica_names_done(r);
 	slab_done(&r->slab);
 	*r = (struct replica){0};
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The evaluator's private copy of the tracker's thread table, in arrays by slot, the users and
- * groups, and the containers. Fed by the records of the event ring that the caller has checked; read by field access.
+ * groups, the containers, and the addresses of names. Fed by the records of the event ring that the caller has checked; read by field access.
  * Everything is allocated by replica_init(). */
 
 #include <stdbool.h>
@@ -55,6 +55,7 @@ struct replica {
 	struct crec **containers; /* CREC_SLOTS_MAX own copies; NULL: nothing is told */
 	uint32_t n_containers;    /* slots from here on were never told */
 	uint32_t last_container;  /* the slot told last */
+	struct replica_names *names; /* NULL: no rule asks for names */
 	/* remembered predicates: two bits each, by slot */
 	uint64_t *memo;      /* NULL: none are remembered */
 	uint32_t memo_words; /* uint64_t of one slot, extra ones included */
@@ -84,6 +85,16 @@ const struct crec *replica_container(const struct replica *r, const struct prec 
 const struct crec *replica_last_container(const struct replica *r);
 /* By full or short id: looks at all. */
 const struct crec *replica_find_container(const struct replica *r, struct span id);
+
+/* After replica_init(), where rules ask for names of addresses. 0 or -ENOMEM. */
+int replica_names_init(struct replica *r);
+void replica_names_done(struct replica *r); /* part of replica_done() */
+/* A parsed saker_name: from now on these are its addresses. */
+void replica_put_name(struct replica *r, const struct kev *k);
+/* The names of an address, one after the other. @family: 4 or 6; @ip: 4 or 16 bytes; *at: REPLICA_NO_ID
+ * at first. false: no more. */
+bool replica_names_of(const struct replica *r, unsigned family, const uint8_t *ip, uint32_t *at,
+	struct span *ret_name);
 
 /* NULL if vacant or not a slot. */
 const struct prec *replica_find(const struct replica *r, uint32_t slot);

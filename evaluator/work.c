@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Taking records from the event ring. Each is checked once, here, before anything looks at it:
  * events by ev_validate(), threads by prec_validate(), containers by crec_validate(), users and
- * groups by kev_parse(); a bad one
+ * groups and names by kev_parse(); a bad one
  * is counted and passed over.
  *
  * Progress (docs/protocol.md, line 3): `at` = s before the record of order s is judged, s + 1 when
@@ -234,6 +234,8 @@ static void take_state(struct work *w, const struct rec_head *rec)
 	if (rec->ring.len < sizeof(*rec) + sizeof(*head) ||
 		kev_parse(head, rec->ring.len - sizeof(*rec), &k, &why) < 0)
 		refuse(w, rec);
+	else if (k.head->type == KEV_CODE_SAKER_NAME)
+		replica_put_name(&w->evl.replica, &k);
 	else
 		(void)replica_put_id(
 			&w->evl.replica, &k); /* other kinds of state say nothing to an evaluator */

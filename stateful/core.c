@@ -212,6 +212,10 @@ static int apply_state(struct st_core *core, struct rec_head *rec)
 	case KEV_CODE_GROUP_DELETED_E:
 		pass_on(core, rec);
 		return 0;
+	case KEV_CODE_SAKER_NAME:
+		if (core->cfg.needs & IMG_NEED_NAMES)
+			pass_on(core, rec);
+		return 0;
 	case KEV_CODE_SAKER_CONTAINER:
 		return st_container_told(&c) < 0 ? malformed(core, rec) : 0;
 	default:

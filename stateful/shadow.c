@@ -17,6 +17,7 @@
 #define IDS_MAX 32768 /* as many as an evaluator keeps */
 #define NO_ID UINT32_MAX
 #define CONTAINER_KEYS (1ULL << 32) /* numbers behind those of slots */
+#define NAME_KEYS (1ULL << 33)      /* behind those of users and groups */
 #define SLAB_PER_THREAD 2048 /* as an evaluator has */
 #define SLAB_MIN ((size_t)8 << 20)
 #define SLAB_MAX ((size_t)1 << 30)
@@ -122,7 +123,7 @@ void st_shadow_add(struct st_shadow *s, const struct rec_head *rec)
 	*entry_at(s, s->journal_n++) = e;
 }
 
-/* What a record of a user, group or container is about. 0: nothing that is kept. */
+/* What a record of a user, group, name or container is about. 0: nothing that is kept. */
 static uint64_t id_key(const struct rec_head *rec, bool *ret_is_added)
 {
 	struct span container = {0};
@@ -137,6 +138,10 @@ static uint64_t id_key(const struct rec_head *rec, bool *ret_is_added)
 	if (kev_parse(rec + 1, rec->ring.len - sizeof(*rec), &k, &why) < 0)
 		return 0;
 	switch (k.head->type) {
+	case KEV_CODE_SAKER_NAME: /* one without addresses is kept: it takes the place of what was */
+		*ret_is_added = true;
+		container = kev_param_text(&k, 0);
+		return hash_bytes(container.p, container.n, NAME_KEYS) | 1;
 	case KEV_CODE_GROUP_ADDED_E:
 	case KEV_CODE_USER_ADDED_E:
 		*ret_is_added = true;

@@ -47,7 +47,10 @@ static void apply_log_config(const struct sup *s)
 static int show_plan(struct sup *s)
 {
 	const char *why = "";
-	int r = plan_build(s->config, s->mode, sup_cpus(), &s->plan, &why);
+	int r;
+
+	s->config->wants_names = s->config->engine == ENGINE_BPF; /* if some rule does */
+	r = plan_build(s->config, s->mode, sup_cpus(), &s->plan, &why);
 
 	if (r < 0)
 		return log_err_errno(r, "%s", why);

@@ -30,8 +30,8 @@ static const struct plan_proc_row proc_rows[] = {
 		"loads and attaches BPF, exits"},
 	[PLAN_GATE] = {"gate", "saker-gate", PLAN_ONE, 5, PLAN_LATER,
 		"container runtimes' sockets"},
-	[PLAN_DIALER] = {"dialer", "saker-dialer", PLAN_ONE, 6, PLAN_NETWORK,
-		"connects network outputs"},
+	[PLAN_DIALER] = {"dialer", "saker-dialer", PLAN_ONE, 6, PLAN_NETWORK | PLAN_NAMES,
+		"connects network outputs, resolves names"},
 	[PLAN_RECORDER] = {"recorder", "saker-recorder", PLAN_ONE, 7, PLAN_RECORD_ONLY,
 		"writes capture files"},
 	[PLAN_EVALUATOR] = {"evaluator", "saker-evaluator", PLAN_PER_EVALUATOR, 8, 0,
@@ -47,7 +47,7 @@ static const struct plan_ring_row ring_rows[] = {
 	{"event", PLAN_TRACKER, PLAN_EVALUATOR, 16, 0, PLAN_SLOTS},
 	{"alert", PLAN_EVALUATOR, PLAN_EMITTER, 0, 256 * KIB, 0},
 	{"request", PLAN_TRACKER, PLAN_METADATA, 0, 128 * KIB, PLAN_LATER},
-	{"names", PLAN_DIALER, PLAN_COLLECTOR, 0, 128 * KIB, PLAN_LATER},
+	{"names", PLAN_DIALER, PLAN_COLLECTOR, 0, 128 * KIB, PLAN_NAMES},
 	{"record", PLAN_TRACKER, PLAN_RECORDER, 4, 0, PLAN_RECORD_ONLY},
 	{"alert", PLAN_EVALUATOR, PLAN_RECORDER, 0, 256 * KIB, PLAN_RECORD_ONLY},
 };
@@ -113,8 +113,9 @@ static const struct plan_fd_row fd_rows[] = {
 	{PLAN_EMITTER, FD_SPOOL, 0, "its spool folder, if it has one"},
 	{PLAN_DIALER, FD_SETTINGS, 0, "settings"},
 	{PLAN_DIALER, FD_STATS, 0, "own statistics"},
-	{PLAN_DIALER, FD_DIAL_RULES, 0, "where each output may be connected to"},
-	{PLAN_DIALER, FD_DIAL, 0, "a line to each emitter that needs the network"},
+	{PLAN_DIALER, FD_DIAL_RULES, PLAN_NETWORK, "where each output may be connected to"},
+	{PLAN_DIALER, FD_DIAL, PLAN_NETWORK, "a line to each emitter that needs the network"},
+	{PLAN_DIALER, FD_IMAGE, PLAN_NAMES, "policy image: names that addresses are compared with"},
 	{PLAN_DIALER, FD_FILE, 0, "resolv.conf, hosts, nsswitch.conf"},
 };
 
@@ -196,11 +197,19 @@ static bool has_network(const struct plan_config *c)
 	return false;
 }
 
+/* For one of the reasons that the row names. */
+static bool is_needed(uint32_t flags, const struct plan_config *c)
+{
+	return !(flags & (PLAN_NETWORK | PLAN_NAMES)) ||
+	       (flags & PLAN_NETWORK && has_network(c)) ||
+	       (flags & PLAN_NAMES && c->wants_names);
+}
+
 static bool row_runs(uint32_t flags, const struct plan_config *c)
 {
 	if ((flags & PLAN_FACTS) && c->metadata_file[0])
 		flags &= ~(uint32_t)PLAN_LIVE_ONLY;
-	return plan_runs(flags, c->engine) && (!(flags & PLAN_NETWORK) || has_network(c)) &&
+	return plan_runs(flags, c->engine) && is_needed(flags, c) &&
 	       (!(flags & PLAN_RECORD_ONLY) || c->record_mode != RECORD_NONE);
 }
 
@@ -211,6 +220,8 @@ bool plan_fd_applies(
 
 	if (row->type != p->type || !plan_runs(row->flags, c->engine))
 		return false;
+	if (row->type == PLAN_DIALER)
+		return is_needed(row->flags, c);
 	if (row->flags & PLAN_NETWORK)
 		return o->flags & PLAN_OUT_F_NETWORK;
 	if (row->flags & PLAN_LOCAL && (o->kind == PLAN_OUT_HTTP || o->kind == PLAN_OUT_SYSLOG))
@@ -345,6 +356,8 @@ static void build_row_rings(
 			r->in_index = p->procs[i].index;
 			if (row->from == PLAN_TRACKER && row->to == PLAN_RECORDER)
 				r->in_index = r->out_index = CTL_INDEX_RECORD;
+			if (row->from == PLAN_DIALER)
+				r->in_index = CTL_INDEX_NAMES;
 			r->size = ring_bytes(row, c, n);
 			name_ring(r, c);
 			p->n_rings++;
@@ -442,6 +455,8 @@ int plan_check(const struct plan_config *c, const char **reterr_why)
 	if (c->uids_first < 1 || c->uids_first > UINT32_MAX - 100000 || c->uids_count > 65536)
 		return -EBADMSG;
 	if (c->n_outputs > PLAN_OUTPUTS_MAX || c->n_rules > PLAN_RULES_MAX)
+		return -EBADMSG;
+	if (c->wants_names || c->pad0) /* not for the config run to say */
 		return -EBADMSG;
 	*reterr_why = "a text has no end";
 	if (!has_end(c->control_socket, sizeof(c->control_socket)) ||

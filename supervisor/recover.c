@@ -97,15 +97,19 @@ static void try_to_ask(struct sup *s, struct sup_child *c)
 
 void sup_recover_begin(struct sup *s, struct sup_child *c)
 {
-	struct sup_child *metadata = sup_find_child(s, PLAN_METADATA, 0);
+	static const enum plan_type tellers[] = {PLAN_METADATA, PLAN_DIALER};
 
 	sup_recover_done(c);
 	if (!needs_snapshot(s, c))
 		return;
 	c->snap_until_ns = clock_mono_ns() + WAIT_NS;
-	if (c->proc->type == PLAN_TRACKER && metadata && metadata->ctl.fd >= 0)
-		(void)sup_send(metadata, CTL_AGAIN, FD_NONE, 0, NULL,
-			-1); /* one that is being replaced tells everything anyway */
+	for (size_t i = 0; c->proc->type == PLAN_TRACKER && i < ARRAY_LEN(tellers); i++) {
+		struct sup_child *teller = sup_find_child(s, tellers[i], 0);
+
+		if (teller && teller->ctl.fd >= 0)
+			(void)sup_send(teller, CTL_AGAIN, FD_NONE, 0, NULL,
+				-1); /* one that is being replaced tells everything anyway */
+	}
 	try_to_ask(s, c);
 }
 

@@ -337,7 +337,12 @@ static int map_image(struct sup *s)
 		return log_err_errno(r, "map the policy image");
 	s->image_map = p;
 	r = img_verify(p, s->image_size, &img, &why);
-	return r < 0 ? log_err_errno(r, "the policy image: %s", why) : 0;
+	if (r < 0)
+		return log_err_errno(r, "the policy image: %s", why);
+	/* a capture tells what it knows of names: replays ask nobody */
+	s->config->wants_names =
+		s->config->engine == ENGINE_BPF && (img.head->needs & IMG_NEED_NAMES);
+	return 0;
 }
 
 int sup_run_rules(struct sup *s)

@@ -24,6 +24,7 @@ MAY = {
     "evaluator": {"judge", "driver", "rules", "stage", "shm", "abi", "base"},
     "recorder": {"table", "rules", "driver", "stage", "shm", "abi", "base"},
     "emitter": {"stage", "shm", "base"},
+    "emitter/resolve": {"driver", "rules", "shm", "abi", "base"},
     "supervisor": {"judge", "rules", "driver", "stage", "shm", "abi", "base"},
 }
 OWN = {"abi", "base", "shm", "rules", "stage", "driver", "judge", "table"}

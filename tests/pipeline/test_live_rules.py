@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Live detection: the official stable rules, unmodified, on the real kernel. A real action for each rule; its alert must arrive with the right facts.
 
-Left out, with the reason:
-* Contact K8S API Server From Container: needs names of addresses, which come with the dialer.
-What a runtime would tell of the container (that it is privileged, its name and image) comes from a file, metadata.file.
+All 25 of them. What a runtime would tell of the container (that it is privileged, its name and image) comes from a file, metadata.file; the API server's name is in the
+/etc/hosts of the mount namespace that saker is started in.
 """
 import json
 import os
@@ -17,6 +16,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from container import Container # noqa: E402
 from harness import ACTOR, ACTOR32, Saker, fail, need_root, official_rules # noqa: E402
 
+API_SERVER = "kubernetes.default.svc.cluster.local"
+API_ADDRESS = "127.77.0.1"
 PUBLIC = "203.0.113.7" # documentation range; only ever on a loopback device of the test's own network namespace
 
 
@@ -108,6 +109,8 @@ def container_cases(act, ctr):
     yield ("Debugfs Launched in Privileged Container", lambda: run("/bin/debugfs", "nothing"),
            lambda a: in_ctr(a, proc__name="debugfs", container__name="web", container__image__repository="docker.io/library/nginx",
                             container__image__tag="1.25", k8s__ns__name="prod"))
+    yield ("Contact K8S API Server From Container", lambda: run("/bin/intruder", "connect", API_ADDRESS, "6443"),
+           lambda a: in_ctr(a, proc__name="intruder", evt__type="connect", fd__rport=6443, fd__l4proto="tcp"))
     yield ("Drop and execute new binary in container", lambda: run("/bin/sh", "-c", "cp /bin/sniffer /tmp/dropped && /tmp/dropped"),
            lambda a: in_ctr(a, proc__name="dropped", proc__exepath="/tmp/dropped"))
 
@@ -144,12 +147,15 @@ def main():
     work = tempfile.mkdtemp(prefix="saker-act-", dir="/tmp")
     os.chmod(work, 0o755)
     act = Actions(work)
-    container = Container({f"/bin/{n}": ACTOR for n in ("nc", "sniffer", "backdoor", "insmod2", "escape", "debugfs")})
+    container = Container({f"/bin/{n}": ACTOR for n in ("nc", "sniffer", "backdoor", "insmod2", "escape", "debugfs", "intruder")})
     facts = {"name": "web", "repository": "docker.io/library/nginx", "tag": "1.25", "privileged": True,
              "labels": {"io.kubernetes.pod.namespace": "prod"}}
     with open(os.path.join(work, "containers.json"), "w", encoding="utf-8") as f:
         json.dump({container.id: facts}, f)
-    saker = Saker("-r", rules, "-o", f"metadata.file={work}/containers.json", "-o", "rule_matching=all", "-o", 'append_output[]={"suggested_output": true}', uids=64000, wait=60)
+    with open(os.path.join(work, "hosts"), "w", encoding="utf-8") as f:
+        f.write(f"127.0.0.1 localhost\n{API_ADDRESS} {API_SERVER}\n")
+    own_hosts = ("unshare", "-m", "sh", "-c", f'mount --bind {work}/hosts /etc/hosts && exec "$@"', "x")
+    saker = Saker("-r", rules, "-o", f"metadata.file={work}/containers.json", "-o", "rule_matching=all", "-o", 'append_output[]={"suggested_output": true}', uids=64000, wait=60, prefix=own_hosts)
     missed, seen = [], 0
     try:
         for rule, action, check in host_cases(act):
@@ -176,6 +182,8 @@ def main():
         fail("no ledger at the end")
     if missed:
         fail(f"no alert for: {', '.join(missed)}")
+    if seen != 25:
+        fail(f"{seen} rules were tried, not all 25")
     print(f"{seen} of the 25 official stable rules, and four other roads to the same open: all alerted")
 
 

@@ -110,6 +110,37 @@ static void test_col_meta_fill__other_kinds__are_refused_and_counted(void **stat
 	teardown(&p);
 }
 
+/* Each tells its own alone. */
+static void test_col_meta_fill__names__from_the_dialer_and_nobody_else(void **state)
+{
+	static const struct {
+		enum col_teller teller;
+		uint16_t code;
+		bool passes;
+	} rows[] = {
+		{COL_METADATA, KEV_CODE_SAKER_NAME, false},
+		{COL_METADATA, KEV_CODE_SAKER_IFACE, true},
+		{COL_DIALER, KEV_CODE_SAKER_NAME, true},
+		{COL_DIALER, KEV_CODE_USER_ADDED_E, false},
+		{COL_DIALER, KEV_CODE_SAKER_CONTAINER, false},
+		{COL_DIALER, KEV_CODE_SAKER_CLOCK, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct peer p;
+
+		setup(&p);
+		p.meta.teller = rows[i].teller;
+		send(&p, REC_STATE, buf, make(buf, rows[i].code));
+		assert_int_equal(col_meta_fill(&p.meta, &p.fx->out, 64), 1);
+		col_out_publish(&p.fx->out, NULL, 0);
+		assert_true((fx_next(p.fx) != NULL) == rows[i].passes);
+		assert_int_equal(p.fx->stats.malformed, !rows[i].passes);
+		teardown(&p);
+	}
+}
+
 static void test_col_meta_fill__record_type_that_cannot_be__is_a_fault(void **state)
 {
 	struct peer p;
@@ -152,6 +183,7 @@ int main(void)
 		cmocka_unit_test(test_col_meta_fill__user__becomes_state_with_own_header),
 		cmocka_unit_test(test_col_meta_fill__end_of_first_list__is_noted_and_not_passed_on),
 		cmocka_unit_test(test_col_meta_fill__other_kinds__are_refused_and_counted),
+		cmocka_unit_test(test_col_meta_fill__names__from_the_dialer_and_nobody_else),
 		cmocka_unit_test(test_col_meta_fill__record_type_that_cannot_be__is_a_fault),
 		cmocka_unit_test(test_col_meta_fill__full_raw_ring__record_waits),
 	};

@@ -129,7 +129,7 @@ static void read_text(struct world *w, enum names_file f, const char *text)
 	_cleanup_close_ int fd = memfd_create("text", MFD_CLOEXEC);
 
 	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-	assert_int_equal(names_read(w->names, f, fd), 0);
+	assert_true(names_read(w->names, f, fd) >= 0);
 }
 
 static int setup(void **state)

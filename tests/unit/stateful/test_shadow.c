@@ -245,12 +245,48 @@ static void test_shadow__had_no_room__whole_again_when_told_again(void **state)
 	st_shadow_done(&s);
 }
 
+static void add_name(struct st_shadow *s, uint64_t ord, const char *name)
+{
+	_Alignas(8) uint8_t buf[1024] = {0};
+	struct rec_head *rec = (struct rec_head *)buf;
+	struct kev_builder b;
+	int n;
+
+	kev_build_start(&b, rec + 1, sizeof(buf) - sizeof(*rec), KEV_CODE_SAKER_NAME, 0);
+	kev_build_text(&b, span_str(name));
+	kev_build_raw(&b, "\1\2\3\4", 4);
+	kev_build_raw(&b, "", 0);
+	n = kev_build_finish(&b);
+	assert_true(n > 0);
+	*rec = (struct rec_head){
+		.ring = {.len = (uint32_t)(sizeof(*rec) + (size_t)n), .type = REC_STATE},
+		.ord = ord};
+	st_shadow_add(s, rec);
+}
+
+/* A new evaluator is told each name once, as it was told last. */
+static void test_shadow__names__the_last_of_each(void **state)
+{
+	struct st_shadow s;
+
+	(void)state;
+	assert_int_equal(st_shadow_init(&s, SLOTS, 1u << 17), 0);
+	add_name(&s, 1, "a.test");
+	add_name(&s, 2, "b.test");
+	add_name(&s, 3, "a.test");
+	add_user(&s, 4, 1, true);
+	st_shadow_advance(&s, 5);
+	assert_int_equal(head_at(&s, 5).n_records, 3);
+	st_shadow_done(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shadow__any_commit__the_state_of_there),
 		cmocka_unit_test(test_shadow_write__older_than_the_shadow__incomplete),
 		cmocka_unit_test(test_shadow__full__says_so),
+		cmocka_unit_test(test_shadow__names__the_last_of_each),
 		cmocka_unit_test(test_shadow__had_no_room__whole_again_when_told_again),
 	};
 

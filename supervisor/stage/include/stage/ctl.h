@@ -11,6 +11,7 @@
 #define CTL_TEXT_MAX 1024
 #define CTL_FILE_CONTAINERS 2 /* index of FD_FILE at saker-metadata */
 #define CTL_INDEX_RECORD 255  /* the record ring, beside the rings of evaluators */
+#define CTL_INDEX_NAMES 254   /* the names ring as the collector has it, beside the meta ring */
 
 enum ctl_type {
 	/* supervisor -> child */
@@ -31,7 +32,7 @@ enum ctl_type {
 			  rec_loss) */
 	CTL_REREAD,   /* collector: read the state of the system again, into the raw ring, from the
 			  iterators that came before it as CTL_FD */
-	CTL_AGAIN,    /* metadata: tell everything again, a new tracker knows nothing */
+	CTL_AGAIN,    /* metadata, dialer: tell everything again, a new tracker knows nothing */
 	CTL_OPENED,   /* answer to CTL_OPEN: result 0 and a descriptor, or negative errno */
 	/* child -> supervisor */
 	CTL_SEALED = 64, /* value[0] = seal steps done (SEAL_*), value[1] = Landlock ABI in force */
