@@ -12,6 +12,9 @@
 #include <base/log.h>
 #include <base/macros.h>
 #include <driver/kev.h>
+#include <driver/scap_facts.h>
+
+#include "namefact.h"
 
 enum outcome { TAKEN = 1 };
 
@@ -67,22 +70,27 @@ static bool note_canary(struct col_out *o, const struct drv_record *got)
 	return true;
 }
 
-/* The JSON of an event that tells of a container. */
-static bool container_json(const struct drv_record *got, struct kev *k, struct span *ret_json)
+/* The JSON of an event that tells of a container or a name. */
+static bool told_json(
+	const struct drv_record *got, struct kev *k, struct span *ret_json, bool *ret_is_name)
 {
 	const struct kev_head *h = got->p;
+	struct span name;
 	const char *why;
 	int i;
 
+	*ret_is_name = false;
 	if (got->is_state || got->len < sizeof(*h) ||
 		(h->type != KEV_CODE_CONTAINER_JSON_2_E && h->type != KEV_CODE_ASYNCEVENT_E))
 		return false;
 	if (kev_parse(got->p, got->len, k, &why) < 0)
 		return false; /* the event's own door says so */
-	if (h->type == KEV_CODE_ASYNCEVENT_E &&
-		!span_eq_str(
-			kev_param_text(k, (unsigned)kev_param_find(k->info, "name")), "container"))
-		return false;
+	if (h->type == KEV_CODE_ASYNCEVENT_E) {
+		name = kev_param_text(k, (unsigned)kev_param_find(k->info, "name"));
+		*ret_is_name = span_eq_str(name, SCAP_NAME_EVENT);
+		if (!*ret_is_name && !span_eq_str(name, SCAP_CONTAINER_EVENT))
+			return false;
+	}
 	i = kev_param_find(k->info, h->type == KEV_CODE_ASYNCEVENT_E ? "data" : "json");
 	*ret_json = k->param[i];
 	while (ret_json->n && ret_json->p[ret_json->n - 1] == '\0')
@@ -90,28 +98,44 @@ static bool container_json(const struct drv_record *got, struct kev *k, struct s
 	return true;
 }
 
-/* The facts go before the event that tells them, so that it is judged with them. Both must fit into the room that was made sure of. */
-static int put_facts(struct col_batch *b, struct col_out *o, const struct drv_record *got)
+/* What an event tells as a record of its own, into b->facts. Its length; 0: nothing. */
+static size_t make_facts(struct col_batch *b, const struct drv_record *got)
 {
-	struct rec_head *rec = NULL;
-	json_t *root = NULL;
 	struct span json;
-	const char *why = "";
+	json_t *root = NULL;
+	bool is_name;
 	struct kev k;
-	int r, len;
+	int len;
 
-	if (!container_json(got, &k, &json) ||
-		md_container_of_event(&b->container, json.p, json.n, &root) < 0)
+	if (!told_json(got, &k, &json, &is_name))
+		return 0;
+	if (is_name) {
+		len = col_name_record(json.p, json.n, b->facts);
+		return len < 0 ? 0 : (size_t)len;
+	}
+	if (md_container_of_event(&b->container, json.p, json.n, &root) < 0)
 		return 0;
 	len = md_container_record(&b->container, b->facts);
 	json_decref(root);
-	if ((size_t)len + got->len + 2 * sizeof(*rec) + sizeof(struct rec_snap) > SPSC_RECORD_MAX) {
+	return (size_t)len;
+}
+
+/* The facts go before the event that tells them, so that it is judged with them. Both must fit into the room that was made sure of. */
+static int put_facts(struct col_batch *b, struct col_out *o, const struct drv_record *got)
+{
+	size_t len = make_facts(b, got);
+	struct rec_head *rec = NULL;
+	const char *why = "";
+	int r;
+
+	if (len == 0)
+		return 0;
+	if (len + got->len + 2 * sizeof(*rec) + sizeof(struct rec_snap) > SPSC_RECORD_MAX) {
 		log_warning("an event tells more of a container than fits, passing over that");
 		return 0;
 	}
-	r = col_out_reserve(o, sizeof(*rec) + (size_t)len, REC_STATE, &rec);
-	if (r == 0 && col_out_state(o, rec, b->facts, (size_t)len, got->epoch_ns, KEV_KIND_META,
-			      &why) < 0)
+	r = col_out_reserve(o, sizeof(*rec) + len, REC_STATE, &rec);
+	if (r == 0 && col_out_state(o, rec, b->facts, len, got->epoch_ns, KEV_KIND_META, &why) < 0)
 		complain(o, why);
 	return r;
 }
@@ -155,6 +179,7 @@ static int take_one(struct col_batch *b, struct col_out *o)
 	struct drv_record got;
 	struct rec_head *rec = NULL;
 	struct span json;
+	bool is_name;
 	struct kev k;
 	int r = col_out_reserve(o, b->tells_containers ? SPSC_RECORD_MAX : COL_ROOM, REC_KEV, &rec);
 
@@ -162,7 +187,7 @@ static int take_one(struct col_batch *b, struct col_out *o)
 		return r == -EAGAIN ? 0 : r;
 	r = b->source->ops->next(b->source, &got);
 	if (r > 0 && !got.is_state && !b->in_snapshot && !b->skip_to &&
-		!(b->tells_containers && container_json(&got, &k, &json)) &&
+		!(b->tells_containers && told_json(&got, &k, &json, &is_name)) &&
 		!is_beyond(b, got.epoch_ns))
 		return put_event(b, o, rec, &got);
 	col_out_abandon(o);

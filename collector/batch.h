@@ -16,7 +16,7 @@ struct col_batch {
 	uint64_t first_ns;         /* epoch from which that is counted; 0: from the first event */
 	uint64_t last_ns;          /* epoch of the latest event */
 	uint64_t skip_to; /* sources that begin anew at every start: pass over that many records */
-	bool tells_containers; /* `container` events of the source become facts as well: md_container_init() was called */
+	bool tells_containers; /* `container` and `saker_name` events of the source become facts as well: md_container_init() was called */
 	bool in_snapshot; /* the source's own state is being handed over: REC_SNAP_END is still to come */
 	struct md_container container;
 	uint64_t facts[KEV_SIZE_MAX / 8];

@@ -23,38 +23,24 @@
 
 enum kind { K_TEXT, K_FLAG, K_MOUNTS, K_LABELS };
 
-/* What is told, under its name in a file and in an event (NULL: not there). */
+/* What is told, under its name in a file and in an event. */
 static const struct fact {
 	const char *key, *event_key;
 	enum kind kind;
 	unsigned what; /* enum crec_text, CREC_* flag */
 } facts[] = {
-	{"name", "name", K_TEXT, CREC_NAME},
-	{"type", "type", K_TEXT, CREC_TYPE},
-	{"image", "image", K_TEXT, CREC_IMAGE},
-	{"repository", "imagerepo", K_TEXT, CREC_REPOSITORY},
-	{"tag", "imagetag", K_TEXT, CREC_TAG},
-	{"image_id", "imageid", K_TEXT, CREC_IMAGE_ID},
-	{"digest", "imagedigest", K_TEXT, CREC_DIGEST},
-	{"ip", "ip", K_TEXT, CREC_IP},
-	{"cni_json", "cni_json", K_TEXT, CREC_CNI_JSON},
-	{"user", "User", K_TEXT, CREC_USER},
-	{"sandbox_id", "pod_sandbox_id", K_TEXT, CREC_SANDBOX_ID},
-	{"pod_ip", NULL, K_TEXT, CREC_POD_IP},
-	{"pod_cni_json", NULL, K_TEXT, CREC_POD_CNI_JSON},
-	{"privileged", "privileged", K_FLAG, CREC_PRIVILEGED},
-	{"host_pid", "host_pid", K_FLAG, CREC_HOST_PID},
-	{"host_network", "host_network", K_FLAG, CREC_HOST_NETWORK},
-	{"host_ipc", "host_ipc", K_FLAG, CREC_HOST_IPC},
-	{"mounts", "Mounts", K_MOUNTS, CREC_MOUNTS},
-	{"labels", "labels", K_LABELS, CREC_LABELS},
-	{"pod_labels", "pod_sandbox_labels", K_LABELS, CREC_POD_LABELS},
+#define CREC_FACT(key, event_key, KIND, WHAT) {key, event_key, K_##KIND, WHAT},
+#include <shm/crec_facts.def>
 };
 
 static const char *const mount_keys[CREC_MOUNT_PARTS] = {
-	"source", "dest", "mode", "rw", "propagation"};
+#define CREC_MOUNT_KEY(key, event_key) key,
+#include <shm/crec_facts.def>
+};
 static const char *const mount_event_keys[CREC_MOUNT_PARTS] = {
-	"Source", "Destination", "Mode", "RW", "Propagation"};
+#define CREC_MOUNT_KEY(key, event_key) event_key,
+#include <shm/crec_facts.def>
+};
 #define MOUNT_RW 3
 
 void md_container_init(void)
@@ -344,8 +330,8 @@ static void take_all(struct md_container *c, const json_t *object, bool is_event
 	c->n_rows = 0;
 	memset(c->text, 0, sizeof(c->text));
 	for (size_t i = 0; i < ARRAY_LEN(facts); i++) {
-		const char *key = is_event ? facts[i].event_key : facts[i].key;
-		const json_t *v = key ? json_object_get(object, key) : NULL;
+		const json_t *v =
+			json_object_get(object, is_event ? facts[i].event_key : facts[i].key);
 
 		if (v)
 			take(c, &facts[i], v, is_event);

@@ -37,7 +37,8 @@
 #define META_WAIT_NS                                                                               \
 	(500 * NS_PER_MS) /* for the first list of users, so that the first alerts have names */
 #define LOSSES_MAX 8
-#define FACTS_WAIT_NS (30 * NS_PER_S) /* for the first facts of containers, where nothing is lost by waiting */
+#define FACTS_WAIT_NS                                                                              \
+	(30 * NS_PER_S) /* for the first facts of containers, where nothing is lost by waiting */
 #define QUIET_NS (5 * NS_PER_MS) /* after stop: a source that stays empty for so long is drained */
 
 enum phase {
@@ -372,8 +373,8 @@ static int take_told(struct stage *s, struct collector *c)
 		int r = col_meta_fill(&c->tellers[i], &c->out, META_BATCH);
 
 		if (r == -EPROTO)
-			stage_peer_fault(s, FD_RING_IN_DATA, teller_rings[i].index,
-				teller_rings[i].name);
+			stage_peer_fault(
+				s, FD_RING_IN_DATA, teller_rings[i].index, teller_rings[i].name);
 		if (r < 0)
 			return r;
 		n += r;

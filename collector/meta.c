@@ -40,8 +40,8 @@ static int pass_on(enum col_teller teller, struct col_out *o, const struct spsc_
 	if (col_out_state(o, rec, (const uint8_t *)got + sizeof(struct rec_head), len,
 		    clock_epoch_ns(), KEV_KIND_META, &why) < 0 &&
 		stats_get(&o->stats->malformed) <= 5)
-		log_warning("malformed record from %s (%s), passing over it", programs[teller],
-			why);
+		log_warning(
+			"malformed record from %s (%s), passing over it", programs[teller], why);
 	return 0;
 }
 

@@ -27,6 +27,8 @@ struct scap_event {
 	unsigned n;
 	bool is_converted; /* the parameters no longer stand in a row in the file */
 	struct span p[SCAP_PARAMS_MAX];
+	struct span realpath; /* of our own option; without a NUL */
+	uint8_t kev_flags;    /* likewise; KEV_F_* */
 };
 
 struct scap_enter {

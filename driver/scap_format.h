@@ -76,3 +76,12 @@ enum scap_fd_type {
 };
 
 enum { SCAP_L4_UNKNOWN, SCAP_L4_NA, SCAP_L4_TCP, SCAP_L4_UDP, SCAP_L4_ICMP, SCAP_L4_RAW };
+
+/* Options behind an event, as pcap-ng has them: code, length, bytes padded to 4; code 0 ends them.
+ * Readers go by the event's own length and pass over them. Ours is a custom one: this number, then the
+ * kernel events' flags (u16) that the format has no word for, then the path that the kernel walked, or
+ * nothing. */
+#define SCAP_OPT_CUSTOM 2989
+#define SCAP_OPT_OWNER 32473u
+#define SCAP_OPT_OWN_HEAD 6
+#define SCAP_OPT_HEAD 4

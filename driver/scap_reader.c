@@ -21,6 +21,7 @@
 #include "scap_state.h"
 
 #define TRAILER 4
+#define PATH_MOST ((size_t)KEV_PATH_MAX - 1)
 #define PARAMS_TRIED 64 /* an event with more than we know keeps those we know */
 
 /* What the parameters of a code must be to be taken as they stand. */
@@ -213,6 +214,29 @@ static bool split_params(
 	return true;
 }
 
+/* Behind the event, n bytes: options; ours says what the format has no word for. Others are passed
+ * over, and what makes no sense is the end. */
+static void read_options(struct scap_event *e, const uint8_t *p, size_t n)
+{
+	while (n >= SCAP_OPT_HEAD) {
+		unsigned code = u16_at(p);
+		size_t len = u16_at(p + 2), whole = ALIGN_UP(len, 4);
+
+		if (code == 0 || whole > n - SCAP_OPT_HEAD)
+			return;
+		p += SCAP_OPT_HEAD;
+		if (code == SCAP_OPT_CUSTOM && len >= SCAP_OPT_OWN_HEAD &&
+			u32_at(p) == SCAP_OPT_OWNER) {
+			e->kev_flags = (uint8_t)(u16_at(p + 4) & (KEV_F_COMPAT | KEV_F_IO_URING));
+			e->realpath.p = (const char *)p + SCAP_OPT_OWN_HEAD;
+			e->realpath.n =
+				strnlen(e->realpath.p, MIN(len - SCAP_OPT_OWN_HEAD, PATH_MOST));
+		}
+		p += whole;
+		n -= SCAP_OPT_HEAD + whole;
+	}
+}
+
 /* An event's block, whole. 0; -EBADMSG. */
 static int read_event(
 	struct scap_reader *r, uint32_t block, const uint8_t *p, size_t n, struct scap_event *e)
@@ -227,6 +251,8 @@ static int read_event(
 	e->cpu = u16_at(p);
 	e->flags = has_flags(block) ? u32_at(p + 2) : 0;
 	e->is_converted = false;
+	e->realpath = (struct span){0};
+	e->kev_flags = 0;
 	p += before;
 	n -= before;
 	e->ts_ns = u64_at(p);
@@ -240,6 +266,10 @@ static int read_event(
 		len -= 3; /* writers of that time counted them wrong */
 	if (len < head || len > n)
 		return fail(r, r->block_at, "the event's length is not that of its block");
+	/* an event without options has less than 4 bytes of padding behind it */
+	if (ALIGN_UP(before + len, 4) - before < n)
+		read_options(e, p + ALIGN_UP(before + len, 4) - before,
+			n - (ALIGN_UP(before + len, 4) - before));
 	if (e->type >= SCAP_CODES) {
 		e->n = 0; /* of a newer vocabulary */
 		return 0;
@@ -303,6 +333,7 @@ static void fill_head(const struct scap_reader *r, const struct scap_event *e, s
 	h->cls = KEV_CLASS_OTHER;
 	if (!h->tid)
 		h->flags |= KEV_F_NO_TASK;
+	h->flags |= e->kev_flags;
 	if (e->flags & SCAP_EVF_STATE_ONLY)
 		h->flags |= KEV_F_STATE_ONLY;
 }
@@ -338,9 +369,14 @@ static int build(
 
 	e->n = MIN(e->n, (unsigned)info->n_params);
 	for (;; is_cut = true) {
-		kev_build_start(&b, buf, KEV_SIZE_MAX, e->type, 0);
+		kev_build_start(&b, buf, KEV_SIZE_MAX, e->type, e->realpath.n > 0);
 		for (unsigned i = 0; i < e->n; i++)
 			put_param(&b, info->params[i].type, e->p[i]);
+		/* extras stand behind all that are declared */
+		for (unsigned i = e->n; e->realpath.n && i < info->n_params; i++)
+			kev_build_absent(&b);
+		if (e->realpath.n)
+			kev_build_text(&b, e->realpath);
 		len = kev_build_finish(&b);
 		if (len > 0)
 			break;
@@ -414,7 +450,7 @@ static bool make_plain(struct scap_reader *r, const struct scap_event *e, struct
 	struct kev_head *h = (struct kev_head *)r->buf;
 	size_t off, n;
 
-	if (e->type >= SCAP_CODES || !is_plain(e, &r->shapes[e->type]))
+	if (e->type >= SCAP_CODES || e->realpath.n || !is_plain(e, &r->shapes[e->type]))
 		return false;
 	off = sizeof(*h) + ALIGN_UP(e->n * sizeof(uint16_t), 8);
 	n = e->n ? (size_t)(e->p[e->n - 1].p + e->p[e->n - 1].n - e->p[0].p) : 0;

@@ -449,6 +449,26 @@ static uint32_t event_block(const struct kev *k, bool state_only)
 	return large ? SCAP_EV_V2_LARGE : SCAP_EV_V2;
 }
 
+/* What the format has no word for. Other readers pass over it. */
+static void add_option(struct scap_writer *w, const struct kev *k)
+{
+	struct span path = kev_extra(k, KEV_X_REALPATH);
+	uint8_t flags = k->head->flags & (KEV_F_COMPAT | KEV_F_IO_URING);
+
+	if (!flags && !path.n)
+		return;
+	while (w->n_block % 4)
+		add_u8(w, 0);
+	add_u16(w, SCAP_OPT_CUSTOM);
+	add_u16(w, (uint16_t)(SCAP_OPT_OWN_HEAD + path.n));
+	add_u32(w, SCAP_OPT_OWNER);
+	add_u16(w, flags);
+	add(w, path.p, path.n);
+	while (w->n_block % 4)
+		add_u8(w, 0);
+	add_u32(w, 0);
+}
+
 void scap_write_event(
 	struct scap_writer *w, const struct kev *k, uint64_t epoch_ns, bool state_only)
 {
@@ -475,5 +495,6 @@ void scap_write_event(
 	}
 	for (unsigned i = 0; i < n; i++)
 		add(w, k->param[i].p, k->param[i].n);
+	add_option(w, k);
 	end(w);
 }

@@ -122,8 +122,9 @@ static int load_names(struct stage *s, struct dialer *d)
 	n = resolve_count(d->resolve, &n_left_out);
 	log_debug("%u names that rules compare addresses with", n);
 	if (n_left_out)
-		log_warning("%u names that rules compare addresses with are never resolved: at most "
-			    "%u, of at most 255 bytes",
+		log_warning(
+			"%u names that rules compare addresses with are never resolved: at most "
+			"%u, of at most 255 bytes",
 			n_left_out, RESOLVE_NAMES_MAX);
 	r = spsc_producer_attach(&d->ring, stage_fd_get(s, FD_RING_OUT_DATA, 0),
 		stage_fd_get(s, FD_RING_OUT_CURSOR, 0), stage_fd_get(s, FD_WAKE_PEER, 0));

@@ -129,8 +129,7 @@ static bool has_name(struct evl *e, const struct img_pred *p, const struct evl_v
 	const uint8_t *ip;
 	unsigned family;
 
-	if (r->type != EVL_STR ||
-		!evl_named_end(e, e->img.exprs[p->expr].field, &family, &ip))
+	if (r->type != EVL_STR || !evl_named_end(e, e->img.exprs[p->expr].field, &family, &ip))
 		return false;
 	while (replica_names_of(&e->replica, family, ip, &at, &name.s)) {
 		name.type = EVL_STR;

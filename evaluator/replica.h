@@ -52,9 +52,9 @@ struct replica {
 	uint32_t id_free;
 	uint32_t *id_buckets;
 	uint32_t id_mask;
-	struct crec **containers; /* CREC_SLOTS_MAX own copies; NULL: nothing is told */
-	uint32_t n_containers;    /* slots from here on were never told */
-	uint32_t last_container;  /* the slot told last */
+	struct crec **containers;    /* CREC_SLOTS_MAX own copies; NULL: nothing is told */
+	uint32_t n_containers;       /* slots from here on were never told */
+	uint32_t last_container;     /* the slot told last */
 	struct replica_names *names; /* NULL: no rule asks for names */
 	/* remembered predicates: two bits each, by slot */
 	uint64_t *memo;      /* NULL: none are remembered */

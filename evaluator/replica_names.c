@@ -33,8 +33,8 @@ struct addr {
 struct replica_names {
 	struct name *names;
 	struct addr *addrs;
-	uint32_t *name_buckets; /* NAMES_MAX */
-	uint32_t *addr_buckets; /* ADDRS_MAX */
+	uint32_t *name_buckets;          /* NAMES_MAX */
+	uint32_t *addr_buckets;          /* ADDRS_MAX */
 	uint32_t names_used, addrs_used; /* entries from here on were never touched */
 	uint32_t name_free, addr_free;
 };
@@ -164,10 +164,8 @@ static void add_addr(struct replica *r, uint32_t name, unsigned family, const ui
 		t->addrs_used++;
 	else
 		t->addr_free = t->addrs[i].next;
-	t->addrs[i] = (struct addr){.family = family,
-		.name = name,
-		.next = *at,
-		.next_of_name = t->names[name].first};
+	t->addrs[i] = (struct addr){
+		.family = family, .name = name, .next = *at, .next_of_name = t->names[name].first};
 	memcpy(t->addrs[i].ip, ip, ip_bytes(family));
 	t->names[name].first = i;
 	*at = i;

@@ -9,7 +9,8 @@
  * that this program and Falco's tools read: everything (`saker record -w FILE`), the events that a
  * condition matches (`--filter`; what else changes the state is marked as being for the state alone),
  * or a file around each alert that asks for one (capture.enabled). An event is written when all
- * evaluators have judged it. Users and groups that come later are events. What the ring had no room
+ * evaluators have judged it. Users and groups that come later are events, as are
+ * containers and the addresses of names. What the ring had no room
  * for is counted, named at the end and marked in the file by a drop event.
  * SECURITY
  *   Reads what processes chose, through kernel events, and alerts. Holds its rings, read-only progress

@@ -19,14 +19,18 @@
 #include <base/clock.h>
 #include <base/log.h>
 #include <base/macros.h>
+#include <base/strbuf.h>
+#include <driver/scap_facts.h>
 #include <shm/segment.h>
 #include <table/table.h>
 
+#include "facts.h"
 #include "verdict.h"
 
 #define BATCH 512
 #define HELD_POLL_MS 2
 #define CODES_OF_THE_FORMAT 512
+#define FACT_TEXT_BYTES (256u << 10) /* more than the JSON of any fact */
 
 struct recorder {
 	enum settings_record mode;
@@ -35,6 +39,8 @@ struct recorder {
 	struct verdict verdict;
 	struct img img;
 	struct table *table;
+	struct facts facts;
+	struct strbuf text; /* of a fact */
 	struct scap_writer *writer;
 	int fd; /* of the file; -1 none */
 	bool is_writing, is_ended, is_held;
@@ -127,6 +133,10 @@ static int rec_pre_seal(struct stage *s)
 	r = table_open(s->settings->threads_max, s->settings->descriptors_max, &c->table);
 	if (r == 0)
 		r = scap_writer_open(&c->writer);
+	if (r == 0)
+		r = facts_init(&c->facts);
+	if (r == 0)
+		r = strbuf_reserve(&c->text, FACT_TEXT_BYTES);
 	if (r < 0)
 		return log_err_errno(r, "allocate the tables");
 	if (spsc_consumer_pos(&c->in) > 0)
@@ -136,21 +146,6 @@ static int rec_pre_seal(struct stage *s)
 }
 
 /* --- files --- */
-
-static void begin_file(struct recorder *c)
-{
-	struct scap_machine m = {.n_cpus = c->set->n_cpus,
-		.memory_bytes = c->set->memory_bytes,
-		.host = c->set->host,
-		.boot_ns = table_boot_ns(c->table)};
-
-	scap_write_begin(c->writer, c->fd, c->set->record_gzip);
-	table_write(c->table, c->writer, &m);
-	c->is_writing = true;
-	c->is_asked = c->is_full = false;
-	c->n_written = 0;
-	c->n_files++;
-}
 
 static void end_file(struct stage *s, struct recorder *c)
 {
@@ -208,6 +203,49 @@ static void put(
 		end_file(s, c);
 }
 
+/* A fact of the host in the words of the format. */
+static void put_fact(struct stage *s, struct recorder *c, const struct kev *fact, uint64_t ts_ns)
+{
+	int n = scap_fact_event(fact, &c->text, c->buf);
+	const char *why;
+	struct kev k;
+
+	if (n < 0)
+		log_warning_errno(
+			n, "a container's facts are too long for a capture file: left out");
+	if (n > 0 && kev_parse(c->buf, (size_t)n, &k, &why) == 0)
+		put(s, c, &k, ts_ns, true);
+}
+
+struct fact_at {
+	struct stage *stage;
+	uint64_t ts_ns;
+};
+
+static void put_each(void *arg, const struct kev *fact)
+{
+	const struct fact_at *at = arg;
+
+	put_fact(at->stage, at->stage->priv, fact, at->ts_ns);
+}
+
+/* @ts_ns: epoch, of the record that it begins with. */
+static void begin_file(struct stage *s, struct recorder *c, uint64_t ts_ns)
+{
+	struct scap_machine m = {.n_cpus = c->set->n_cpus,
+		.memory_bytes = c->set->memory_bytes,
+		.host = c->set->host,
+		.boot_ns = table_boot_ns(c->table)};
+
+	scap_write_begin(c->writer, c->fd, c->set->record_gzip);
+	table_write(c->table, c->writer, &m);
+	c->is_writing = true;
+	c->is_asked = c->is_full = false;
+	c->n_written = 0;
+	c->n_files++;
+	facts_each(&c->facts, put_each, &(struct fact_at){.stage = s, .ts_ns = ts_ns});
+}
+
 /* What the vocabulary of the format lacks is said in its words, or is nothing that a reader needs. */
 static void put_birth(struct stage *s, struct recorder *c, const struct kev *fork, uint64_t ts_ns)
 {
@@ -235,7 +273,8 @@ static void write_event(
 	if (!c->is_writing || k->head->type >= CODES_OF_THE_FORMAT)
 		return;
 	if (c->mode == RECORD_MATCHES && !c->is_wanted) {
-		if (!(k->info->flags & KEV_MODIFIES_STATE))
+		if (!(k->info->flags & KEV_MODIFIES_STATE) &&
+			k->head->type != KEV_CODE_ASYNCEVENT_E) /* it may tell facts */
 			return;
 		state_only = true;
 	}
@@ -264,7 +303,7 @@ static int move_window(struct stage *s, struct recorder *c, const struct rec_hea
 		if (r < 0)
 			return r;
 		c->until_ns = 0;
-		begin_file(c);
+		begin_file(s, c, rec->ts_ns);
 	}
 	c->until_ns = MAX(c->until_ns, rec->ts_ns + (uint64_t)c->wanted_ms * NS_PER_MS);
 	return 0;
@@ -297,14 +336,19 @@ static int on_event(struct stage *s, struct recorder *c, struct rec_head *rec)
 
 static void on_state(struct stage *s, struct recorder *c, struct rec_head *rec)
 {
+	/* a capture that is replayed tells them as events, too */
+	bool is_to_be_told = c->is_writing && c->set->engine != ENGINE_REPLAY;
 	const char *why;
 	struct kev k;
 
-	/* a capture that is replayed tells them as events, too */
-	if (c->is_writing && c->set->engine != ENGINE_REPLAY &&
-		kev_parse(rec + 1, rec->ring.len - sizeof(*rec), &k, &why) == 0 &&
-		is_user_or_group(k.head->type))
-		put(s, c, &k, rec->ts_ns, true);
+	if (kev_parse(rec + 1, rec->ring.len - sizeof(*rec), &k, &why) == 0) {
+		if (facts_is_one(k.head->type))
+			facts_take(&c->facts, &k);
+		if (is_to_be_told && facts_is_one(k.head->type))
+			put_fact(s, c, &k, rec->ts_ns);
+		else if (is_to_be_told && is_user_or_group(k.head->type))
+			put(s, c, &k, rec->ts_ns, true);
+	}
 	(void)table_apply(c->table, rec);
 }
 
@@ -346,7 +390,7 @@ static int take(struct stage *s, struct recorder *c, struct rec_head *rec)
 		return 0;
 	case REC_SNAP_END:
 		if (c->mode != RECORD_AROUND && !c->is_writing && c->fd >= 0)
-			begin_file(c);
+			begin_file(s, c, rec->ts_ns);
 		return 0;
 	case REC_END:
 		c->is_ended = true;
@@ -359,6 +403,9 @@ static int take(struct stage *s, struct recorder *c, struct rec_head *rec)
 static int finish(struct stage *s, struct recorder *c)
 {
 	end_file(s, c);
+	if (c->facts.n_dropped)
+		log_warning("recording: facts of %llu containers or names found no room",
+			(unsigned long long)c->facts.n_dropped);
 	if (c->n_lost)
 		log_err("recording: %llu events were lost (%s)", (unsigned long long)c->n_lost,
 			loss_str(LOSS_OUT_RECORD_FULL));

@@ -18,7 +18,7 @@
 #define NO_ID UINT32_MAX
 #define CONTAINER_KEYS (1ULL << 32) /* numbers behind those of slots */
 #define NAME_KEYS (1ULL << 33)      /* behind those of users and groups */
-#define SLAB_PER_THREAD 2048 /* as an evaluator has */
+#define SLAB_PER_THREAD 2048        /* as an evaluator has */
 #define SLAB_MIN ((size_t)8 << 20)
 #define SLAB_MAX ((size_t)1 << 30)
 #define JOURNAL_MIN 16384u

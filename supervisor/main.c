@@ -49,7 +49,11 @@ static int show_plan(struct sup *s)
 	const char *why = "";
 	int r;
 
-	s->config->wants_names = s->config->engine == ENGINE_BPF; /* if some rule does */
+	if (s->config->engine == ENGINE_BPF) { /* whether names are resolved is the rules' to say */
+		r = sup_run_rules(s);
+		if (r < 0)
+			return r;
+	}
 	r = plan_build(s->config, s->mode, sup_cpus(), &s->plan, &why);
 
 	if (r < 0)

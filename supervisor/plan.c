@@ -200,8 +200,7 @@ static bool has_network(const struct plan_config *c)
 /* For one of the reasons that the row names. */
 static bool is_needed(uint32_t flags, const struct plan_config *c)
 {
-	return !(flags & (PLAN_NETWORK | PLAN_NAMES)) ||
-	       (flags & PLAN_NETWORK && has_network(c)) ||
+	return !(flags & (PLAN_NETWORK | PLAN_NAMES)) || (flags & PLAN_NETWORK && has_network(c)) ||
 	       (flags & PLAN_NAMES && c->wants_names);
 }
 

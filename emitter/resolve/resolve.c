@@ -123,8 +123,8 @@ static int keep(struct resolve *r, struct found *f)
 			r->n_left_out++;
 			continue;
 		}
-		r->names[r->n_names++] = (struct name){
-			.text = f->texts[i], .owner = r, .wait_ns = FIRST_NS};
+		r->names[r->n_names++] =
+			(struct name){.text = f->texts[i], .owner = r, .wait_ns = FIRST_NS};
 	}
 	r->n_never = r->n_names;
 	return 0;

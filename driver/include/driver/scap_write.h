@@ -79,7 +79,6 @@ void scap_write_fd(struct scap_writer *w, const struct scap_fd *f);
 
 /* --- events --- */
 
-/* @k: of the format's vocabulary (code below 512), with at most its declared parameters. @state_only:
- * for the state, not for rules. */
+/* @k: of the format's vocabulary (code below 512). @state_only: for the state, not for rules. */
 void scap_write_event(
 	struct scap_writer *w, const struct kev *k, uint64_t epoch_ns, bool state_only);

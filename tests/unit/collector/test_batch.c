@@ -6,6 +6,7 @@
 #include "fixture.h"
 
 #include "batch.h"
+#include "namefact.h"
 
 static void publish(struct fx *f, struct fx_source *s)
 {
@@ -397,11 +398,39 @@ static void test_col_batch_fill__container_event__facts_before_it(void **state)
 	fx_free(f);
 }
 
+/* A name that a capture tells; what is no address in it is passed over. */
+static void test_col_name_record__json__addresses_by_family(void **state)
+{
+	static const char *const bad[] = {"", "{", "[]", "{\"name\": 5}", "{\"name\": \"\"}",
+		"{\"addresses\": [\"1.2.3.4\"]}"};
+	static const char good[] =
+		"{\"name\": \"a.test\", \"addresses\": [\"1.2.3.4\", 7, \"nonsense\", "
+		"\"::1\", \"5.6.7.8\"]}";
+	static uint64_t buf[KEV_SIZE_MAX / 8];
+	const char *why;
+	struct kev k;
+	int n;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_int_equal(col_name_record(bad[i], strlen(bad[i]), buf), -EBADMSG);
+	n = col_name_record(good, sizeof(good) - 1, buf);
+	assert_true(n > 0);
+	assert_int_equal(kev_parse(buf, (size_t)n, &k, &why), 0);
+	assert_int_equal(k.info->code, KEV_CODE_SAKER_NAME);
+	assert_true(span_eq_str(kev_param_text(&k, 0), "a.test"));
+	assert_true(span_eq(k.param[1], (struct span){.p = "\1\2\3\4\5\6\7\10", .n = 8}));
+	assert_int_equal(k.param[2].n, 16);
+	n = col_name_record("{\"name\": \"b.test\"}", 18, buf);
+	assert_true(n > 0); /* one that has no address any more */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_col_batch_fill__events__are_numbered_from_one),
 		cmocka_unit_test(test_col_batch_fill__container_event__facts_before_it),
+		cmocka_unit_test(test_col_name_record__json__addresses_by_family),
 		cmocka_unit_test(
 			test_col_batch_fill__malformed_record__is_counted_and_gets_no_number),
 		cmocka_unit_test(test_col_batch_fill__long_source__stops_at_one_batch),

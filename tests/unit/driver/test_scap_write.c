@@ -16,8 +16,10 @@
 
 #include <base/hash.h>
 #include <base/macros.h>
+#include <base/strbuf.h>
 #include <driver/kev.h>
 #include <driver/scap.h>
+#include <driver/scap_facts.h>
 #include <driver/scap_write.h>
 #include <driver/source.h>
 
@@ -229,6 +231,114 @@ static void test_large_and_state_only(void **unused)
 	scap_reader_free(r);
 }
 
+/* What the format has no word for stands behind the event, where other readers pass over it. */
+static void test_realpath_and_flags(void **unused)
+{
+	static const struct {
+		const char *path;
+		uint8_t flags;
+	} rows[] = {{"/etc/shadow", 0}, {"/a", KEV_F_COMPAT}, {NULL, KEV_F_IO_URING}, {NULL, 0}};
+	int fd = memfd_create("capture", 0), n;
+	struct scap_record rec;
+	struct scap_reader *r;
+	struct scap_writer *w;
+	const char *why;
+	struct kev k;
+
+	(void)unused;
+	assert_int_equal(scap_writer_open(&w), 0);
+	scap_write_begin(w, fd, false);
+	scap_write_head(w, &(struct scap_machine){.host = "", .boot_ns = BOOT});
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		uint64_t buf[512];
+		struct kev_builder b;
+
+		kev_build_start(
+			&b, buf, sizeof(buf), KEV_CODE_SYSCALL_OPEN_X, rows[i].path != NULL);
+		kev_build_head(&b)->flags = rows[i].flags | KEV_F_TRUNC;
+		kev_build_int(&b, 3);
+		kev_build_text(&b, S("/tmp/link"));
+		for (unsigned p = 2; p < kev_info_find(KEV_CODE_SYSCALL_OPEN_X)->n_params; p++)
+			kev_build_int(&b, 0);
+		if (rows[i].path)
+			kev_build_text(&b, span_str(rows[i].path));
+		n = kev_build_finish(&b);
+		assert_int_equal(kev_parse(buf, (size_t)n, &k, &why), 0);
+		scap_write_event(w, &k, BOOT + 1, false);
+	}
+	assert_int_equal(scap_write_end(w), 0);
+	scap_writer_free(w);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_int_equal(scap_reader_open(fd, &r), 0);
+	(void)next(r, &rec);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct span path;
+
+		k = next(r, &rec);
+		path = kev_extra(&k, KEV_X_REALPATH);
+		assert_int_equal(k.head->flags & (KEV_F_COMPAT | KEV_F_IO_URING), rows[i].flags);
+		assert_true(rows[i].path ? span_eq_str(path, rows[i].path) : path.p == NULL);
+		assert_true(span_eq_str(kev_param_text(&k, 1), "/tmp/link"));
+	}
+	assert_int_equal(scap_reader_next(r, &rec), 0);
+	scap_reader_free(r);
+}
+
+/* Facts of the host as events: valid JSON whatever the texts are, and within bounds. */
+static void test_facts_as_events(void **unused)
+{
+	static uint64_t buf[KEV_SIZE_MAX / 8], event[KEV_SIZE_MAX / 8];
+	_cleanup_strbuf_ struct strbuf text = {0};
+	struct kev_builder b;
+	const char *why;
+	struct kev k;
+	char row[12000];
+	int n;
+
+	(void)unused;
+	kev_build_start(&b, buf, sizeof(buf), KEV_CODE_SAKER_NAME, 0);
+	kev_build_text(&b, S("a\"b\xff.test"));
+	kev_build_raw(&b, "\1\2\3\4\5\6\7\10", 8);
+	kev_build_raw(&b, "\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\1", 16);
+	n = kev_build_finish(&b);
+	assert_int_equal(kev_parse(buf, (size_t)n, &k, &why), 0);
+	n = scap_fact_event(&k, &text, event);
+	assert_true(n > 0);
+	assert_int_equal(kev_parse(event, (size_t)n, &k, &why), 0);
+	assert_int_equal(k.head->type, KEV_CODE_ASYNCEVENT_E);
+	assert_true(span_eq_str(kev_param_text(&k, 1), "saker_name"));
+	assert_true(span_eq_str(kev_param_text(&k, 2),
+		"{\"name\":\"a\\\"b\xef\xbf\xbd.test\",\"addresses\":[\"1.2.3.4\",\"5.6.7.8\","
+		"\"2001:db8::1\"]}"));
+
+	/* labels of control characters: six times as long as JSON; what does not fit is left out */
+	memset(row, 1, sizeof(row));
+	for (size_t i = 99; i < sizeof(row); i += 100)
+		row[i] = '\0';
+	kev_build_start(&b, buf, sizeof(buf), KEV_CODE_SAKER_CONTAINER, 0);
+	kev_build_text(&b, S("0123456789abcdef"));
+	kev_build_int(&b, 1);
+	for (unsigned i = 2; i < k.info->n_params + 15u; i++) {
+		if (i == 13)
+			kev_build_raw(&b, row, sizeof(row));
+		else if (i == 12)
+			kev_build_raw(&b, "/a\0/b\0ro\0false\0\0", 16);
+		else
+			kev_build_absent(&b);
+	}
+	n = kev_build_finish(&b);
+	assert_int_equal(kev_parse(buf, (size_t)n, &k, &why), 0);
+	n = scap_fact_event(&k, &text, event);
+	assert_true(n > 15000 && n < 21000);
+	assert_int_equal(kev_parse(event, (size_t)n, &k, &why), 0);
+	assert_true(span_starts_with(kev_param_text(&k, 2),
+		S("{\"container\":{\"id\":\"0123456789ab\",\"full_id\":\"0123456789abcdef\","
+		  "\"privileged\":true,\"host_pid\":false,")));
+	assert_non_null(strstr(k.param[2].p, "\"Mounts\":[{\"Source\":\"/a\",\"Destination\":\"/"
+					     "b\",\"Mode\":\"ro\",\"RW\":false,"
+					     "\"Propagation\":\"\"}]"));
+}
+
 static void test_no_room(void **unused)
 {
 	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
@@ -253,6 +363,8 @@ int main(void)
 		cmocka_unit_test(test_gzip),
 		cmocka_unit_test(test_many_processes),
 		cmocka_unit_test(test_large_and_state_only),
+		cmocka_unit_test(test_realpath_and_flags),
+		cmocka_unit_test(test_facts_as_events),
 		cmocka_unit_test(test_no_room),
 	};
 

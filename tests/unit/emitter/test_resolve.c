@@ -31,7 +31,7 @@
 	"- list: miners\n  items: [pool.test, other.test]\n"                                       \
 	"- macro: api\n  condition: (fd.sip.name=\"api.test\")\n"                                  \
 	"- rule: r\n  desc: d\n  priority: INFO\n  output: \"%fd.cip.name\"\n"                     \
-	"  condition: evt.type=connect and (api or fd.rip.name in (miners) or "                     \
+	"  condition: evt.type=connect and (api or fd.rip.name in (miners) or "                    \
 	"fd.lip.name != six.test or fd.sip.name=api.test) and proc.name != no.test\n"
 
 struct world {
@@ -66,7 +66,8 @@ static void compile(struct world *w, const char *text)
 
 	diag_init(&w->d);
 	assert_int_equal(rules_compile(&file, 1, &opt, &w->d, &w->image), 0);
-	assert_int_equal(resolve_new(w->image.image, w->image.size, w->names, &w->resolve, &why), 0);
+	assert_int_equal(
+		resolve_new(w->image.image, w->image.size, w->names, &w->resolve, &why), 0);
 }
 
 static int setup(void **state)
@@ -76,8 +77,9 @@ static int setup(void **state)
 	assert_non_null(w);
 	assert_int_equal(names_new(watch, w, &w->names), 0);
 	assert_int_equal(read_text(w, NAMES_SWITCH, "hosts: files\n"), 1);
-	assert_int_equal(read_text(w, NAMES_HOSTS,
-				 "192.0.2.2 api.test\n192.0.2.1 api.test pool.test\n2001:db8::1 six.test\n"),
+	assert_int_equal(
+		read_text(w, NAMES_HOSTS,
+			"192.0.2.2 api.test\n192.0.2.1 api.test pool.test\n2001:db8::1 six.test\n"),
 		1);
 	w->now_ns = NS_PER_S;
 	*state = w;
@@ -167,8 +169,10 @@ static void test_resolve__hosts_file_changed__told_at_once(void **state)
 	compile(w, RULES);
 	(void)resolve_tick(w->resolve, w->now_ns);
 	(void)told(w);
-	assert_int_equal(read_text(w, NAMES_HOSTS, "192.0.2.7 api.test\n2001:db8::1 six.test\n"), 1);
-	assert_int_equal(read_text(w, NAMES_HOSTS, "192.0.2.7 api.test\n2001:db8::1 six.test\n"), 0);
+	assert_int_equal(
+		read_text(w, NAMES_HOSTS, "192.0.2.7 api.test\n2001:db8::1 six.test\n"), 1);
+	assert_int_equal(
+		read_text(w, NAMES_HOSTS, "192.0.2.7 api.test\n2001:db8::1 six.test\n"), 0);
 	resolve_ask_all(w->resolve);
 	assert_int_equal(resolve_tick(w->resolve, w->now_ns), 4);
 	/* one has gone: it has no address any more */
@@ -260,11 +264,11 @@ int main(void)
 			test_resolve__nothing_new__silent_and_ever_less_often, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_resolve__hosts_file_changed__told_at_once, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_resolve__new_tracker__all_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_resolve__new_tracker__all_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_resolve__no_answer__keeps_what_was_known_for_an_hour, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			test_resolve__too_many__counted, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_resolve__too_many__counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_resolve__garbage__is_refused, setup, teardown),
 	};
 

@@ -35,8 +35,8 @@ static int setup(void **state)
 {
 	struct bench *b = bench_new();
 
-	bench_thread(b, &(struct bench_thread){
-				.slot = 1, .parent = PREC_NO_SLOT, .tid = 1, .comm = "x"});
+	bench_thread(b,
+		&(struct bench_thread){.slot = 1, .parent = PREC_NO_SLOT, .tid = 1, .comm = "x"});
 	assert_int_equal(replica_names_init(&b->e.replica), 0);
 	*state = b;
 	return 0;
@@ -59,7 +59,8 @@ static void event(struct bench *b, enum ev_fd_type type, uint8_t role)
 		.dport = 443};
 
 	memcpy(fd.sip, CLIENT.p, CLIENT.n);
-	memcpy(fd.dip, type == EV_FD_IPV6 ? SIX.p : SERVER.p, type == EV_FD_IPV6 ? SIX.n : SERVER.n);
+	memcpy(fd.dip, type == EV_FD_IPV6 ? SIX.p : SERVER.p,
+		type == EV_FD_IPV6 ? SIX.n : SERVER.n);
 	bench_event(b, KEV_CODE_SOCKET_CONNECT_X, 1);
 	bench_res(b, 0);
 	bench_att_fd(b, EV_ATT_FD, -1, &fd, "a->b");
@@ -72,7 +73,7 @@ static bool in(struct bench *b, const char *field, const char *one, const char *
 
 	(void)bench_const_str(b, two);
 	return evl_pred_eval(&b->e, &b->preds[bench_pred(b, bench_field(b, field), IMG_OP_IN,
-					   IMG_RHS_SET, bench_set(b, first, true))]);
+					    IMG_RHS_SET, bench_set(b, first, true))]);
 }
 
 static void test_name__told__equal_in_and_shown(void **state)
@@ -169,7 +170,8 @@ static void test_names__random_changes__as_a_plain_list(void **state)
 			uint32_t at = REPLICA_NO_ID, seen = 0, want = 0;
 			struct span s;
 
-			while (replica_names_of(r, 4, (const uint8_t[]){10, 9, 0, (uint8_t)k}, &at, &s)) {
+			while (replica_names_of(
+				r, 4, (const uint8_t[]){10, 9, 0, (uint8_t)k}, &at, &s)) {
 				assert_true(has[(unsigned)atoi(s.p + 1)] >> k & 1);
 				seen++;
 			}
@@ -204,7 +206,8 @@ static void test_names__too_long_or_empty__passed_over(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_name__told__equal_in_and_shown, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_name__told__equal_in_and_shown, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_name__in_a_set__any_name_of_the_address, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_name__not_told__no_value, setup, teardown),

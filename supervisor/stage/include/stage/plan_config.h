@@ -48,7 +48,8 @@ struct plan_config {
 	uint32_t log_json, log_level; /* enum log_level */
 	uint32_t log_stderr, log_syslog;
 	uint32_t n_outputs, n_rules;
-	uint32_t wants_names; /* some rule compares addresses with names: the supervisor's, from the image */
+	uint32_t
+		wants_names; /* some rule compares addresses with names: the supervisor's, from the image */
 	uint32_t pad0;
 	char control_socket[108];
 	char spool_directory[PLAN_PATH_MAX];
