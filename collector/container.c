@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <arpa/inet.h>
@@ -43,8 +44,38 @@ static const char *const mount_event_keys[CREC_MOUNT_PARTS] = {
 };
 #define MOUNT_RW 3
 
+/* What foreign texts grow into is bounded: each block says its size in front of itself. */
+static size_t json_used;
+#define JSON_HEAD 16
+
+static void *json_take(size_t n)
+{
+	size_t *p;
+
+	if (n > MD_JSON_BYTES - JSON_HEAD || n + JSON_HEAD > MD_JSON_BYTES - json_used)
+		return NULL;
+	p = malloc(n + JSON_HEAD);
+	if (!p)
+		return NULL;
+	*p = n + JSON_HEAD;
+	json_used += *p;
+	return (char *)p + JSON_HEAD;
+}
+
+static void json_give_back(void *block)
+{
+	size_t *p;
+
+	if (!block)
+		return;
+	p = (size_t *)(void *)((char *)block - JSON_HEAD);
+	json_used -= *p;
+	free(p);
+}
+
 void md_container_init(void)
 {
+	json_set_alloc_funcs(json_take, json_give_back);
 	json_object_seed(0);
 }
 
@@ -239,7 +270,7 @@ static void add_string(struct md_container *c, struct span s)
 	c->n_rows += s.n + 1;
 }
 
-static struct span take_labels(struct md_container *c, const json_t *object)
+static struct span take_labels(struct md_container *c, const json_t *object, size_t max)
 {
 	size_t from = c->n_rows;
 	const char *key;
@@ -249,7 +280,8 @@ static struct span take_labels(struct md_container *c, const json_t *object)
 	{
 		struct span k = span_str(key), s = text_of(v, ROW_TEXT_MAX);
 
-		if (!json_is_string(v) || !has_room(c, k.n + s.n + 2))
+		if (!json_is_string(v) || json_string_length(v) > max ||
+			!has_room(c, k.n + s.n + 2))
 			continue;
 		add_string(c, k);
 		add_string(c, s);
@@ -315,7 +347,7 @@ static void take(struct md_container *c, const struct fact *f, const json_t *v, 
 	if (f->kind == K_FLAG)
 		c->flags |= json_is_true(v) ? f->what : 0;
 	else if (f->kind == K_LABELS)
-		c->text[f->what] = take_labels(c, v);
+		c->text[f->what] = take_labels(c, v, SIZE_MAX);
 	else if (f->kind == K_MOUNTS)
 		c->text[f->what] = take_mounts(c, v, is_event ? mount_event_keys : mount_keys);
 	else if (json_is_string(v))
@@ -324,11 +356,35 @@ static void take(struct md_container *c, const struct fact *f, const json_t *v, 
 		c->text[f->what] = number_text(c, f->what, v);
 }
 
-static void take_all(struct md_container *c, const json_t *object, bool is_event)
+void md_container_begin(struct md_container *c, struct span id)
 {
+	c->id = id;
 	c->flags = 0;
 	c->n_rows = 0;
 	memset(c->text, 0, sizeof(c->text));
+}
+
+void md_container_set(struct md_container *c, enum crec_text what, struct span text)
+{
+	text.n = MIN(text.n, (size_t)TEXT_MAX);
+	c->text[what] = text;
+}
+
+void md_container_labels(
+	struct md_container *c, enum crec_text what, const json_t *object, size_t max)
+{
+	c->text[what] = take_labels(c, object, max);
+}
+
+void md_container_mounts(
+	struct md_container *c, const json_t *list, const char *const keys[CREC_MOUNT_PARTS])
+{
+	c->text[CREC_MOUNTS] = take_mounts(c, list, keys);
+}
+
+static void take_all(struct md_container *c, const json_t *object, bool is_event)
+{
+	md_container_begin(c, c->id);
 	for (size_t i = 0; i < ARRAY_LEN(facts); i++) {
 		const json_t *v =
 			json_object_get(object, is_event ? facts[i].event_key : facts[i].key);

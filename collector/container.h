@@ -31,8 +31,19 @@ struct md_json_error {
 	char why[200];
 };
 
-/* Before the seal: the library wants a random number once. */
+/* Before the seal: the library wants a random number once. From then on all that it holds at a time is at most MD_JSON_BYTES. */
+#define MD_JSON_BYTES ((size_t)160 << 20)
 void md_container_init(void);
+
+/* Facts one by one. Texts are borrowed; longer ones than are kept are cut. */
+void md_container_begin(struct md_container *c, struct span id);
+void md_container_set(struct md_container *c, enum crec_text what, struct span text);
+/* An object of texts; those longer than @max are left out. */
+void md_container_labels(
+	struct md_container *c, enum crec_text what, const json_t *object, size_t max);
+/* A list of objects with these keys. */
+void md_container_mounts(
+	struct md_container *c, const json_t *list, const char *const keys[CREC_MOUNT_PARTS]);
 
 /* The text of a file: {"<full id>": {"name": …}, …}, everything checked. NULL and *ret_error, or the object, which is the caller's. */
 json_t *md_containers_parse(const char *text, size_t n, struct md_json_error *ret_error);

@@ -7,8 +7,9 @@
  *   Reads the passwd and group files and the route socket that the supervisor hands over, and writes useradded, groupadded and saker_iface records into the meta
  *   ring, behind the first complete list a SNAP_END. The file of containers' facts, where one is configured, becomes saker_container records. Once a second it looks whether a file has changed; then it asks the supervisor for a fresh descriptor, reads that
  *   and sends what was added and what went away. It ends at CTL_STOP.
+ *   Containers are looked up at their runtimes through saker-gate, which has the sockets: this process says kinds and ids, and parses what the runtimes answer.
  * SECURITY
- *   Parses texts and kernel messages. Holds at most three read-only files, one route socket, one ring; no capability, no file names, its own uid. An attacker in it can lie about
+ *   Parses texts, kernel messages and the answers of container runtimes. Holds at most three read-only files, one route socket, rings; no capability, no file names, its own uid. An attacker in it can lie about
  *   names of users, about containers and local addresses, not about processes: the collector takes nothing else from it.
  * DIAGNOSTICS
  *   0 stopped; 1 failure (one line in the log); 3 the ring's reader broke the protocol. */
@@ -25,11 +26,13 @@
 #include <base/log.h>
 #include <base/macros.h>
 #include <driver/kev.h>
+#include <shm/gate.h>
 #include <shm/rec.h>
 #include <shm/settings.h>
 #include <stage/stage.h>
 
 #include "containerfile.h"
+#include "lookups.h"
 #include "netlink.h"
 #include "userlist.h"
 
@@ -53,6 +56,11 @@ struct metadata {
 	bool is_full;
 	bool again[_MD_FILE_MAX]; /* to be said once more, when what is being said is done */
 	struct spsc_producer ring;
+	struct lookups *lookups; /* NULL: no runtimes are asked */
+	struct spsc_producer asks;
+	struct spsc_consumer answers;
+	struct gate_ask ask; /* without room yet */
+	bool has_ask, is_armed;
 	uint64_t buf[KEV_SIZE_MAX / sizeof(uint64_t)];
 };
 
@@ -93,6 +101,29 @@ static void open_containers(struct stage *s, struct metadata *m)
 			m->containers_name = s->fds[i].name;
 }
 
+static int open_gate(struct stage *s, struct metadata *m)
+{
+	int r;
+
+	if (stage_fd_get(s, FD_RING_IN_DATA, CTL_INDEX_GATE) < 0)
+		return 0; /* no runtime is asked in this run */
+	r = spsc_producer_attach(&m->asks, stage_fd_get(s, FD_RING_OUT_DATA, CTL_INDEX_GATE),
+		stage_fd_get(s, FD_RING_OUT_CURSOR, CTL_INDEX_GATE),
+		stage_fd_get(s, FD_WAKE_PEER, CTL_INDEX_GATE));
+	if (r == -EBADMSG)
+		stage_peer_fault(s, FD_RING_OUT_DATA, CTL_INDEX_GATE, "ask ring");
+	if (r < 0)
+		return log_err_errno(r, "attach the ask ring");
+	r = spsc_consumer_attach(&m->answers, stage_fd_get(s, FD_RING_IN_DATA, CTL_INDEX_GATE),
+		stage_fd_get(s, FD_RING_IN_CURSOR, CTL_INDEX_GATE));
+	if (r == -EBADMSG)
+		stage_peer_fault(s, FD_RING_IN_DATA, CTL_INDEX_GATE, "answer ring");
+	if (r < 0)
+		return log_err_errno(r, "attach the answer ring");
+	m->lookups = lookups_new(s->settings, s->stats);
+	return m->lookups ? 0 : log_err_errno(-ENOMEM, "allocate");
+}
+
 static int md_pre_seal(struct stage *s)
 {
 	struct metadata *m = calloc(1, sizeof(*m));
@@ -116,6 +147,9 @@ static int md_pre_seal(struct stage *s)
 			log_warning("no file '%s', going on without", file_names[i]);
 	}
 	open_containers(s, m);
+	r = open_gate(s, m);
+	if (r < 0)
+		return r;
 	m->netlink.fd = stage_fd_get(s, FD_NETLINK, 0);
 	return m->netlink.fd >= 0 ? stage_watch(s, m->netlink.fd, EPOLLIN) : 0;
 }
@@ -129,7 +163,8 @@ static int md_post_seal(struct stage *s)
 		if (m->fds[i] >= 0)
 			read_list(m, i);
 	/* a file that cannot be used from the start is an error; later what was known stays */
-	if (m->containers_fd >= 0 && md_containers_read(&m->containers, m->containers_fd, m->containers_name) < 0)
+	if (m->containers_fd >= 0 &&
+		md_containers_read(&m->containers, m->containers_fd, m->containers_name) < 0)
 		return -EINVAL;
 	m->looked_ns = clock_mono_ns();
 	if (m->netlink.fd >= 0) {
@@ -192,6 +227,82 @@ static int send_containers(struct stage *s, struct metadata *m, int budget)
 	return n;
 }
 
+static int send_lookups(struct stage *s, struct metadata *m, int budget)
+{
+	uint64_t now = clock_mono_ns();
+	int n = 0, len;
+
+	while (n < budget && (len = lookups_record(m->lookups, m->buf, now)) > 0) {
+		if (put(s, m, REC_STATE, m->buf, (size_t)len) < 0)
+			return n;
+		lookups_told(m->lookups);
+		n++;
+	}
+	return n;
+}
+
+static int take_answers(struct stage *s, struct metadata *m, int budget)
+{
+	uint64_t now = clock_mono_ns();
+	int n = 0;
+
+	while (n < budget && lookups_takes(m->lookups)) {
+		const struct spsc_rec *rec;
+		int r = spsc_next(&m->answers, &rec);
+
+		if (r < 0 || (r > 0 && gate_answer_validate((const struct rec_head *)rec) < 0))
+			stage_peer_fault(s, FD_RING_IN_DATA, CTL_INDEX_GATE,
+				"answer ring or a record in it");
+		if (r == 0)
+			break;
+		lookups_answer(m->lookups, (const struct gate_answer *)rec, now);
+		n++;
+	}
+	if (n)
+		spsc_consumer_commit(&m->answers);
+	return n;
+}
+
+static int send_asks(struct stage *s, struct metadata *m)
+{
+	int n = 0;
+
+	while (m->has_ask || lookups_ask(m->lookups, &m->ask, clock_mono_ns())) {
+		struct spsc_rec *rec = NULL;
+		struct gate_ask *to;
+		int r = spsc_reserve(&m->asks, sizeof(m->ask), REC_GATE_ASK, &rec);
+
+		m->has_ask = true;
+		if (r == -EBADMSG)
+			stage_peer_fault(
+				s, FD_RING_OUT_CURSOR, CTL_INDEX_GATE, "position in the ask ring");
+		if (r < 0)
+			break;
+		to = container_of(rec, struct gate_ask, h.ring);
+		m->ask.h.ring = *rec;
+		m->ask.h.ts_ns = clock_epoch_ns();
+		*to = m->ask;
+		spsc_commit(&m->asks, sizeof(*to));
+		m->has_ask = false;
+		n++;
+	}
+	spsc_publish(&m->asks);
+	return n;
+}
+
+/* What was told goes out before more is taken in. */
+static int look_up(struct stage *s, struct metadata *m)
+{
+	int n;
+
+	if (!m->lookups)
+		return 0;
+	n = send_lookups(s, m, BATCH_MAX);
+	n += take_answers(s, m, BATCH_MAX);
+	n += send_lookups(s, m, BATCH_MAX);
+	return n + send_asks(s, m);
+}
+
 static int send_addrs(struct stage *s, struct metadata *m, int budget)
 {
 	int n = 0;
@@ -240,7 +351,8 @@ static void look_at_containers(struct stage *s, struct metadata *m)
 {
 	uint64_t now = m->looked_ns;
 
-	if (!m->containers_name || m->containers.at || (m->containers_asked_ns && now - m->containers_asked_ns < ASK_AGAIN_NS))
+	if (!m->containers_name || m->containers.at ||
+		(m->containers_asked_ns && now - m->containers_asked_ns < ASK_AGAIN_NS))
 		return;
 	if (!m->containers_asked_ns && !md_containers_is_stale(&m->containers, m->containers_fd))
 		return;
@@ -295,17 +407,40 @@ static int md_turn(struct stage *s)
 	look_at_files(s, m);
 	int n = send_lists(s, m, BATCH_MAX);
 	n += send_containers(s, m, BATCH_MAX);
+	n += look_up(s, m);
 	n += send_addrs(s, m, BATCH_MAX);
 	n += send_first_done(s, m);
 	spsc_publish(&m->ring);
 	return n;
 }
 
+static bool md_arm(struct stage *s)
+{
+	struct metadata *m = s->priv;
+
+	/* what cannot be told now is not helped by more answers */
+	if (!m->lookups || !lookups_takes(m->lookups))
+		return true;
+	m->is_armed = spsc_consumer_arm(&m->answers);
+	return m->is_armed;
+}
+
+static void md_disarm(struct stage *s)
+{
+	struct metadata *m = s->priv;
+
+	if (m->is_armed)
+		spsc_consumer_disarm(&m->answers);
+	m->is_armed = false;
+}
+
 static int md_timeout_ms(struct stage *s)
 {
 	const struct metadata *m = s->priv;
+	int ms = m->lookups ? lookups_timeout_ms(m->lookups, clock_mono_ns()) : -1;
 
-	return m->is_full ? 10 : 1000;
+	ms = ms < 0 ? 1000 : MIN(ms, 1000);
+	return m->is_full || m->has_ask ? MIN(ms, 10) : ms;
 }
 
 static int take_containers(struct metadata *m, int fd)
@@ -317,7 +452,8 @@ static int take_containers(struct metadata *m, int fd)
 	(void)fd_close(m->containers_fd);
 	m->containers_fd = TAKE_FD(own);
 	m->containers_asked_ns = 0;
-	(void)md_containers_read(&m->containers, m->containers_fd, m->containers_name); /* logged: what was known stays */
+	(void)md_containers_read(&m->containers, m->containers_fd,
+		m->containers_name); /* logged: what was known stays */
 	return 0;
 }
 
@@ -356,6 +492,8 @@ static int begin_again(struct metadata *m)
 	for (unsigned i = 0; i < _MD_FILE_MAX; i++)
 		m->again[i] = true;
 	md_containers_again(&m->containers);
+	if (m->lookups)
+		lookups_again(m->lookups);
 	return m->netlink.fd >= 0 ? md_netlink_start(&m->netlink) : 0;
 }
 
@@ -385,6 +523,8 @@ static const struct stage_ops ops = {
 	.pre_seal = md_pre_seal,
 	.post_seal = md_post_seal,
 	.turn = md_turn,
+	.arm = md_arm,
+	.disarm = md_disarm,
 	.timeout_ms = md_timeout_ms,
 	.on_ctl = md_on_ctl,
 	.on_ready = md_on_ready,

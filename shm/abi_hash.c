@@ -15,6 +15,7 @@
 #include <shm/crec.h>
 #include <shm/dial.h>
 #include <shm/ev.h>
+#include <shm/gate.h>
 #include <shm/prec.h>
 #include <shm/progress.h>
 #include <shm/rec.h>
@@ -80,7 +81,7 @@ static const uint32_t layouts[] = {
 	/* container record */
 	SIZE(crec), AT(crec, slot), AT(crec, flags), AT(crec, id), AT(crec, text), _CREC_TEXT_MAX,
 	CREC_SLOTS_MAX, CREC_PRIVILEGED, CREC_HOST_PID, CREC_HOST_NETWORK, CREC_HOST_IPC,
-	CREC_CUT,
+	CREC_CUT, CREC_UNKNOWN,
 	/* event record */
 	SIZE(ev), AT(ev, slot), AT(ev, type), AT(ev, cpu), AT(ev, flags), AT(ev, n_params),
 	AT(ev, n_atts), AT(ev, rawres), AT(ev, tid), AT(ev, params_off), AT(ev, atts_off),
@@ -127,7 +128,11 @@ static const uint32_t layouts[] = {
 	AT(settings, synthetic_procs), AT(settings, synthetic_rate), AT(settings, max_event_ns),
 	AT(settings, metadata_wait_ns), AT(settings, verbose), AT(settings, record_mode),
 	AT(settings, record_max_bytes),
-	AT(settings, host),
+	AT(settings, host), AT(settings, n_runtimes), AT(settings, runtimes), SIZE(settings_runtime), AT(settings, label_max), AT(settings, hooks),
+	/* gate */
+	SIZE(gate_ask), AT(gate_ask, cookie), AT(gate_ask, runtime), AT(gate_ask, what), AT(gate_ask, id), SIZE(gate_answer), AT(gate_answer, runtime), AT(gate_answer, what),
+	AT(gate_answer, status), AT(gate_answer, flags), AT(gate_answer, n), SIZE(lookup), AT(lookup, n), GATE_F_UP, GATE_F_DOWN, GATE_F_END, GATE_F_FAILED,
+	GATE_DOCKER, GATE_PODMAN, _GATE_KIND_MAX, GATE_EVENTS, GATE_LIST, GATE_INSPECT, GATE_IMAGE, _GATE_WHAT_MAX, _GATE_STATUS_MAX,
 	/* dialer */
 	SIZE(dial_request), AT(dial_request, timeout_ms), SIZE(dial_answer), SIZE(dial_output),
 	SIZE(dial_rules), AT(dial_output, targets), AT(dial_output, hosts), AT(dial_output, ports),

@@ -27,6 +27,9 @@ static const struct {
 	{REC_FORGET, sizeof(struct rec_forget), "FORGET"},
 	{REC_EVENT, 0, "EVENT"},
 	{REC_CONTAINER, 0, "CONTAINER"},
+	{REC_GATE_ASK, 0, "GATE_ASK"},
+	{REC_GATE_ANSWER, 0, "GATE_ANSWER"},
+	{REC_LOOKUP, 0, "LOOKUP"},
 	{REC_ALERT, 0, "ALERT"},
 };
 

@@ -16,6 +16,7 @@
 #include <shm/alert.h>
 #include <shm/crec.h>
 #include <shm/ev.h>
+#include <shm/gate.h>
 #include <shm/prec.h>
 #include <shm/stats.h>
 
@@ -93,6 +94,38 @@ static void add_alert(struct strbuf *b, const struct spsc_rec *rec)
 	strbuf_add_span(b, rec_text(a, a->rule_name));
 }
 
+static void add_ask(struct strbuf *b, const struct spsc_rec *rec)
+{
+	const struct gate_ask *a = (const struct gate_ask *)rec;
+
+	if (gate_ask_validate(&a->h) < 0)
+		strbuf_add_str(b, "(malformed)");
+	else
+		strbuf_addf(b, "cookie %" PRIu64 " runtime %u what %u %s", a->cookie, a->runtime,
+			a->what, a->id);
+}
+
+static void add_answer(struct strbuf *b, const struct spsc_rec *rec)
+{
+	const struct gate_answer *a = (const struct gate_answer *)rec;
+
+	if (gate_answer_validate(&a->h) < 0)
+		strbuf_add_str(b, "(malformed)");
+	else
+		strbuf_addf(b, "cookie %" PRIu64 " runtime %u what %u status %u flags %#x bytes %u",
+			a->cookie, a->runtime, a->what, a->status, a->flags, a->n);
+}
+
+static void add_lookup(struct strbuf *b, const struct spsc_rec *rec)
+{
+	const struct lookup *l = (const struct lookup *)rec;
+
+	if (lookup_validate(&l->h) < 0)
+		strbuf_add_str(b, "(malformed)");
+	else
+		strbuf_add_span(b, lookup_id(l));
+}
+
 static void add_fixed(struct strbuf *b, const struct spsc_rec *rec)
 {
 	if (rec_validate_fixed((const struct rec_head *)rec) < 0)
@@ -130,6 +163,15 @@ static void add_detail(struct strbuf *b, const struct spsc_rec *rec)
 		break;
 	case REC_CONTAINER:
 		add_container(b, rec);
+		break;
+	case REC_GATE_ASK:
+		add_ask(b, rec);
+		break;
+	case REC_GATE_ANSWER:
+		add_answer(b, rec);
+		break;
+	case REC_LOOKUP:
+		add_lookup(b, rec);
 		break;
 	case REC_ALERT:
 		add_alert(b, rec);

@@ -135,6 +135,8 @@ int st_container_told(struct st_ctx *c)
 	struct span id = kev_param_text(&c->kev, 0);
 	int n;
 
+	if (kev_param_u64(&c->kev, 1) & CREC_UNKNOWN)
+		return 0; /* it stays as it is */
 	memset(r, 0, sizeof(*r));
 	r->slot = st_container_slot(&core->containers, id);
 	if (r->slot == PREC_NO_SLOT)

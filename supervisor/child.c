@@ -86,7 +86,8 @@ void sup_child_kill(struct sup_child *c)
 /* The others end by the END record in their rings. */
 bool sup_child_takes_stop(const struct sup_child *c)
 {
-	return c->proc->type == PLAN_COLLECTOR || c->proc->type == PLAN_METADATA;
+	return c->proc->type == PLAN_COLLECTOR || c->proc->type == PLAN_METADATA ||
+	       c->proc->type == PLAN_GATE;
 }
 
 static int start_stage(struct sup *s, struct sup_child *c)
@@ -211,6 +212,9 @@ static void answer_sink(struct sup *s, struct sup_child *c, const struct ctl_msg
 		a.index = 0;
 	} else if (c->proc->type == PLAN_RECORDER) {
 		r = sup_record_open(s, m->value[0], m->value[1]);
+	} else if (c->proc->type == PLAN_GATE) {
+		a.role = FD_RUNTIME;
+		r = sup_runtime_open(s, m->index);
 	} else {
 		a.role = FD_FILE;
 		r = sup_host_file_open(s, c->proc->type, m->index);
@@ -262,7 +266,8 @@ static bool handle_message(struct sup *s, struct sup_child *c, const struct ctl_
 		return !is_short;
 	case CTL_NEED_SINK:
 		if (c->proc->type != PLAN_EMITTER && c->proc->type != PLAN_METADATA &&
-			c->proc->type != PLAN_DIALER && c->proc->type != PLAN_RECORDER)
+			c->proc->type != PLAN_DIALER && c->proc->type != PLAN_RECORDER &&
+			c->proc->type != PLAN_GATE)
 			return false;
 		answer_sink(s, c, m);
 		return true;

@@ -110,9 +110,17 @@ static void fill_settings(struct sup *s)
 		.record_default_ms = c->record_default_ms,
 		.record_gzip = wants_gzip(c),
 		.record_max_bytes = (uint64_t)c->record_max_mb << 20,
+		.n_runtimes = c->n_runtimes,
+		.label_max = c->label_max,
+		.hooks = c->hooks,
 		.memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE),
 	};
 	s->settings.max_event_ns = (uint64_t)(s->args->max_seconds * (double)NS_PER_S);
+	for (unsigned i = 0; i < c->n_runtimes; i++) {
+		s->settings.runtimes[i].kind = c->runtimes[i].kind;
+		memcpy(s->settings.runtimes[i].path, c->runtimes[i].path,
+			sizeof(c->runtimes[i].path));
+	}
 	memcpy(s->settings.run_id, s->run_id, sizeof(s->run_id));
 	if (host && host[0])
 		(void)snprintf(s->settings.host, sizeof(s->settings.host), "%s", host);
@@ -403,6 +411,8 @@ static int give_one(struct sup *s, struct sup_child *c, enum ctl_role role)
 		return s->bpf.args < 0 ? 0 : sup_send(c, CTL_FD, role, 0, "arguments", s->bpf.args);
 	case FD_FILE:
 		return give_files(s, c);
+	case FD_RUNTIME:
+		return 0; /* as it asks for them */
 	case FD_CAPTURE:
 		return give_capture(s, c);
 	case FD_NETLINK:

@@ -28,7 +28,7 @@ static const struct plan_proc_row proc_rows[] = {
 		"users, groups, interfaces, containers"},
 	[PLAN_LOADER] = {"loader", "saker-loader", PLAN_ONE, 4, PLAN_SHORT | PLAN_LIVE_ONLY,
 		"loads and attaches BPF, exits"},
-	[PLAN_GATE] = {"gate", "saker-gate", PLAN_ONE, 5, PLAN_LATER,
+	[PLAN_GATE] = {"gate", "saker-gate", PLAN_ONE, 5, PLAN_LIVE_ONLY | PLAN_RUNTIMES,
 		"container runtimes' sockets"},
 	[PLAN_DIALER] = {"dialer", "saker-dialer", PLAN_ONE, 6, PLAN_NETWORK | PLAN_NAMES,
 		"connects network outputs, resolves names"},
@@ -47,6 +47,8 @@ static const struct plan_ring_row ring_rows[] = {
 	{"event", PLAN_TRACKER, PLAN_EVALUATOR, 16, 0, PLAN_SLOTS},
 	{"alert", PLAN_EVALUATOR, PLAN_EMITTER, 0, 256 * KIB, 0},
 	{"request", PLAN_TRACKER, PLAN_METADATA, 0, 128 * KIB, PLAN_LATER},
+	{"ask", PLAN_METADATA, PLAN_GATE, 0, 128 * KIB, PLAN_LIVE_ONLY | PLAN_RUNTIMES},
+	{"answer", PLAN_GATE, PLAN_METADATA, 0, 256 * KIB, PLAN_LIVE_ONLY | PLAN_RUNTIMES},
 	{"names", PLAN_DIALER, PLAN_COLLECTOR, 0, 128 * KIB, PLAN_NAMES},
 	{"record", PLAN_TRACKER, PLAN_RECORDER, 4, 0, PLAN_RECORD_ONLY},
 	{"alert", PLAN_EVALUATOR, PLAN_RECORDER, 0, 256 * KIB, PLAN_RECORD_ONLY},
@@ -77,6 +79,9 @@ static const struct plan_fd_row fd_rows[] = {
 	{PLAN_METADATA, FD_STATS, 0, "own statistics"},
 	{PLAN_METADATA, FD_FILE, 0, "passwd, group, containers' facts"},
 	{PLAN_METADATA, FD_NETLINK, PLAN_LIVE_ONLY, "route socket"},
+	{PLAN_GATE, FD_SETTINGS, 0, "settings"},
+	{PLAN_GATE, FD_STATS, 0, "own statistics"},
+	{PLAN_GATE, FD_RUNTIME, 0, "connections to container runtimes, as it asks for them"},
 	{PLAN_COLLECTOR, FD_SETTINGS, 0, "settings"},
 	{PLAN_COLLECTOR, FD_STATS, 0, "own statistics"},
 	{PLAN_COLLECTOR, FD_BPF_RING, PLAN_LIVE_ONLY, "one BPF ring buffer a CPU"},
@@ -209,6 +214,7 @@ static bool row_runs(uint32_t flags, const struct plan_config *c)
 	if ((flags & PLAN_FACTS) && c->metadata_file[0])
 		flags &= ~(uint32_t)PLAN_LIVE_ONLY;
 	return plan_runs(flags, c->engine) && is_needed(flags, c) &&
+	       (!(flags & PLAN_RUNTIMES) || c->n_runtimes) &&
 	       (!(flags & PLAN_RECORD_ONLY) || c->record_mode != RECORD_NONE);
 }
 
@@ -357,6 +363,12 @@ static void build_row_rings(
 				r->in_index = r->out_index = CTL_INDEX_RECORD;
 			if (row->from == PLAN_DIALER)
 				r->in_index = CTL_INDEX_NAMES;
+			if (row->from == PLAN_TRACKER && row->to == PLAN_METADATA)
+				r->in_index = r->out_index = CTL_INDEX_LOOKUP;
+			if (row->from == PLAN_METADATA && row->to == PLAN_GATE)
+				r->out_index = CTL_INDEX_GATE;
+			if (row->from == PLAN_GATE)
+				r->in_index = CTL_INDEX_GATE;
 			r->size = ring_bytes(row, c, n);
 			name_ring(r, c);
 			p->n_rings++;
@@ -455,9 +467,15 @@ int plan_check(const struct plan_config *c, const char **reterr_why)
 		return -EBADMSG;
 	if (c->n_outputs > PLAN_OUTPUTS_MAX || c->n_rules > PLAN_RULES_MAX)
 		return -EBADMSG;
-	if (c->wants_names || c->pad0) /* not for the config run to say */
+	if (c->n_runtimes > GATE_RUNTIMES_MAX)
+		return -EBADMSG;
+	if (c->wants_names) /* not for the config run to say */
 		return -EBADMSG;
 	*reterr_why = "a text has no end";
+	for (unsigned i = 0; i < c->n_runtimes; i++)
+		if (!has_end(c->runtimes[i].path, sizeof(c->runtimes[i].path)) ||
+			c->runtimes[i].kind < GATE_DOCKER || c->runtimes[i].kind >= _GATE_KIND_MAX)
+			return -EBADMSG;
 	if (!has_end(c->control_socket, sizeof(c->control_socket)) ||
 		!has_end(c->spool_directory, sizeof(c->spool_directory)) ||
 		!has_end(c->metadata_file, sizeof(c->metadata_file)) ||

@@ -99,7 +99,7 @@ static int prepare(struct sup *s)
 /* Downstream first, so that whoever is started has somebody to write to; the collector last: with
  * it the kernel's interest is switched on. */
 static const enum plan_type start_order[] = {PLAN_DIALER, PLAN_EMITTER, PLAN_RECORDER,
-	PLAN_EVALUATOR, PLAN_TRACKER, PLAN_METADATA, PLAN_COLLECTOR};
+	PLAN_EVALUATOR, PLAN_TRACKER, PLAN_GATE, PLAN_METADATA, PLAN_COLLECTOR};
 
 static bool all_ready(const struct sup *s, enum plan_type up_to)
 {

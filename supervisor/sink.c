@@ -79,6 +79,16 @@ int sup_syslog_open(const char *path)
 	return connect_unix(path, types, ARRAY_LEN(types));
 }
 
+int sup_runtime_open(const struct sup *s, unsigned index)
+{
+	char path[sizeof(s->host_root) + SETTINGS_PATH_MAX];
+
+	if (index >= s->config->n_runtimes)
+		return -EINVAL;
+	(void)snprintf(path, sizeof(path), "%s%s", s->host_root, s->config->runtimes[index].path);
+	return connect_unix(path, &(const int){SOCK_STREAM}, 1);
+}
+
 int sup_record_open(struct sup *s, uint64_t ts_ns, uint64_t seq)
 {
 	const struct plan_output *o = &s->config->outputs[s->config->n_outputs - 1];

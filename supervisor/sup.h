@@ -249,6 +249,8 @@ int sup_spool_open(struct sup *s, const struct sup_child *c);
 /* Outputs keep the uids that own their spool folders: exchanged in the plan. */
 void sup_spool_keep_uids(struct sup *s);
 int sup_netlink_open(void);
+int sup_runtime_open(
+	const struct sup *s, unsigned index); /* a connection to a container runtime, likewise */
 /* A new capture file: the one of `saker record`, or one around the event of that time (epoch ns) and
  * number. A descriptor or negative errno, logged. */
 int sup_record_open(struct sup *s, uint64_t ts_ns, uint64_t seq);

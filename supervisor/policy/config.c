@@ -189,6 +189,7 @@ static int run_all(struct config_run *c)
 
 	cfg_check(c->arena, c->diag, c->root);
 	fill_plan(c);
+	config_runtimes(c);
 	r = config_rules(c);
 	if (r != -ENOMEM) /* what else is wrong with rules was said, and says nothing of outputs */
 		r = config_outputs(c);

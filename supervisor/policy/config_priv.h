@@ -32,6 +32,7 @@ int config_load(struct config_run *c);    /* files, environment, options: root *
 int config_rules(struct config_run *c);   /* plan.rules */
 int config_outputs(struct config_run *c); /* plan.outputs, output blocks, filters */
 int config_options(struct config_run *c); /* rules options block */
+void config_runtimes(struct config_run *c); /* plan.runtimes and how containers are looked at */
 
 /* Names *.yaml and *.yml of a folder, sorted, as paths. */
 int config_list_yaml(struct config_run *c, const char *dir, const char ***ret_paths, size_t *ret_n);

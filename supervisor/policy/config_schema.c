@@ -296,13 +296,26 @@ static void check_map(struct checker *c, const char *path, const struct cfg_node
 	}
 }
 
+/* An element whose name has rows of its own: "plugins[container]". */
+static const char *own_rows(const char *path, const struct cfg_node *n)
+{
+	const struct cfg_node *name = n->kind == CFG_MAP ? cfg_find(n, "name") : NULL;
+
+	if (!strcmp(path, "plugins") && name && name->kind == CFG_SCALAR &&
+		!strcmp(name->text, "container"))
+		return name->text;
+	return "";
+}
+
 static void check_seq(struct checker *c, const char *path, const struct cfg_node *n)
 {
 	char below[PATH_MAX_BYTES];
 
-	(void)snprintf(below, sizeof(below), "%s[]", path); /* path is a row's: short */
-	for (const struct cfg_item *i = n->first; i; i = i->next)
+	for (const struct cfg_item *i = n->first; i; i = i->next) {
+		/* path is a row's: short */
+		(void)snprintf(below, sizeof(below), "%s[%s]", path, own_rows(path, i->node));
 		check_node(c, below, &i->node->at, i->node);
+	}
 }
 
 static void check_node(struct checker *c, const char *path, const struct cfg_place *key_at,

@@ -17,6 +17,7 @@ enum program {
 	PROG_EMITTER_HTTP,
 	PROG_EMITTER_KAFKA,
 	PROG_METADATA,
+	PROG_GATE,
 	PROG_DIALER,
 	PROG_RECORDER,
 	PROG_POLICY,
@@ -27,6 +28,7 @@ enum program {
 #define ONLY(p) (1U << PROG_##p)
 #define SPOOLED (ONLY(EMITTER_SPOOL) | ONLY(EMITTER_SPOOL_THREAD))
 #define NET_EMITTERS (ONLY(EMITTER_SYSLOG) | ONLY(EMITTER_HTTP) | ONLY(EMITTER_KAFKA))
+#define WITH_CURL (ONLY(EMITTER_HTTP) | ONLY(GATE))
 
 enum attempt_want {
 	WANT_OK,      /* a control: the seal does not break what it needs */

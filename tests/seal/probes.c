@@ -55,6 +55,7 @@ static const struct {
 	[PROG_EMITTER_HTTP] = {"emitter-http", PLAN_EMITTER},
 	[PROG_EMITTER_KAFKA] = {"emitter-kafka", PLAN_EMITTER},
 	[PROG_METADATA] = {"metadata", PLAN_METADATA},
+	[PROG_GATE] = {"gate", PLAN_GATE},
 	[PROG_DIALER] = {"dialer", PLAN_DIALER},
 	[PROG_RECORDER] = {"recorder", PLAN_RECORDER},
 	[PROG_POLICY] = {"policy", PLAN_POLICY},
@@ -179,8 +180,9 @@ static int send_one(const struct probe *p, enum ctl_type type, enum ctl_role rol
 static bool has_role(enum program program, enum ctl_role role)
 {
 	const unsigned in = ONLY(COLLECTOR) | ONLY(TRACKER) | ONLY(EVALUATOR) | ONLY(EMITTER) |
-			    SPOOLED | NET_EMITTERS | ONLY(RECORDER),
-		       out = ONLY(COLLECTOR) | ONLY(TRACKER) | ONLY(EVALUATOR) | ONLY(METADATA),
+			    SPOOLED | NET_EMITTERS | ONLY(RECORDER) | ONLY(METADATA) | ONLY(GATE),
+		       out = ONLY(COLLECTOR) | ONLY(TRACKER) | ONLY(EVALUATOR) | ONLY(METADATA) |
+			     ONLY(GATE),
 		       stages = in | out | ONLY(DIALER), bit = 1U << program;
 
 	switch (role) {

@@ -21,6 +21,7 @@
 #define CREC_HOST_IPC 0x08
 #define CREC_CUT 0x10 /* mounts or labels did not all fit */
 #define CREC_FLAGS 0x1f
+#define CREC_UNKNOWN 0x20 /* of saker_container alone: nothing is known (yet), who waits need not */
 
 /* The texts, in the order of the parameters of saker_container from `name` on. {0,0}: not told. */
 enum crec_text {

@@ -21,13 +21,16 @@ enum rec_type {
 	REC_FORGET,    /* body: struct rec_forget */
 	REC_EVENT,     /* body: struct ev (shm/ev.h) */
 	REC_CONTAINER, /* body: struct crec (shm/crec.h) */
+	/* ask ring: metadata -> gate; answer ring: gate -> metadata; request ring: tracker -> metadata (shm/gate.h) */
+	REC_GATE_ASK = 48, /* body: struct gate_ask */
+	REC_GATE_ANSWER,   /* body: struct gate_answer */
+	REC_LOOKUP,        /* body: struct lookup */
 	/* alert rings: evaluator -> emitter */
 	REC_ALERT = 64, /* body: struct alert (shm/alert.h) */
 			/* meta ring: metadata -> collector */
 			/* REC_STATE */
 	/* record ring: tracker -> recorder: REC_KEV, REC_STATE, REC_SNAP_*, REC_END as
 			   they came, in ord the order that is not yet given behind them; REC_LOSS */
-	/* request ring: later */
 };
 
 struct rec_head {

@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include <shm/gate.h>
+
 enum settings_engine { ENGINE_BPF = 1, ENGINE_SYNTHETIC, ENGINE_REPLAY };
 
 /* What saker-recorder writes. */
@@ -13,6 +15,10 @@ enum settings_record {
 	RECORD_MATCHES, /* those that the condition of `saker record --filter` matches, and the state */
 	RECORD_AROUND, /* a file around each alert that asks for one */
 };
+
+#define SETTINGS_PATH_MAX 108
+#define HOOK_CREATE 1
+#define HOOK_START 2
 
 struct settings {
 	uint8_t run_id[16];
@@ -34,9 +40,15 @@ struct settings {
 	uint32_t record_all_rules;  /* RECORD_AROUND: every alert asks for a file */
 	uint32_t record_default_ms; /* RECORD_AROUND: how long, where the rule does not say */
 	uint32_t record_gzip;
-	uint32_t pad0;
+	uint32_t n_runtimes;       /* container runtimes, 0..GATE_RUNTIMES_MAX */
 	uint64_t record_max_bytes; /* of one file; 0: no limit */
 	uint64_t memory_bytes;     /* of the host */
 	char host[256];            /* FALCO_HOSTNAME or gethostname() */
+	struct settings_runtime {
+		uint32_t kind;                /* enum gate_kind */
+		char path[SETTINGS_PATH_MAX]; /* of its socket, for messages */
+	} runtimes[GATE_RUNTIMES_MAX];
+	uint32_t label_max; /* bytes; longer values of labels are left out */
+	uint32_t hooks;     /* HOOK_*: reports that have a container looked at */
 };
 _Static_assert(sizeof(struct settings) % 8 == 0, "no tail padding");

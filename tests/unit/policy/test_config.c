@@ -132,6 +132,54 @@ static void done(struct fixture *f)
 		"/share/rules/README", ""                                                          \
 	}
 
+static void test_runtimes__as_the_container_plugin_is_configured(void **state)
+{
+	static const char config[] =
+		"rules_files: [/share/rules]\n"
+		"plugins:\n"
+		"  - name: json\n"
+		"    init_config: {anything: [1, 2]}\n"
+		"  - name: container\n"
+		"    library_path: libcontainer.so\n"
+		"    init_config:\n"
+		"      label_max_len: 40\n"
+		"      hooks: [start, remove]\n"
+		"      engines:\n"
+		"        docker: {enabled: true, sockets: [/a.sock, 'unix:///b.sock', /a.sock]}\n"
+		"        podman: {enabled: false, sockets: [/c.sock]}\n"
+		"        lxc: {enabled: true}\n";
+	static const char off[] = "rules_files: [/share/rules]\nload_plugins: [json]\n";
+	static const char bad[] = "rules_files: [/share/rules]\nplugins:\n  - name: container\n    "
+				  "init_config:\n      lable_max_len: 3\n"
+				  "      hooks: [creat]\n";
+	static struct fixture f;
+
+	(void)state;
+	f = (struct fixture){.files = {SHIPPED, {"/x.yaml", config}}, .q.config = "/x.yaml"};
+	run(&f);
+	assert_int_equal(f.r, 0);
+	assert_int_equal(f.res.plan.n_runtimes, 2);
+	assert_string_equal(f.res.plan.runtimes[0].path, "/a.sock");
+	assert_string_equal(f.res.plan.runtimes[1].path, "/b.sock");
+	assert_int_equal(f.res.plan.runtimes[1].kind, GATE_DOCKER);
+	assert_int_equal(f.res.plan.label_max, 40);
+	assert_int_equal(f.res.plan.hooks, HOOK_START);
+	done(&f);
+	f = (struct fixture){.files = {SHIPPED, {"/x.yaml", off}}, .q.config = "/x.yaml"};
+	run(&f);
+	assert_int_equal(f.r, 0);
+	assert_int_equal(f.res.plan.n_runtimes, 0);
+	done(&f);
+	f = (struct fixture){.files = {SHIPPED, {"/x.yaml", bad}}, .q.config = "/x.yaml"};
+	run(&f);
+	assert_int_equal(f.r, -EINVAL);
+	assert_non_null(strstr(f.printed, "/x.yaml:5:7: error: unknown key 'lable_max_len' in "
+					  "plugins[container].init_config"));
+	assert_non_null(strstr(f.printed, "did you mean 'label_max_len'?"));
+	assert_non_null(strstr(f.printed, "did you mean 'create'?"));
+	done(&f);
+}
+
 static void test_defaults__nothing_given(void **state)
 {
 	static struct fixture f;
@@ -860,6 +908,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults__nothing_given),
+		cmocka_unit_test(test_runtimes__as_the_container_plugin_is_configured),
 		cmocka_unit_test(test_rules__command_line_replaces),
 		cmocka_unit_test(test_falco_yaml__as_it_is__accepted_with_reasons),
 		cmocka_unit_test(test_errors__exact_places),

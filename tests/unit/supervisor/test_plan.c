@@ -35,6 +35,9 @@ static struct plan_config *config(unsigned n_evaluators, unsigned n_outputs)
 	c->uids_count = 200;
 	c->log_level = 6;
 	c->n_outputs = n_outputs;
+	c->n_runtimes = 1;
+	c->runtimes[0].kind = GATE_DOCKER;
+	set(c->runtimes[0].path, sizeof(c->runtimes[0].path), "/run/docker.sock");
 	set(c->control_socket, sizeof(c->control_socket), "/run/x");
 	for (unsigned i = 0; i < n_outputs; i++) {
 		c->outputs[i].kind = PLAN_OUT_STDOUT;
@@ -85,6 +88,10 @@ static void test_plan_check__each_range_broken__refused(void **state)
 	BREAK(set(c->outputs[1].name, sizeof(c->outputs[1].name), c->outputs[0].name)); /* twice */
 	BREAK(memset(c->outputs[0].path, 'a', sizeof(c->outputs[0].path)));
 	BREAK(memset(c->control_socket, 'a', sizeof(c->control_socket)));
+	BREAK(c->n_runtimes = GATE_RUNTIMES_MAX + 1);
+	BREAK(c->runtimes[0].kind = 0);
+	BREAK(c->runtimes[0].kind = _GATE_KIND_MAX);
+	BREAK(memset(c->runtimes[0].path, 'a', sizeof(c->runtimes[0].path)));
 	BREAK(c->n_rules = 1; memset(c->rules[0], 'a', sizeof(c->rules[0])));
 	free(c);
 }
@@ -100,8 +107,16 @@ static void check_rings(const struct plan *p, const struct plan_config *c)
 		assert_true(r->from < p->n_procs && r->to < p->n_procs && r->from != r->to);
 		assert_int_equal(p->procs[r->from].type, r->row->from);
 		assert_int_equal(p->procs[r->to].type, r->row->to);
-		assert_int_equal(r->out_index, p->procs[r->to].index);
-		assert_int_equal(r->in_index, p->procs[r->from].index);
+		if (r->row->to == PLAN_GATE || r->row->from == PLAN_GATE) {
+			/* metadata has rings of other kinds beside these */
+			assert_int_equal(
+				r->out_index, r->row->to == PLAN_GATE ? CTL_INDEX_GATE : 0);
+			assert_int_equal(
+				r->in_index, r->row->from == PLAN_GATE ? CTL_INDEX_GATE : 0);
+		} else {
+			assert_int_equal(r->out_index, p->procs[r->to].index);
+			assert_int_equal(r->in_index, p->procs[r->from].index);
+		}
 		assert_true(r->size >= SPSC_SIZE_MIN && (r->size & (r->size - 1)) == 0);
 		total += r->size;
 		alert += r->row->from == PLAN_EVALUATOR;

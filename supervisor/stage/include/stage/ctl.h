@@ -12,6 +12,8 @@
 #define CTL_FILE_CONTAINERS 2 /* index of FD_FILE at saker-metadata */
 #define CTL_INDEX_RECORD 255  /* the record ring, beside the rings of evaluators */
 #define CTL_INDEX_NAMES 254   /* the names ring as the collector has it, beside the meta ring */
+#define CTL_INDEX_LOOKUP 252  /* the request ring, tracker to metadata */
+#define CTL_INDEX_GATE 253    /* metadata: the rings to and from the gate */
 
 enum ctl_type {
 	/* supervisor -> child */
@@ -92,6 +94,7 @@ enum ctl_role {
 	FD_SNAPSHOT,   /* SEG_SNAPSHOT: evaluator, tracker, when its predecessor died */
 	FD_CAPTURE,    /* collector: the capture file to replay, read-only */
 	FD_SPOOL,      /* emitter: its spool folder */
+	FD_RUNTIME, /* gate: a connection to container runtime `index`, each time it asks for one */
 	_FD_ROLE_MAX,
 };
 

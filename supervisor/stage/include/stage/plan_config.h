@@ -35,6 +35,12 @@ struct plan_output {
 	8 /* http, syslog: `path` is a UNIX socket that the supervisor connects to */
 #define PLAN_OUT_F_SPOOL_ASKED 16 /* by the configuration, not by default: it must be possible */
 
+/* A container runtime's socket. */
+struct plan_runtime {
+	uint32_t kind; /* enum gate_kind */
+	char path[SETTINGS_PATH_MAX];
+};
+
 struct plan_config {
 	/* what becomes struct settings */
 	uint32_t engine, n_evaluators, snaplen, rule_matching_all;
@@ -50,7 +56,8 @@ struct plan_config {
 	uint32_t n_outputs, n_rules;
 	uint32_t
 		wants_names; /* some rule compares addresses with names: the supervisor's, from the image */
-	uint32_t pad0;
+	uint32_t n_runtimes, label_max, hooks;
+	struct plan_runtime runtimes[GATE_RUNTIMES_MAX];
 	char control_socket[108];
 	char spool_directory[PLAN_PATH_MAX];
 	char metadata_file[PLAN_PATH_MAX];

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Docker's answers. Their texts are the runtime's, and names, labels, mounts and images are chosen by whoever may make containers: what is no text of its place is passed over, an id is an id or nothing is taken. */
+
+#include "docker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <base/macros.h>
+#include <shm/gate.h>
+
+static struct span text(const json_t *object, const char *key)
+{
+	const json_t *v = json_object_get(object, key);
+
+	return json_is_string(v)
+		       ? (struct span){.p = json_string_value(v), .n = json_string_length(v)}
+		       : (struct span){0};
+}
+
+static bool is_text(const json_t *object, const char *key, const char *want)
+{
+	return span_eq(text(object, key), span_str(want));
+}
+
+/* "sha256:…" -> what follows. */
+static struct span digits_of(struct span s)
+{
+	struct span algorithm = SPAN_LIT("sha256:");
+
+	if (span_starts_with(s, algorithm)) {
+		s.p += algorithm.n;
+		s.n -= algorithm.n;
+	}
+	return gate_is_hex(s, 64, 64) ? s : (struct span){0};
+}
+
+int docker_check(const json_t *root, struct span id, struct span *ret_id, struct span *ret_image)
+{
+	struct span full = text(root, "Id");
+
+	if (!gate_is_hex(full, 64, 64) || !span_starts_with(full, id))
+		return -EBADMSG;
+	*ret_id = full;
+	*ret_image = digits_of(text(root, "Image"));
+	return 0;
+}
+
+/* Place of the last @c, or n. */
+static size_t find_last(struct span s, char c)
+{
+	for (size_t i = s.n; i-- > 0;)
+		if (s.p[i] == c)
+			return i;
+	return s.n;
+}
+
+/* "host:5000/name:tag@sha256:…": what stands before the tag, and the tag. */
+static void split_name(struct span name, struct span *ret_repository, struct span *ret_tag)
+{
+	size_t at = find_last(name, '@'), colon, slash;
+
+	*ret_tag = (struct span){0};
+	name.n = at;
+	colon = find_last(name, ':');
+	slash = find_last(name, '/');
+	if (colon < name.n && (slash == name.n || colon > slash)) {
+		*ret_tag = (struct span){.p = name.p + colon + 1, .n = name.n - colon - 1};
+		name.n = colon;
+	}
+	*ret_repository = name;
+}
+
+static void put_image(struct md_container *c, const struct md_image *image, struct span name)
+{
+	struct span repository, tag;
+
+	/* an id alone is no name */
+	if (digits_of(name).n)
+		name = (struct span){0};
+	split_name(name, &repository, &tag);
+	/* its own name comes first: an image may have many */
+	if (image && !repository.n)
+		repository = span_str(image->repository);
+	if (image && !tag.n)
+		tag = span_str(image->tag);
+	md_container_set(c, CREC_REPOSITORY, repository);
+	md_container_set(c, CREC_TAG, tag);
+	if (image && image->digest[0])
+		md_container_set(c, CREC_DIGEST, span_str(image->digest));
+}
+
+/* Of its own network, or of the first of its networks that has one. */
+static struct span address(const json_t *settings)
+{
+	struct span ip = text(settings, "IPAddress");
+	json_t *network;
+	const char *name;
+
+	json_object_foreach(json_object_get(settings, "Networks"), name, network)
+	{
+		if (!ip.n)
+			ip = text(network, "IPAddress");
+	}
+	return ip;
+}
+
+static uint32_t flags(const json_t *host)
+{
+	return (json_is_true(json_object_get(host, "Privileged")) ? CREC_PRIVILEGED : 0) |
+	       (is_text(host, "PidMode", "host") ? CREC_HOST_PID : 0) |
+	       (is_text(host, "NetworkMode", "host") ? CREC_HOST_NETWORK : 0) |
+	       (is_text(host, "IpcMode", "host") ? CREC_HOST_IPC : 0);
+}
+
+void docker_container(struct md_container *c, const json_t *root, const struct md_image *image,
+	const char *type, size_t label_max)
+{
+	static const char *const mount_keys[CREC_MOUNT_PARTS] = {
+		"Source", "Destination", "Mode", "RW", "Propagation"};
+	const json_t *config = json_object_get(root, "Config"),
+		     *labels = json_object_get(config, "Labels");
+	struct span name = text(root, "Name"), sandbox = text(labels, "io.kubernetes.sandbox.id"),
+		    image_id;
+
+	md_container_begin(c, text(root, "Id"));
+	c->flags = flags(json_object_get(root, "HostConfig"));
+	if (name.n && name.p[0] == '/') {
+		name.p++;
+		name.n--;
+	}
+	md_container_set(c, CREC_NAME, name);
+	md_container_set(c, CREC_TYPE, span_str(type));
+	md_container_set(c, CREC_IMAGE, text(config, "Image"));
+	image_id = digits_of(text(root, "Image"));
+	image_id.n = MIN(image_id.n, (size_t)CREC_SHORT_ID);
+	md_container_set(c, CREC_IMAGE_ID, image_id);
+	put_image(c, image, text(config, "Image"));
+	md_container_set(c, CREC_USER, text(config, "User"));
+	md_container_set(c, CREC_IP, address(json_object_get(root, "NetworkSettings")));
+	if (gate_is_hex(sandbox, 64, 64))
+		md_container_set(c, CREC_SANDBOX_ID, sandbox);
+	md_container_mounts(c, json_object_get(root, "Mounts"), mount_keys);
+	md_container_labels(c, CREC_LABELS, labels, label_max);
+}
+
+static void keep(char *to, struct span s)
+{
+	if (s.n >= MD_IMAGE_TEXT_MAX || memchr(s.p ? s.p : "", 0, s.n))
+		return; /* a part of it would be another name */
+	memcpy(to, s.p ? s.p : "", s.n);
+	to[s.n] = 0;
+}
+
+/* The first digest's name is the repository; the first tag of that repository is the tag. */
+void docker_image(const json_t *root, struct md_image *ret_image)
+{
+	const json_t *digests = json_object_get(root, "RepoDigests"),
+		     *tags = json_object_get(root, "RepoTags");
+
+	ret_image->repository[0] = ret_image->tag[0] = ret_image->digest[0] = 0;
+	for (size_t i = 0; i < json_array_size(digests) && !ret_image->digest[0]; i++) {
+		const json_t *v = json_array_get(digests, i);
+		struct span s = {.p = json_string_value(v), .n = json_string_length(v)};
+		size_t at = find_last(s, '@');
+
+		if (at == s.n)
+			continue;
+		keep(ret_image->repository, (struct span){.p = s.p, .n = at});
+		keep(ret_image->digest, (struct span){.p = s.p + at + 1, .n = s.n - at - 1});
+	}
+	for (size_t i = 0; i < json_array_size(tags) && !ret_image->tag[0]; i++) {
+		const json_t *v = json_array_get(tags, i);
+		struct span repository, tag;
+
+		split_name((struct span){.p = json_string_value(v), .n = json_string_length(v)},
+			&repository, &tag);
+		if (!tag.n || (ret_image->repository[0] &&
+				      !span_eq(repository, span_str(ret_image->repository))))
+			continue;
+		keep(ret_image->repository, repository);
+		keep(ret_image->tag, tag);
+	}
+}
+
+enum docker_action docker_event(const json_t *root, struct span *ret_id)
+{
+	static const struct {
+		const char *name;
+		enum docker_action action;
+	} actions[] = {{"create", DOCKER_CREATE}, {"start", DOCKER_START},
+		{"destroy", DOCKER_REMOVE}, {"remove", DOCKER_REMOVE}};
+	struct span id = text(json_object_get(root, "Actor"), "ID");
+
+	if (!is_text(root, "Type", "container") || !gate_is_hex(id, 64, 64))
+		return DOCKER_OTHER;
+	*ret_id = id;
+	for (unsigned i = 0; i < ARRAY_LEN(actions); i++)
+		if (is_text(root, "Action", actions[i].name))
+			return actions[i].action;
+	return DOCKER_OTHER;
+}
+
+struct span docker_list_id(const json_t *list, size_t i)
+{
+	struct span id = text(json_array_get(list, i), "Id");
+
+	return gate_is_hex(id, 64, 64) ? id : (struct span){0};
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What Docker's HTTP API says of containers and images, which Podman speaks too. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "container.h"
+
+#define MD_IMAGE_TEXT_MAX 256
+
+/* Of an image, by its id: what its names and digests say. Empty: nothing. */
+struct md_image {
+	char id[65];
+	char repository[MD_IMAGE_TEXT_MAX], tag[MD_IMAGE_TEXT_MAX], digest[MD_IMAGE_TEXT_MAX];
+};
+
+/* An inspected container's id, and its image's without "sha256:" (empty: none that can be asked for). -EBADMSG: it is not the one that was asked for (@id: its id or the beginning of it), or no container at all. */
+int docker_check(const json_t *root, struct span id, struct span *ret_id, struct span *ret_image);
+/* Its facts. Texts point into @root and @image (NULL: not known; where it was made by an id alone, its image has no name then). @label_max: longer values of labels are left out. */
+void docker_container(struct md_container *c, const json_t *root, const struct md_image *image,
+	const char *type, size_t label_max);
+/* An inspected image. @ret_image->id stays. */
+void docker_image(const json_t *root, struct md_image *ret_image);
+
+/* One report. */
+enum docker_action { DOCKER_OTHER, DOCKER_CREATE, DOCKER_START, DOCKER_REMOVE };
+/* @ret_id: 64 hexadecimal digits, in @root. DOCKER_OTHER: it is about something else. */
+enum docker_action docker_event(const json_t *root, struct span *ret_id);
+/* Element i of a list: its id; {0,0}: it has none. */
+struct span docker_list_id(const json_t *list, size_t i);

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The doors of asks, answers and lookups. Each end takes the other for hostile: the gate because its peer parses foreign bodies, saker-metadata because its peer reads them. */
+
+#include <shm/gate.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include <base/macros.h>
+
+bool gate_is_hex(struct span s, size_t min, size_t max)
+{
+	if (s.n < min || s.n > max)
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (!((s.p[i] >= '0' && s.p[i] <= '9') || (s.p[i] >= 'a' && s.p[i] <= 'f')))
+			return false;
+	return true;
+}
+
+bool gate_id_fits(enum gate_what what, struct span id)
+{
+	switch (what) {
+	case GATE_LIST:
+		return id.n == 0;
+	case GATE_INSPECT:
+		return gate_is_hex(id, 12, 64);
+	case GATE_IMAGE:
+		return gate_is_hex(id, 64, 64);
+	default:
+		return false;
+	}
+}
+
+int gate_ask_validate(const struct rec_head *rec)
+{
+	const struct gate_ask *a = (const struct gate_ask *)rec;
+
+	if (rec->ring.type != REC_GATE_ASK || rec->ring.len != sizeof(*a) || a->cookie == 0 ||
+		a->what >= _GATE_WHAT_MAX || !memchr(a->id, 0, sizeof(a->id)))
+		return -EBADMSG;
+	return 0;
+}
+
+int gate_answer_validate(const struct rec_head *rec)
+{
+	const struct gate_answer *a = (const struct gate_answer *)rec;
+
+	if (rec->ring.type != REC_GATE_ANSWER || rec->ring.len < sizeof(*a) ||
+		a->n > GATE_PART_MAX || a->n > rec->ring.len - sizeof(*a))
+		return -EBADMSG;
+	if (a->runtime >= GATE_RUNTIMES_MAX || a->what >= _GATE_WHAT_MAX ||
+		(a->cookie == 0) != (a->what == GATE_EVENTS))
+		return -EBADMSG;
+	return 0;
+}
+
+int lookup_validate(const struct rec_head *rec)
+{
+	const struct lookup *l = (const struct lookup *)rec;
+
+	if (rec->ring.type != REC_LOOKUP || rec->ring.len < sizeof(*l) || l->n == 0 ||
+		l->n > rec->ring.len - sizeof(*l) || l->n > UINT8_MAX)
+		return -EBADMSG;
+	return 0;
+}
+
+const char *gate_kind_str(unsigned kind)
+{
+	static const char *const names[] = {[GATE_DOCKER] = "docker", [GATE_PODMAN] = "podman"};
+
+	_Static_assert(ARRAY_LEN(names) == _GATE_KIND_MAX, "a name for every kind");
+	return kind < ARRAY_LEN(names) && names[kind] ? names[kind] : "?";
+}
+
+const char *gate_status_str(unsigned status)
+{
+	static const char *const names[] = {[GATE_OK] = "all of it",
+		[GATE_DOWN] = "no connection",
+		[GATE_TIMEOUT] = "no answer in time",
+		[GATE_TOO_BIG] = "the answer is too big",
+		[GATE_BUSY] = "too many requests",
+		[GATE_REFUSED] = "not a request",
+		[GATE_PROTOCOL] = "the answer is no HTTP"};
+
+	_Static_assert(ARRAY_LEN(names) == _GATE_STATUS_MAX, "a name for every status");
+	return status < ARRAY_LEN(names) ? names[status] : "the runtime's answer";
+}

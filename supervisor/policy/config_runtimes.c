@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Container runtimes, by the configuration of Falco's `container` plugin: which are asked, at which sockets, and for what. Without one the plugin's own defaults hold. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include <base/macros.h>
+#include <shm/gate.h>
+
+#include "config_priv.h"
+#include "config_value.h"
+
+#define LABEL_MAX_LEN 100
+
+static const struct engine {
+	const char *name;
+	enum gate_kind kind;
+	const char *sockets[4]; /* where nothing else is said */
+} engines[] = {
+	{"docker", GATE_DOCKER, {"/var/run/docker.sock"}},
+	{"podman", GATE_PODMAN, {"/run/podman/podman.sock"}},
+};
+
+static const struct cfg_node *container_config(const struct config_run *c)
+{
+	const struct cfg_node *list = cfg_find(c->root, "plugins");
+
+	for (const struct cfg_item *i = list && list->kind == CFG_SEQ ? list->first : NULL; i;
+		i = i->next) {
+		if (i->node->kind == CFG_MAP &&
+			!strcmp(config_text(i->node, "name", ""), "container"))
+			return cfg_find(i->node, "init_config");
+	}
+	return NULL;
+}
+
+/* Falco's: `load_plugins` without it turns it off; no such key, or an empty list: all that are configured. */
+static bool is_off(const struct config_run *c)
+{
+	const struct cfg_node *list = cfg_find(c->root, "load_plugins");
+
+	if (!list || list->kind != CFG_SEQ || !list->first)
+		return false;
+	for (const struct cfg_item *i = list->first; i; i = i->next)
+		if (i->node->kind == CFG_SCALAR && !strcmp(i->node->text, "container"))
+			return false;
+	return true;
+}
+
+static void add_socket(
+	struct config_run *c, const struct engine *e, const struct cfg_node *at, const char *path)
+{
+	struct plan_config *p = &c->result->plan;
+
+	if (!strncmp(path, "unix://", strlen("unix://")))
+		path += strlen("unix://");
+	for (unsigned i = 0; i < p->n_runtimes; i++)
+		if (p->runtimes[i].kind == e->kind && !strcmp(p->runtimes[i].path, path))
+			return;
+	if (p->n_runtimes == GATE_RUNTIMES_MAX) {
+		cfg_error(c->diag, at ? &at->at : &c->root->at, NULL,
+			"more than %u sockets of container runtimes", GATE_RUNTIMES_MAX);
+		return;
+	}
+	p->runtimes[p->n_runtimes].kind = e->kind;
+	config_copy(c, at, path, p->runtimes[p->n_runtimes].path, sizeof(p->runtimes[0].path));
+	p->n_runtimes++;
+}
+
+static void add_engine(struct config_run *c, const struct cfg_node *conf, const struct engine *e)
+{
+	const struct cfg_node *own =
+		conf ? cfg_find(conf, arena_printf(c->arena, "engines.%s", e->name)) : NULL;
+	const struct cfg_node *sockets = own ? cfg_find(own, "sockets") : NULL;
+
+	if (own && !config_bool(own, "enabled", true))
+		return;
+	if (sockets && sockets->kind == CFG_SCALAR)
+		add_socket(c, e, sockets, sockets->text);
+	for (const struct cfg_item *i = sockets && sockets->kind == CFG_SEQ ? sockets->first : NULL;
+		i; i = i->next)
+		if (i->node->kind == CFG_SCALAR)
+			add_socket(c, e, i->node, i->node->text);
+	if (sockets && (sockets->kind == CFG_SCALAR || sockets->first))
+		return;
+	for (unsigned i = 0; i < ARRAY_LEN(e->sockets) && e->sockets[i]; i++)
+		add_socket(c, e, NULL, e->sockets[i]);
+}
+
+static uint32_t hooks(const struct cfg_node *conf)
+{
+	const struct cfg_node *list = conf ? cfg_find(conf, "hooks") : NULL;
+	uint32_t bits = 0;
+
+	if (!list)
+		return HOOK_CREATE;
+	for (const struct cfg_item *i = list->kind == CFG_SEQ ? list->first : NULL; i;
+		i = i->next) {
+		const char *name = i->node->kind == CFG_SCALAR ? i->node->text : "";
+
+		bits |= !strcmp(name, "create")  ? HOOK_CREATE
+			: !strcmp(name, "start") ? HOOK_START
+						 : 0;
+	}
+	return bits;
+}
+
+void config_runtimes(struct config_run *c)
+{
+	const struct cfg_node *conf = container_config(c);
+	struct plan_config *p = &c->result->plan;
+
+	p->label_max =
+		conf ? (uint32_t)config_int(conf, "label_max_len", LABEL_MAX_LEN) : LABEL_MAX_LEN;
+	p->hooks = hooks(conf);
+	if (is_off(c))
+		return;
+	for (unsigned i = 0; i < ARRAY_LEN(engines); i++)
+		add_engine(c, conf, &engines[i]);
+}

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Looking containers up, with this test as the gate and as the runtimes: what is asked for and when, what is told, and what hostile answers cost. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <base/clock.h>
+#include <base/macros.h>
+#include <driver/kev.h>
+
+#include "lookups.h"
+
+#define ID "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define IMAGE_ID "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100"
+#define INSPECT                                                                                    \
+	"{\"Id\":\"" ID "\",\"Name\":\"/web\",\"Image\":\"sha256:" IMAGE_ID                        \
+	"\",\"Config\":{\"Image\":\"local/web:3\",\"User\":\"www\",\"Labels\":{\"a\":\"b\","       \
+	"\"long\":\"0123456789012345678901234567890123456789\",\"n\":4}},\"HostConfig\":{"         \
+	"\"Privileged\":true,\"NetworkMode\":\"host\",\"PidMode\":\"\"},"                          \
+	"\"Mounts\":[{\"Source\":\"/srv\",\"Destination\":\"/"                                     \
+	"data\",\"Mode\":\"ro\",\"RW\":false,\"Propagation\":\"rprivate\"}],"                      \
+	"\"NetworkSettings\":{\"IPAddress\":\"\",\"Networks\":{\"x\":{\"IPAddress\":\"10.1.2.3\"}" \
+	"}}}"
+#define IMAGE_JSON "{\"RepoDigests\":[\"local/web@sha256:abc\"],\"RepoTags\":[\"local/web:3\"]}"
+
+static struct settings set;
+static struct stats_page stats;
+static struct lookups *l;
+static uint64_t now, buf[KEV_SIZE_MAX / 8];
+static struct kev kev;
+
+static int setup(void **state)
+{
+	(void)state;
+	set = (struct settings){.n_runtimes = 2,
+		.label_max = 20,
+		.hooks = HOOK_CREATE,
+		.metadata_wait_ns = 100 * NS_PER_MS};
+	set.runtimes[0].kind = GATE_DOCKER;
+	set.runtimes[1].kind = GATE_PODMAN;
+	stats = (struct stats_page){0};
+	l = lookups_new(&set, &stats);
+	assert_non_null(l);
+	now = NS_PER_S;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	l = lookups_free(l);
+	return 0;
+}
+
+static void answer(
+	const struct gate_ask *a, const char *body, size_t n, unsigned status, unsigned flags)
+{
+	union {
+		struct gate_answer a;
+		uint8_t bytes[sizeof(struct gate_answer) + GATE_PART_MAX];
+	} *msg = calloc(1, sizeof(*msg));
+
+	assert_true(n <= GATE_PART_MAX);
+	msg->a = (struct gate_answer){.h.ring = {.len = (uint32_t)ALIGN_UP(sizeof(msg->a) + n, 8),
+					      .type = REC_GATE_ANSWER},
+		.cookie = a->cookie,
+		.runtime = a->runtime,
+		.what = a->what,
+		.status = status,
+		.flags = flags,
+		.n = (uint32_t)n};
+	memcpy(msg->bytes + sizeof(msg->a), body, n);
+	assert_int_equal(gate_answer_validate(&msg->a.h), 0);
+	assert_true(lookups_takes(l));
+	lookups_answer(l, &msg->a, now);
+	free(msg);
+}
+
+static void says(const struct gate_ask *a, const char *body, unsigned status)
+{
+	if (*body)
+		answer(a, body, strlen(body), 0, 0);
+	answer(a, "", 0, status, GATE_F_END | (status ? GATE_F_FAILED : 0));
+}
+
+static void event(unsigned runtime, const char *text, unsigned flags)
+{
+	answer(&(struct gate_ask){.runtime = runtime, .what = GATE_EVENTS}, text, strlen(text), 0,
+		flags);
+}
+
+static struct gate_ask next_ask(void)
+{
+	struct gate_ask a = {0};
+
+	assert_true(lookups_ask(l, &a, now));
+	return a;
+}
+
+static void no_ask(void)
+{
+	struct gate_ask a;
+
+	assert_false(lookups_ask(l, &a, now));
+}
+
+/* The next record; false: none. */
+static bool told(void)
+{
+	const char *why = "";
+	int n = lookups_record(l, buf, now);
+
+	if (!n)
+		return false;
+	if (kev_parse(buf, (size_t)n, &kev, &why) < 0)
+		fail_msg("%s", why);
+	lookups_told(l);
+	return true;
+}
+
+static void expect(const char *name, const char *want)
+{
+	struct span s = kev_param_text(&kev, (unsigned)kev_param_find(kev.info, name));
+
+	if (!span_eq_str(s, want))
+		fail_msg("%s is '%.*s', not '%s'", name, (int)s.n, s.p, want);
+}
+
+/* Both runtimes were tried; the first is there. */
+static void one_is_up(void)
+{
+	struct gate_ask a = next_ask();
+
+	assert_int_equal(a.what, GATE_LIST);
+	says(&a, "[]", 0);
+	a = next_ask();
+	assert_int_equal(a.runtime, 1);
+	says(&a, "", GATE_DOWN);
+	no_ask();
+}
+
+static void test_list__each_is_looked_at__all_of_it_told(void **state)
+{
+	struct gate_ask a = next_ask();
+
+	(void)state;
+	says(&a, "[{\"Id\":\"" ID "\"},{\"Id\":\"../x\"},7]", 0);
+	a = next_ask();
+	assert_int_equal(a.what, GATE_LIST);
+	says(&a, "", GATE_DOWN);
+	a = next_ask();
+	assert_int_equal(a.what, GATE_INSPECT);
+	assert_string_equal(a.id, ID);
+	no_ask();
+	answer(&a, INSPECT, 40, 0, 0); /* in two parts */
+	answer(&a, INSPECT + 40, strlen(INSPECT) - 40, 0, 0);
+	answer(&a, "", 0, 0, GATE_F_END);
+	assert_false(told()); /* its image is asked for first */
+	a = next_ask();
+	assert_int_equal(a.what, GATE_IMAGE);
+	assert_string_equal(a.id, IMAGE_ID);
+	says(&a, IMAGE_JSON, 0);
+	assert_true(told());
+	expect("id", ID);
+	expect("name", "web");
+	expect("type", "docker");
+	expect("image", "local/web:3");
+	expect("repository", "local/web");
+	expect("tag", "3");
+	expect("digest", "sha256:abc");
+	expect("image_id", "ffeeddccbbaa");
+	expect("ip", "10.1.2.3");
+	expect("user", "www");
+	assert_int_equal(kev_param_u64(&kev, 1), CREC_PRIVILEGED | CREC_HOST_NETWORK);
+	assert_memory_equal(kev.param[kev_param_find(kev.info, "labels")].p, "a\0b\0", 4);
+	assert_int_equal(kev.param[kev_param_find(kev.info, "labels")].n,
+		4); /* the long one and the number are left out */
+	assert_memory_equal(kev.param[kev_param_find(kev.info, "mounts")].p,
+		"/srv\0/data\0ro\0false\0rprivate", 29);
+	assert_false(told());
+	no_ask();
+}
+
+static void test_reports__by_hooks__and_image_is_known(void **state)
+{
+	struct gate_ask a;
+
+	(void)state;
+	one_is_up();
+	event(0, "{\"Type\":\"container\",\"Action\":\"start\",\"Actor\":{\"ID\":\"" ID "\"}}\n",
+		0);
+	event(0, "{\"Type\":\"network\",\"Action\":\"create\",\"Actor\":{\"ID\":\"" ID "\"}}\n", 0);
+	no_ask();
+	event(0, "{\"Type\":\"container\",\"Action\":\"cre", 0);
+	event(0, "ate\",\"Actor\":{\"ID\":\"" ID "\"}}\n{\"Typ", 0);
+	for (unsigned i = 0; i < 2; i++) {
+		a = next_ask();
+		assert_int_equal(a.what, GATE_INSPECT);
+		says(&a, INSPECT, 0);
+		if (i == 0) {
+			a = next_ask();
+			assert_int_equal(a.what, GATE_IMAGE);
+			says(&a, "", 404);
+			assert_true(told());
+			expect("repository", "local/web"); /* from the name alone */
+			expect("digest", "");
+			event(0,
+				"e\":\"container\",\"Action\":\"create\",\"Actor\":{\"ID\":\"" ID
+				"\"}}\n",
+				0);
+		}
+	}
+	a = next_ask(); /* what was not known is asked again */
+	says(&a, IMAGE_JSON, 0);
+	assert_true(told());
+	expect("digest", "sha256:abc");
+	event(0, "{\"Type\":\"container\",\"Action\":\"create\",\"Actor\":{\"ID\":\"" ID "\"}}\n",
+		0);
+	a = next_ask();
+	says(&a, INSPECT, 0);
+	assert_true(told());
+	no_ask();
+	assert_int_equal(stats.malformed, 0);
+}
+
+static void test_want__all_that_answer_are_asked__one_knows(void **state)
+{
+	struct gate_ask a, b;
+
+	(void)state;
+	one_is_up();
+	event(1, "", GATE_F_UP);
+	a = next_ask();
+	assert_int_equal(a.what, GATE_LIST);
+	says(&a, "[]", 0);
+	lookups_want(l, SPAN_LIT(ID), now);
+	lookups_want(l, SPAN_LIT(ID), now);
+	a = next_ask();
+	b = next_ask();
+	no_ask();
+	assert_int_equal(a.what, GATE_INSPECT);
+	assert_int_equal(b.what, GATE_INSPECT);
+	assert_int_equal(a.runtime + b.runtime, 1);
+	says(&a, "", 404);
+	says(&b, INSPECT, 0);
+	b = next_ask();
+	says(&b, IMAGE_JSON, 0);
+	assert_true(told());
+	expect("type", "podman");
+	assert_false(told());
+	assert_int_equal(lookups_timeout_ms(l, now), -1);
+}
+
+static void expect_unknown(void)
+{
+	assert_true(told());
+	expect("id", ID);
+	assert_int_equal(kev_param_u64(&kev, 1), CREC_UNKNOWN);
+}
+
+static void test_want__nobody_is_there__said_at_once(void **state)
+{
+	(void)state;
+	one_is_up();
+	event(0, "", GATE_F_DOWN);
+	lookups_want(l, SPAN_LIT(ID), now);
+	no_ask();
+	expect_unknown();
+	assert_false(told());
+	assert_int_equal(lookups_timeout_ms(l, now), -1);
+}
+
+static void test_want__nobody_knows__said_at_once(void **state)
+{
+	struct gate_ask a;
+
+	(void)state;
+	one_is_up();
+	lookups_want(l, SPAN_LIT(ID), now);
+	a = next_ask();
+	says(&a, "", 404);
+	expect_unknown();
+	lookups_want(l, SPAN_LIT("a-name-of-lxc"), now); /* no runtime is asked for such */
+	no_ask();
+	assert_true(told());
+	expect("id", "a-name-of-lxc");
+}
+
+static void test_want__late_answer__unknown_after_the_wait_and_told_when_it_comes(void **state)
+{
+	struct gate_ask a;
+
+	(void)state;
+	one_is_up();
+	lookups_want(l, SPAN_LIT(ID), now);
+	a = next_ask();
+	now += 99 * NS_PER_MS;
+	assert_false(told());
+	assert_in_range(lookups_timeout_ms(l, now), 1, 2);
+	now += 2 * NS_PER_MS;
+	expect_unknown();
+	assert_false(told());
+	says(&a, INSPECT, 0);
+	a = next_ask();
+	says(&a, IMAGE_JSON, 0);
+	assert_true(told());
+	expect("name", "web");
+}
+
+static void test_failures__tried_again_some_times__then_given_up(void **state)
+{
+	unsigned n = 0;
+	struct gate_ask a;
+
+	(void)state;
+	one_is_up();
+	event(0, "{\"Type\":\"container\",\"Action\":\"create\",\"Actor\":{\"ID\":\"" ID "\"}}\n",
+		0);
+	while (n < 100 && lookups_ask(l, &a, now)) {
+		says(&a, "", GATE_TIMEOUT);
+		n++;
+		no_ask(); /* not at once */
+		now += NS_PER_S;
+	}
+	assert_in_range(n, 2, 10);
+	assert_int_equal(lookups_timeout_ms(l, now), -1);
+}
+
+static void test_gate_that_never_answers__asks_are_given_up(void **state)
+{
+	struct gate_ask a;
+
+	(void)state;
+	one_is_up();
+	for (unsigned i = 0; i < 100; i++) {
+		char line[256];
+
+		(void)snprintf(line, sizeof(line),
+			"{\"Type\":\"container\",\"Action\":\"create\",\"Actor\":{\"ID\":\"%064x\"}"
+			"}\n",
+			i);
+		event(0, line, 0);
+	}
+	for (unsigned i = 0; i < GATE_ASKS_MAX; i++)
+		a = next_ask();
+	no_ask();
+	now += 60 * NS_PER_S;
+	assert_false(told());
+	a = next_ask();
+	assert_int_equal(a.what, GATE_INSPECT);
+}
+
+static void test_hostile_answers__cost_their_lookup_alone(void **state)
+{
+	static const char *const bodies[] = {"", "[", "{}", "null", "{\"Id\":7}",
+		"{\"Id\":\"" IMAGE_ID "\"}" /* another one */, "{\"Id\":\"\xff\xfe\"}",
+		"{\"Id\":\"" ID "\",\"Config\":[],\"HostConfig\":3,\"Mounts\":{},\"Name\":[]}"};
+	char *deep = malloc(GATE_PART_MAX);
+	struct gate_ask a;
+
+	(void)state;
+	one_is_up();
+	memset(deep, '[', GATE_PART_MAX);
+	for (unsigned i = 0; i < ARRAY_LEN(bodies) + 2; i++) {
+		event(0,
+			"{\"Type\":\"container\",\"Action\":\"create\",\"Actor\":{\"ID\":\"" ID
+			"\"}}\n",
+			0);
+		a = next_ask();
+		if (i < ARRAY_LEN(bodies)) {
+			says(&a, bodies[i], 0);
+		} else if (i == ARRAY_LEN(bodies)) {
+			answer(&a, deep, GATE_PART_MAX, 0, 0);
+			says(&a, "", 0);
+		} else {
+			for (unsigned k = 0; k < 100; k++) /* more than the gate may send */
+				answer(&a, deep, GATE_PART_MAX, 0, 0);
+			says(&a, "", 0);
+		}
+		/* what is no more than odd is a container with little to tell */
+		assert_int_equal(told(), i == ARRAY_LEN(bodies) - 1);
+		now += NS_PER_S;
+		while (lookups_ask(l, &a, now)) {
+			says(&a, "", 404);
+			now += NS_PER_S;
+		}
+	}
+	assert_in_range(stats.malformed, ARRAY_LEN(bodies) - 1, 100);
+	/* a report without an end: passed over, and the list is read again */
+	for (unsigned k = 0; k < 10; k++)
+		answer(&(struct gate_ask){.what = GATE_EVENTS}, deep, GATE_PART_MAX, 0, 0);
+	a = next_ask();
+	assert_int_equal(a.what, GATE_LIST);
+	says(&a, "[]", 0);
+	event(0, "\n{\"Type\":\"container\",\"Action\":\"create\",\"Actor\":{\"ID\":\"" ID "\"}}\n",
+		0);
+	a = next_ask();
+	says(&a, INSPECT, 0);
+	free(deep);
+}
+
+static void test_many__jobs_are_bounded_and_freed(void **state)
+{
+	struct gate_ask a;
+	unsigned n = 0;
+
+	(void)state;
+	one_is_up();
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < CREC_SLOTS_MAX + 100; i++) {
+			char line[256];
+
+			(void)snprintf(line, sizeof(line),
+				"{\"Type\":\"container\",\"Action\":\"create\",\"Actor\":{\"ID\":"
+				"\"%064x\"}}\n",
+				i);
+			event(0, line, 0);
+		}
+		for (n = 0; lookups_ask(l, &a, now); n++)
+			says(&a, "", 404);
+		assert_int_equal(n, CREC_SLOTS_MAX);
+	}
+}
+
+int main(void)
+{
+	md_container_init();
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(list__each_is_looked_at__all_of_it_told),
+		TEST(reports__by_hooks__and_image_is_known),
+		TEST(want__all_that_answer_are_asked__one_knows),
+		TEST(want__nobody_is_there__said_at_once),
+		TEST(want__nobody_knows__said_at_once),
+		TEST(want__late_answer__unknown_after_the_wait_and_told_when_it_comes),
+		TEST(failures__tried_again_some_times__then_given_up),
+		TEST(gate_that_never_answers__asks_are_given_up),
+		TEST(hostile_answers__cost_their_lookup_alone),
+		TEST(many__jobs_are_bounded_and_freed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
