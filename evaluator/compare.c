@@ -95,6 +95,47 @@ static bool by_order(enum img_op op, int k)
 	}
 }
 
+/* The byte of a text that is seen least in paths and command lines. */
+size_t evl_rarest(struct span text)
+{
+	static const char common[] = "/esiartlnoc.dumphbg-_kvfwyxqjz0123456789 ";
+	size_t best = 0, best_rank = 0;
+
+	for (size_t i = 0; i < text.n; i++) {
+		const char *at = text.p[i] ? strchr(common, text.p[i]) : NULL;
+		size_t rank = at ? (size_t)(at - common) : sizeof(common);
+
+		if (rank > best_rank) {
+			best_rank = rank;
+			best = i;
+		}
+	}
+	return best;
+}
+
+/* Looks for one byte of the needle first; in texts that have it often as memmem() does, whose time
+ * hangs on the lengths alone. */
+bool evl_contains(struct span text, struct span needle, size_t rare)
+{
+	if (needle.n == 0)
+		return true;
+	for (unsigned tries = 0; needle.n <= text.n; tries++) {
+		const char *hit;
+		size_t skip;
+
+		if (tries == 6)
+			return memmem(text.p, text.n, needle.p, needle.n);
+		hit = memchr(text.p + rare, needle.p[rare], text.n - needle.n + 1);
+		if (!hit)
+			return false;
+		skip = (size_t)(hit - text.p) - rare;
+		if (memcmp(text.p + skip, needle.p, needle.n) == 0)
+			return true;
+		text = (struct span){.p = text.p + skip + 1, .n = text.n - skip - 1};
+	}
+	return false;
+}
+
 static bool contains_nocase(struct span text, struct span needle)
 {
 	for (size_t i = 0; needle.n <= text.n && i <= text.n - needle.n; i++)
@@ -118,7 +159,7 @@ static bool compare_text(struct evl *e, enum img_op op, struct span l, struct sp
 		return !span_eq(l, r);
 	case IMG_OP_CONTAINS:
 	case IMG_OP_BCONTAINS:
-		return r.n == 0 || (l.n >= r.n && memmem(l.p, l.n, r.p, r.n));
+		return evl_contains(l, r, 0);
 	case IMG_OP_ICONTAINS:
 		return r.n == 0 || contains_nocase(l, r);
 	case IMG_OP_STARTSWITH:

@@ -161,6 +161,10 @@ bool evl_regex_match(struct evl *e, struct span pattern, struct span text);
 /* compare.c: one comparison with values of both sides. */
 bool evl_compare(
 	struct evl *e, enum img_op op, const struct evl_value *l, const struct evl_value *r);
+/* Does the text contain the needle? @rare: place of the needle's byte that is looked for first. */
+bool evl_contains(struct span text, struct span needle, size_t rare);
+/* A good one. */
+size_t evl_rarest(struct span needle);
 void evl_const(
 	const struct img *img, uint32_t index, struct evl_value *ret_v, unsigned *ret_prefix);
 /* Does the address lie in the network? false for another family. */

@@ -69,6 +69,16 @@ void evl_param_resolved(struct evl *e, unsigned i, struct evl_text *t);
 /* The path of parameter i: absolute and normalised. */
 struct span evl_param_abspath(struct evl *e, unsigned i);
 
+/* Of evt.is_open_*: place of the parameter `flags`, 0: the event opens nothing; the flag that
+ * evt.is_open_read or evt.is_open_write looks at. */
+unsigned evl_open_flags_param(uint16_t type);
+uint8_t evl_open_flag(uint16_t field);
+
+/* Is the event about a descriptor? */
+static inline bool evl_is_fd_event(const struct evl *e)
+{
+	return e->view->info->flags & (KEV_CREATES_FD | KEV_DESTROYS_FD | KEV_USES_FD);
+}
 /* The event's descriptor if the table knows it. */
 const struct ev_fd *evl_fd_known(const struct evl *e);
 /* false: the event is not about a descriptor. */

@@ -8,16 +8,11 @@
 
 #include "field.h"
 
-static bool is_fd_event(const struct evl *e)
-{
-	return e->view->info->flags & (KEV_CREATES_FD | KEV_DESTROYS_FD | KEV_USES_FD);
-}
-
 const struct ev_fd *evl_fd_known(const struct evl *e)
 {
 	const struct ev_fd *fd = e->view->fd;
 
-	return fd && is_fd_event(e) && (fd->flags & EV_FD_KNOWN) ? fd : NULL;
+	return fd && evl_is_fd_event(e) && (fd->flags & EV_FD_KNOWN) ? fd : NULL;
 }
 
 static const struct {
@@ -96,7 +91,7 @@ bool evl_fd_name(struct evl *e, struct span *ret_name)
 {
 	const struct ev_fd *fd = evl_fd_known(e);
 
-	if (!is_fd_event(e))
+	if (!evl_is_fd_event(e))
 		return false;
 	if (e->second_name)
 		*ret_name = e->realpath;
@@ -113,7 +108,7 @@ static void get_num(struct evl *e, const struct evl_field_arg *a, struct evl_val
 	int i;
 
 	(void)a;
-	if (!is_fd_event(e))
+	if (!evl_is_fd_event(e))
 		return;
 	if (e->view->fd) {
 		evl_set_i64(ret_v, e->view->fd->num);
@@ -176,7 +171,7 @@ static void get_typechar(struct evl *e, const struct evl_field_arg *a, struct ev
 		evl_set_str(ret_v, (struct span){.p = &types[fd->type].c, .n = 1});
 		return;
 	}
-	c = is_fd_event(e) ? evl_scratch_alloc(&e->scratch, 1) : NULL;
+	c = evl_is_fd_event(e) ? evl_scratch_alloc(&e->scratch, 1) : NULL;
 	if (!c)
 		return;
 	*c = fd ? 'o' : guessed_typechar(e->view->ev->type);
@@ -212,7 +207,7 @@ static void set_nameraw(struct evl *e, const struct ev_fd *fd, struct evl_value 
 	struct span raw = evl_fd_text(e, fd->nameraw);
 	struct evl_text t;
 
-	if (!raw.n || !memmem(raw.p, raw.n, "//", 2)) {
+	if (!evl_contains(raw, SPAN_LIT("//"), 1)) {
 		evl_set_str(ret_v, raw.n ? raw : SPAN_LIT(""));
 		return;
 	}
@@ -268,7 +263,7 @@ static void get_name(struct evl *e, const struct evl_field_arg *a, struct evl_va
 	default:
 		if (fd)
 			set_nameraw(e, fd, ret_v);
-		else if (is_fd_event(e))
+		else if (evl_is_fd_event(e))
 			evl_set_str(ret_v, asked_nameraw(e));
 		break;
 	}
@@ -294,7 +289,7 @@ static void get_uid(struct evl *e, const struct evl_field_arg *a, struct evl_val
 	struct evl_text t;
 
 	(void)a;
-	if (!is_fd_event(e) || !e->view->fd)
+	if (!evl_is_fd_event(e) || !e->view->fd)
 		return;
 	t = evl_scratch_open(&e->scratch);
 	evl_text_i64(&t, e->view->ev->tid);
@@ -351,7 +346,7 @@ static void get_types(struct evl *e, const struct evl_field_arg *a, struct evl_v
 		one_type(e, a->x->index, ret_v);
 		return;
 	}
-	if (!att || !list || !is_fd_event(e))
+	if (!att || !list || !evl_is_fd_event(e))
 		return;
 	memcpy(&set, ev_att_data(att), sizeof(set));
 	for (unsigned i = 0; i < _EV_FD_TYPE_MAX; i++) {

@@ -21,8 +21,7 @@ static uint64_t param_or_zero(const struct evl *e, const char *name)
 	return i >= 0 ? evl_param_u64(e, (unsigned)i) : 0;
 }
 
-/* Place of the parameter `flags`, 0: the event opens nothing. */
-static unsigned flags_param(uint16_t type)
+unsigned evl_open_flags_param(uint16_t type)
 {
 	switch (type) {
 	case KEV_CODE_SYSCALL_OPEN_X:
@@ -36,10 +35,15 @@ static unsigned flags_param(uint16_t type)
 	}
 }
 
+uint8_t evl_open_flag(uint16_t field)
+{
+	return field == FIELD_ID_EVT_IS_OPEN_READ ? OF_RDONLY : OF_WRONLY;
+}
+
 static void get_open(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
 	uint16_t type = e->view->ev->type;
-	unsigned at = flags_param(type);
+	unsigned at = evl_open_flags_param(type);
 	uint64_t flags = at && at < e->view->ev->n_params ? evl_param_u64(e, at) : 0;
 	int64_t res = -1;
 	bool v = false;

@@ -9,13 +9,14 @@
 
 /* Most predicates compare one field with one constant, or look a text up in a set. For these all
  * that does not depend on the event is found out once. */
-enum plan_kind { PLAN_UNMADE, PLAN_GENERAL, PLAN_CONST, PLAN_TEXTS };
+enum plan_kind { PLAN_UNMADE, PLAN_GENERAL, PLAN_CONST, PLAN_CONTAINS, PLAN_TEXTS };
 
 struct evl_plan {
 	enum plan_kind kind;
 	const struct evl_field_row *row;
 	struct evl_field_arg arg;
-	struct evl_value rhs; /* PLAN_CONST */
+	struct evl_value rhs; /* PLAN_CONST, PLAN_CONTAINS */
+	size_t rare;          /* PLAN_CONTAINS: evl_rarest() */
 	uint64_t marks;       /* PLAN_TEXTS: evl_set_marks() */
 };
 
@@ -43,6 +44,10 @@ static void make_plan(struct evl *e, const struct img_pred *p, struct evl_plan *
 	if (p->rhs_kind == IMG_RHS_CONST) {
 		evl_const(&e->img, p->rhs, &plan->rhs, &prefix);
 		plan->kind = plan->rhs.is_net ? PLAN_GENERAL : PLAN_CONST;
+		if (p->op == IMG_OP_CONTAINS && plan->rhs.type == EVL_STR) {
+			plan->kind = PLAN_CONTAINS;
+			plan->rare = evl_rarest(plan->rhs.s);
+		}
 	} else if (p->rhs_kind == IMG_RHS_SET && p->op == IMG_OP_IN &&
 		   e->img.sets[p->rhs].type == IMG_T_STR) {
 		plan->marks = evl_set_marks(&e->img, &e->img.sets[p->rhs]);
@@ -191,7 +196,9 @@ bool evl_pred_eval(struct evl *e, const struct img_pred *p)
 	plan->row->get(e, &plan->arg, &l);
 	if (l.type == EVL_NULL)
 		return false;
-	if (plan->kind == PLAN_CONST)
+	if (plan->kind == PLAN_CONTAINS && l.type == EVL_STR)
+		return evl_contains(l.s, plan->rhs.s, plan->rare);
+	if (plan->kind != PLAN_TEXTS)
 		return evl_compare(e, p->op, &l, &plan->rhs);
 	if (l.type == EVL_STR && !(plan->marks & evl_text_mark(l.s)))
 		return false;

@@ -256,12 +256,6 @@ const uint64_t *replica_memo_row(const struct replica *r, uint32_t slot)
 	return memo_row(r, slot);
 }
 
-uint64_t *replica_memo_extra(struct replica *r, uint32_t slot)
-{
-	assert(replica_memo_row(r, slot));
-	return memo_row(r, slot) + r->extra_at;
-}
-
 int replica_memo_get(struct replica *r, uint32_t slot, uint32_t pred)
 {
 	const uint64_t *row = replica_memo_row(r, slot);

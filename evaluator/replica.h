@@ -114,9 +114,12 @@ int replica_memo_get(struct replica *r, uint32_t slot, uint32_t pred);
 /* All of them of a slot, two bits each as replica_memo_bit() reads them; NULL if nothing is
  * remembered. Holds until a record is put or forgotten. */
 const uint64_t *replica_memo_row(const struct replica *r, uint32_t slot);
-/* The slot's extra words, for a slot of which something is remembered: they are zero when the first
+/* The slot's extra words, only for a slot of which something is remembered (it has a row): they are zero when the first
  * predicate is, and forgotten with it. */
-uint64_t *replica_memo_extra(struct replica *r, uint32_t slot);
+static inline uint64_t *replica_memo_extra(struct replica *r, uint32_t slot)
+{
+	return r->memo + (size_t)slot * r->memo_words + r->extra_at;
+}
 static inline int replica_memo_bit(const uint64_t *row, uint32_t pred)
 {
 	unsigned bits = (unsigned)(row[pred / 32] >> (pred % 32 * 2)) & 3;

@@ -26,6 +26,7 @@
 #include <base/macros.h>
 
 #include "field.h"
+#include "key.h"
 
 #define KEYS_MAX 12
 #define CLASSES_MAX 512
@@ -61,7 +62,7 @@ struct key_preds {
 	bool is_known;
 	uint8_t n;
 	uint32_t last; /* class of the event before, CLASSES_MAX: none */
-	uint32_t pred[KEYS_MAX];
+	struct evl_key key[KEYS_MAX];
 };
 
 /* What a slot remembers of a class, behind the predicates of its row. */
@@ -169,16 +170,6 @@ static bool is_counting(const struct img *img, uint32_t pred)
 	return counts(img, p->expr) || (p->rhs_kind == IMG_RHS_EXPR && counts(img, p->rhs));
 }
 
-/* The field that the predicate compares with what stands in the image; -1: it is not that simple. */
-static int plain_field(const struct img *img, const struct img_pred *p)
-{
-	const struct img_expr *x = &img->exprs[p->expr];
-
-	if (x->kind != IMG_E_FIELD || p->rhs_kind == IMG_RHS_EXPR || p->modifier != IMG_MOD_NONE)
-		return -1;
-	return x->field;
-}
-
 /* Does the event's type alone tell the outcome? */
 static bool is_of_type(const struct evl *e, uint32_t pred)
 {
@@ -186,7 +177,7 @@ static bool is_of_type(const struct evl *e, uint32_t pred)
 
 	if (type == KEV_CODE_GENERIC_X || type == KEV_CODE_ASYNCEVENT_E)
 		return false; /* they carry a name of their own */
-	switch (plain_field(&e->img, &e->img.preds[pred])) {
+	switch (evl_pred_field(&e->img, pred)) {
 	case FIELD_ID_EVT_TYPE:
 	case FIELD_ID_EVT_TYPE_IS:
 	case FIELD_ID_EVT_DIR:
@@ -197,55 +188,24 @@ static bool is_of_type(const struct evl *e, uint32_t pred)
 	}
 }
 
-/* Fields of few values that are cheap to have. */
-static bool is_key(const struct evl *e, uint32_t pred)
-{
-	const struct img_pred *p = &e->img.preds[pred];
-
-	if (p->flags & IMG_PRED_PROC)
-		return false;
-	switch (plain_field(&e->img, p)) {
-	case FIELD_ID_EVT_TYPE:
-	case FIELD_ID_EVT_TYPE_IS:
-	case FIELD_ID_SYSCALL_TYPE:
-	case FIELD_ID_EVT_RAWRES:
-	case FIELD_ID_EVT_FAILED:
-	case FIELD_ID_EVT_IS_IO:
-	case FIELD_ID_EVT_IS_IO_READ:
-	case FIELD_ID_EVT_IS_IO_WRITE:
-	case FIELD_ID_EVT_IS_OPEN_READ:
-	case FIELD_ID_EVT_IS_OPEN_WRITE:
-	case FIELD_ID_EVT_IS_OPEN_EXEC:
-	case FIELD_ID_EVT_IS_OPEN_CREATE:
-	case FIELD_ID_FD_NUM:
-	case FIELD_ID_FD_TYPE:
-	case FIELD_ID_FD_TYPECHAR:
-	case FIELD_ID_FD_L4PROTO:
-	case FIELD_ID_FD_IS_SERVER:
-	case FIELD_ID_FD_CONNECTED:
-		return !is_of_type(e, pred);
-	default:
-		return false;
-	}
-}
-
 /* --- keys of an event type --- */
 
-static void add_key(const struct evl_sift *s, struct key_preds *k, uint32_t pred)
+static void add_key(const struct evl *e, struct key_preds *k, uint32_t pred)
 {
+	const struct evl_sift *s = e->sift;
 	unsigned at;
 
 	for (unsigned i = 0; i < k->n; i++)
-		if (k->pred[i] == pred)
+		if (k->key[i].pred == pred)
 			return;
 	if (k->n < KEYS_MAX)
 		k->n++;
-	else if (s->n_uses[k->pred[k->n - 1]] >= s->n_uses[pred])
+	else if (s->n_uses[k->key[k->n - 1].pred] >= s->n_uses[pred])
 		return;
 	/* those with most rules first */
-	for (at = k->n - 1u; at > 0 && s->n_uses[k->pred[at - 1]] < s->n_uses[pred]; at--)
-		k->pred[at] = k->pred[at - 1];
-	k->pred[at] = pred;
+	for (at = k->n - 1u; at > 0 && s->n_uses[k->key[at - 1].pred] < s->n_uses[pred]; at--)
+		k->key[at] = k->key[at - 1];
+	evl_key_make(e, pred, &k->key[at]);
 }
 
 /* At the first event of the type: the predicates that are keys and stand in two rules or more. */
@@ -268,8 +228,9 @@ static void find_keys(struct evl *e, struct key_preds *k)
 				if (pass == 0 && s->last_rule[pred] != rule) {
 					s->last_rule[pred] = rule;
 					s->n_uses[pred]++;
-				} else if (pass == 1 && s->n_uses[pred] > 1 && is_key(e, pred)) {
-					add_key(s, k, pred);
+				} else if (pass == 1 && s->n_uses[pred] > 1 &&
+					   evl_key_is_one(e, pred) && !is_of_type(e, pred)) {
+					add_key(e, k, pred);
 				}
 			}
 		}
@@ -408,7 +369,7 @@ static int fill_class(struct evl *e, const struct key_preds *k, uint32_t key, st
 	int r = 0;
 
 	for (unsigned i = 0; i < k->n; i++)
-		s->settled[k->pred[i]] = key >> i & 1 ? IS_TRUE : IS_FALSE;
+		s->settled[k->key[i].pred] = key >> i & 1 ? IS_TRUE : IS_FALSE;
 	for (uint32_t i = 0; i < ix->n_refs && r == 0; i++) {
 		uint32_t rule = e->img.rulerefs[ix->refs_first + i];
 
@@ -416,7 +377,7 @@ static int fill_class(struct evl *e, const struct key_preds *k, uint32_t key, st
 			r = add_rule(e, rule);
 	}
 	for (unsigned i = 0; i < k->n; i++)
-		s->settled[k->pred[i]] = OPEN;
+		s->settled[k->key[i].pred] = OPEN;
 	if (r < 0) {
 		s->n_nodes = nodes_before;
 		s->n_left = c->left_first;
@@ -476,7 +437,7 @@ static const struct sift_class *class_of_event(struct evl *e)
 	if (!k->is_known)
 		find_keys(e, k);
 	for (unsigned i = 0; i < k->n; i++)
-		key |= (uint32_t)evl_pred(e, k->pred[i]) << i;
+		key |= (uint32_t)evl_key_holds(e, &k->key[i]) << i;
 	if (k->last != CLASSES_MAX && s->classes[k->last].key == key)
 		return &s->classes[k->last];
 	k->last = find_class(s, ix, key);

@@ -58,7 +58,9 @@ static int params_check(const struct ev *ev, struct ev_view *v)
 		off += n;
 		left -= n;
 	}
-	memset(&v->param[ev->n_params], 0, (KEV_PARAMS_MAX - ev->n_params) * sizeof(v->param[0]));
+	/* nobody asks for those that neither the event nor its type has */
+	for (unsigned i = ev->n_params; i < v->info->n_params; i++)
+		v->param[i] = (struct span){0};
 	return 0;
 }
 

@@ -105,7 +105,7 @@ static int use_ev(const struct rec_head *rec)
 	if (ev_validate(rec, SAMPLE_SLOTS, &v) < 0)
 		return 0;
 	assert_true(v.ev->slot < SAMPLE_SLOTS || v.ev->slot == PREC_NO_SLOT);
-	for (unsigned i = 0; i < KEV_PARAMS_MAX; i++) {
+	for (unsigned i = 0; i < MAX(v.ev->n_params, v.info->n_params); i++) {
 		read_bytes(v.param[i].p, v.param[i].n);
 		if (i < v.info->n_params && v.param[i].n > 0 &&
 			kev_type_width(v.info->params[i].type) != 0)
