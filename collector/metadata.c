@@ -58,7 +58,7 @@ struct metadata {
 	struct spsc_producer ring;
 	struct lookups *lookups; /* NULL: no runtimes are asked */
 	struct spsc_producer asks;
-	struct spsc_consumer answers;
+	struct spsc_consumer answers, requests;
 	struct gate_ask ask; /* without room yet */
 	bool has_ask, is_armed;
 	uint64_t buf[KEV_SIZE_MAX / sizeof(uint64_t)];
@@ -120,6 +120,12 @@ static int open_gate(struct stage *s, struct metadata *m)
 		stage_peer_fault(s, FD_RING_IN_DATA, CTL_INDEX_GATE, "answer ring");
 	if (r < 0)
 		return log_err_errno(r, "attach the answer ring");
+	r = spsc_consumer_attach(&m->requests, stage_fd_get(s, FD_RING_IN_DATA, CTL_INDEX_LOOKUP),
+		stage_fd_get(s, FD_RING_IN_CURSOR, CTL_INDEX_LOOKUP));
+	if (r == -EBADMSG)
+		stage_peer_fault(s, FD_RING_IN_DATA, CTL_INDEX_LOOKUP, "request ring");
+	if (r < 0)
+		return log_err_errno(r, "attach the request ring");
 	m->lookups = lookups_new(s->settings, s->stats);
 	return m->lookups ? 0 : log_err_errno(-ENOMEM, "allocate");
 }
@@ -263,6 +269,28 @@ static int take_answers(struct stage *s, struct metadata *m, int budget)
 	return n;
 }
 
+static int take_requests(struct stage *s, struct metadata *m, int budget)
+{
+	uint64_t now = clock_mono_ns();
+	int n = 0;
+
+	while (n < budget) {
+		const struct spsc_rec *rec;
+		int r = spsc_next(&m->requests, &rec);
+
+		if (r < 0 || (r > 0 && lookup_validate((const struct rec_head *)rec) < 0))
+			stage_peer_fault(s, FD_RING_IN_DATA, CTL_INDEX_LOOKUP,
+				"request ring or a record in it");
+		if (r == 0)
+			break;
+		lookups_want(m->lookups, lookup_id((const struct lookup *)rec), now);
+		n++;
+	}
+	if (n)
+		spsc_consumer_commit(&m->requests);
+	return n;
+}
+
 static int send_asks(struct stage *s, struct metadata *m)
 {
 	int n = 0;
@@ -298,6 +326,7 @@ static int look_up(struct stage *s, struct metadata *m)
 	if (!m->lookups)
 		return 0;
 	n = send_lookups(s, m, BATCH_MAX);
+	n += take_requests(s, m, BATCH_MAX);
 	n += take_answers(s, m, BATCH_MAX);
 	n += send_lookups(s, m, BATCH_MAX);
 	return n + send_asks(s, m);
@@ -421,7 +450,11 @@ static bool md_arm(struct stage *s)
 	/* what cannot be told now is not helped by more answers */
 	if (!m->lookups || !lookups_takes(m->lookups))
 		return true;
-	m->is_armed = spsc_consumer_arm(&m->answers);
+	if (!spsc_consumer_arm(&m->answers))
+		return false;
+	m->is_armed = spsc_consumer_arm(&m->requests);
+	if (!m->is_armed)
+		spsc_consumer_disarm(&m->answers);
 	return m->is_armed;
 }
 
@@ -429,8 +462,10 @@ static void md_disarm(struct stage *s)
 {
 	struct metadata *m = s->priv;
 
-	if (m->is_armed)
+	if (m->is_armed) {
 		spsc_consumer_disarm(&m->answers);
+		spsc_consumer_disarm(&m->requests);
+	}
 	m->is_armed = false;
 }
 

@@ -53,6 +53,15 @@ static void get_id(struct evl *e, const struct evl_field_arg *a, struct evl_valu
 		evl_set_str(ret_v, evl_container_id(e));
 }
 
+static void get_metadata(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
+{
+	(void)a;
+	if (evl_container(e))
+		evl_set_str(ret_v, SPAN_LIT("complete"));
+	else if (e->thread)
+		evl_set_str(ret_v, is_host(e) ? SPAN_LIT("host") : SPAN_LIT("partial"));
+}
+
 static void get_text(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
 	const struct crec *c = evl_container(e);
@@ -228,6 +237,7 @@ static void get_labels(struct evl *e, const struct evl_field_arg *a, struct evl_
 const struct evl_field_row evl_fields_container[] = {
 	{FIELD_ID_CONTAINER_ID, 0, get_id},
 	{FIELD_ID_CONTAINER_FULL_ID, 0, get_id},
+	{FIELD_ID_CONTAINER_METADATA, 0, get_metadata},
 	{FIELD_ID_CONTAINER_NAME, CREC_NAME, get_text},
 	{FIELD_ID_CONTAINER_TYPE, CREC_TYPE, get_text},
 	{FIELD_ID_CONTAINER_IMAGE, CREC_IMAGE, get_text},

@@ -15,7 +15,9 @@ struct progress_tracker_mark progress_tracker_find(
 		.applied = stats_get(&p->applied),
 		.judged_here = stats_get(&p->judged_here),
 		.malformed = stats_get(&stats->loss[LOSS_TRACKER_MALFORMED]),
-		.last_seq = stats_get(&p->last_seq)};
+		.last_seq = stats_get(&p->last_seq),
+		.held = stats_get(&p->held),
+		.held_here = stats_get(&p->held_here)};
 }
 
 struct progress_evaluator_mark progress_evaluator_find(

@@ -23,7 +23,8 @@ int st_containers_init(struct st_containers *c)
 	*c = (struct st_containers){.lru_first = ST_NONE, .lru_last = ST_NONE};
 	c->slots = calloc(CREC_SLOTS_MAX, sizeof(*c->slots));
 	c->buckets = malloc(N_BUCKETS * sizeof(*c->buckets));
-	if (!c->slots || !c->buckets) {
+	c->wanted = calloc(CREC_SLOTS_MAX, sizeof(*c->wanted));
+	if (!c->slots || !c->buckets || !c->wanted) {
 		st_containers_done(c);
 		return -ENOMEM;
 	}
@@ -35,6 +36,7 @@ void st_containers_done(struct st_containers *c)
 {
 	free(c->slots);
 	free(c->buckets);
+	free(c->wanted);
 	*c = (struct st_containers){0};
 }
 
@@ -92,6 +94,7 @@ static uint32_t vacant(struct st_containers *c)
 uint32_t st_container_slot(struct st_containers *c, struct span id)
 {
 	struct st_container *e;
+	struct span full = id;
 	uint32_t i, *at;
 
 	if (id.n == 0 || id.n > ST_CONTAINER_ID_MAX)
@@ -108,13 +111,52 @@ uint32_t st_container_slot(struct st_containers *c, struct span id)
 	}
 	i = vacant(c);
 	e = &c->slots[i];
-	memcpy(e->id, id.p, id.n);
+	e->has_facts = e->was_asked = e->has_waited = false;
+	memcpy(e->id, full.p, full.n);
 	e->n = (uint16_t)id.n;
+	e->n_full = (uint16_t)full.n;
 	at = bucket(c, id);
 	e->hash_next = *at;
 	*at = i;
 	lru_put(c, i);
 	return i;
+}
+
+/* A slot that changed hands since then asks for its new owner, once more at most. */
+uint32_t st_container_seen(struct st_containers *c, struct span id)
+{
+	uint32_t i = st_container_slot(c, id);
+
+	if (i == PREC_NO_SLOT || !c->asks || c->slots[i].has_facts || c->slots[i].was_asked)
+		return i;
+	if (c->n_wanted == CREC_SLOTS_MAX)
+		return i; /* at another sight of it */
+	c->slots[i].was_asked = true;
+	c->wanted[c->n_wanted++] = i;
+	return i;
+}
+
+bool st_container_may_wait(struct st_containers *c, uint32_t slot)
+{
+	struct st_container *e = &c->slots[slot];
+
+	if (e->has_facts || e->has_waited)
+		return false;
+	e->has_waited = true;
+	return true;
+}
+
+struct span st_container_wanted(const struct st_containers *c)
+{
+	const struct st_container *e = c->n_wanted ? &c->slots[c->wanted[0]] : NULL;
+
+	return e ? (struct span){.p = e->id, .n = e->n_full} : (struct span){0};
+}
+
+void st_container_asked(struct st_containers *c)
+{
+	c->n_wanted--;
+	memmove(c->wanted, c->wanted + 1, c->n_wanted * sizeof(*c->wanted));
 }
 
 /* Parameter i as the text of a record. An absent one is not told. */
@@ -135,12 +177,13 @@ int st_container_told(struct st_ctx *c)
 	struct span id = kev_param_text(&c->kev, 0);
 	int n;
 
-	if (kev_param_u64(&c->kev, 1) & CREC_UNKNOWN)
-		return 0; /* it stays as it is */
 	memset(r, 0, sizeof(*r));
-	r->slot = st_container_slot(&core->containers, id);
+	r->slot = core->told_slot = st_container_slot(&core->containers, id);
 	if (r->slot == PREC_NO_SLOT)
 		return -EBADMSG;
+	if (kev_param_u64(&c->kev, 1) & CREC_UNKNOWN)
+		return 0; /* it stays as it is, and nobody waits any more */
+	core->containers.slots[r->slot].has_facts = true;
 	r->flags = (uint32_t)kev_param_u64(&c->kev, 1) & CREC_FLAGS;
 	r->id = rec_add_text(&w, id);
 	for (unsigned i = 0; i < _CREC_TEXT_MAX; i++)

@@ -13,7 +13,11 @@
 
 struct st_container {
 	uint32_t hash_next, lru_prev, lru_next;
-	uint16_t n;
+	uint16_t n;      /* of the id that tells it apart */
+	uint16_t n_full; /* of all that is known of it */
+	bool has_facts;  /* something was told of it */
+	bool was_asked;  /* somebody was, or is to be, asked for them */
+	bool has_waited; /* its records were held back once */
 	char id[ST_CONTAINER_ID_MAX + 1];
 };
 
@@ -23,6 +27,10 @@ struct st_containers {
 	uint32_t n_used;
 	uint32_t lru_first, lru_last; /* most and least recently seen */
 	uint64_t n_evicted;
+	bool asks; /* there is somebody to be asked */
+	/* slots whose facts are to be asked for, in order */
+	uint32_t *wanted;
+	uint32_t n_wanted;
 };
 
 int st_containers_init(struct st_containers *c);
@@ -30,3 +38,10 @@ void st_containers_done(struct st_containers *c);
 /* The slot of a full id, as just seen. A new one may take the place of the one longest unseen.
  * PREC_NO_SLOT: no id, or too long for one. */
 uint32_t st_container_slot(struct st_containers *c, struct span id);
+/* The same, by a process in it: its facts will be asked for, if nothing is told of it. */
+uint32_t st_container_seen(struct st_containers *c, struct span id);
+/* May its records be held back? Once, and only while nothing is told of it. */
+bool st_container_may_wait(struct st_containers *c, uint32_t slot);
+/* The next container whose facts are to be asked for: its id, full as far as it is known; {0,0}: none. */
+struct span st_container_wanted(const struct st_containers *c);
+void st_container_asked(struct st_containers *c);

@@ -84,7 +84,8 @@ static int malformed(struct st_core *core, const struct rec_head *rec)
 {
 	core->counters.malformed++;
 	if (rec->ring.type == REC_KEV) {
-		core->counters.events++;
+		core->counters.events += !core->is_release;
+		core->counters.held_here += core->is_release;
 		core->counters.lost_malformed++;
 	}
 	return -EBADMSG;
@@ -160,15 +161,17 @@ static int apply_event(struct st_core *core, struct rec_head *rec)
 	has_work = (h->pre || h->post) && (!h->only_with || (h->only_with & core->cfg.needs));
 	forward = (core->cfg.events[c.kev.info->ix].flags & IMG_EV_RULES) &&
 		  !(c.kev.head->flags & KEV_F_STATE_ONLY);
-	core->counters.events++;
-	core->counters.last_seq = rec->seq;
+	core->counters.events += !core->is_release;
+	core->counters.last_seq = MAX(core->counters.last_seq, rec->seq);
 	if (!core->first_ts_ns)
 		core->first_ts_ns = rec->ts_ns;
 	c.has_res = kev_rawres(&c.kev, &c.res);
 	if (forward || has_work)
 		handle_event(&c, forward);
-	if (!forward)
+	if (!forward) {
 		core->counters.judged_here++;
+		core->counters.held_here += core->is_release;
+	}
 	core->prev_ts_ns = rec->ts_ns;
 	return 0;
 }
@@ -243,6 +246,7 @@ static size_t min_len(uint16_t type)
 int st_core_apply(struct st_core *core, struct rec_head *rec)
 {
 	keep_text_room(core);
+	core->told_slot = PREC_NO_SLOT;
 	if (rec->ring.type == REC_KEV)
 		return apply_event(core, rec);
 	if (rec->ring.type == REC_STATE)

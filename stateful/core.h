@@ -54,6 +54,8 @@ struct st_counters {
 	uint64_t events; /* taken: what the ledger calls applied */
 	uint64_t judged_here;
 	uint64_t lost_malformed, lost_too_big;
+	uint64_t held;      /* of events: held back, ever */
+	uint64_t held_here; /* of those: judged or lost here, so no ring has them */
 	uint64_t malformed; /* records, events or not */
 	uint64_t doubtful;
 	uint64_t last_seq;
@@ -61,6 +63,7 @@ struct st_counters {
 };
 
 #define ST_CGROUP_CACHE 1024
+unsigned st_cgroup_cache_index(uint64_t cgroup_id);
 
 #define ST_LOUD_SLOTS 256
 
@@ -89,6 +92,8 @@ struct st_core {
 		uint32_t tgid, n;
 	} loud[ST_LOUD_SLOTS];
 	uint32_t n_loud;            /* events counted since all were halved */
+	uint32_t told_slot;         /* container that the last record told of; PREC_NO_SLOT: none */
+	bool is_release;            /* what is applied was held back, and counted then */
 	uint8_t *rec_buf;           /* SPSC_RECORD_MAX: the record under construction */
 	char name_buf[ST_PATH_BUF]; /* fd.name of the event at hand */
 };

@@ -17,9 +17,14 @@
 
 #define ROOT_CGROUP 1 /* 0: not told; 1: everybody's where the hierarchy is not used */
 
+unsigned st_cgroup_cache_index(uint64_t cgroup_id)
+{
+	return (unsigned)(hash_u64(cgroup_id) % ST_CGROUP_CACHE);
+}
+
 static struct st_cgroup *cache_slot(struct st_core *core, uint64_t cgroup_id)
 {
-	return &core->cgroup_cache[hash_u64(cgroup_id) % ST_CGROUP_CACHE];
+	return &core->cgroup_cache[st_cgroup_cache_index(cgroup_id)];
 }
 
 /* The kernel's newer names of controllers, and how rules call them. */
@@ -73,6 +78,9 @@ void st_set_cgroups(
 		name_controllers(cgroups, buf)); /* nobody asks how many */
 	st_thread_set_text(&core->threads, t, ST_CONTAINER,
 		st_container_id(st_thread_text(&core->threads, t, ST_CGROUPS)));
+	(void)st_container_seen(
+		&core->containers, st_thread_text(&core->threads, t,
+					   ST_CONTAINER)); /* a thread on the host has none */
 	if (cgroup_id <= ROOT_CGROUP)
 		return;
 	t->cgroup_id = cgroup_id;

@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <base/clock.h>
 #include <base/log.h>
 #include <base/macros.h>
 #include <rules/image.h>
@@ -50,6 +51,17 @@ static int attach_rings(struct stage *s, struct st_stage *t)
 			stage_peer_fault(s, FD_RING_OUT_DATA, i, "event ring");
 		if (r < 0)
 			return log_err_errno(r, "attach event ring %u", i);
+	}
+	if (stage_fd_get(s, FD_RING_OUT_DATA, CTL_INDEX_LOOKUP) >= 0) {
+		r = spsc_producer_attach(&t->lookups,
+			stage_fd_get(s, FD_RING_OUT_DATA, CTL_INDEX_LOOKUP),
+			stage_fd_get(s, FD_RING_OUT_CURSOR, CTL_INDEX_LOOKUP),
+			stage_fd_get(s, FD_WAKE_PEER, CTL_INDEX_LOOKUP));
+		if (r == -EBADMSG)
+			stage_peer_fault(s, FD_RING_OUT_DATA, CTL_INDEX_LOOKUP, "request ring");
+		if (r < 0)
+			return log_err_errno(r, "attach the request ring");
+		t->has_lookups = true;
 	}
 	if (s->settings->record_mode == RECORD_NONE)
 		return 0;
@@ -115,12 +127,14 @@ static int tracker_pre_seal(struct stage *s)
 		r = map_image(s, &img);
 	if (r < 0)
 		return r;
-	r = st_stage_init(t, &(struct st_config){.events = img.events,
-				     .needs = img.head->needs,
-				     .exact = img.head->flags & IMG_F_EXACT,
-				     .n_rings = set->n_evaluators,
-				     .threads_max = set->threads_max,
-				     .descriptors_max = set->descriptors_max});
+	r = st_stage_init(t,
+		&(struct st_config){.events = img.events,
+			.needs = img.head->needs,
+			.exact = img.head->flags & IMG_F_EXACT,
+			.n_rings = set->n_evaluators,
+			.threads_max = set->threads_max,
+			.descriptors_max = set->descriptors_max},
+		set->metadata_wait_ns);
 	return r < 0 ? log_err_errno(r, "allocate tables for %u threads, %u descriptors",
 			       set->threads_max, set->descriptors_max)
 		     : 0;
@@ -189,7 +203,14 @@ static int tracker_timeout_ms(struct stage *s)
 {
 	const struct st_stage *t = s->priv;
 
-	return t->ended ? 5 : 1000; /* evaluators do not ring when they have taken the last */
+	uint64_t until_ns = st_stage_until(t), now_ns = until_ns ? clock_epoch_ns() : 0;
+
+	if (t->ended)
+		return 5; /* evaluators do not ring when they have taken the last */
+	if (!until_ns)
+		return 1000;
+	return until_ns > now_ns ? (int)MIN((until_ns - now_ns) / NS_PER_MS + 1, (uint64_t)1000)
+				 : 0;
 }
 
 static int tracker_turn(struct stage *s)
@@ -206,6 +227,9 @@ static int tracker_turn(struct stage *s)
 	if (t->record.is_fault)
 		stage_peer_fault(s, FD_RING_OUT_DATA, CTL_INDEX_RECORD,
 			"the tail of the record ring cannot be");
+	if (t->lookup_fault)
+		stage_peer_fault(s, FD_RING_OUT_DATA, CTL_INDEX_LOOKUP,
+			"the tail of the request ring cannot be");
 	if (r == -EPROTO)
 		stage_peer_fault(s, FD_RING_OUT_DATA, (unsigned)t->out.fault_ring,
 			"the tail of the event ring cannot be");

@@ -52,6 +52,7 @@ static void resume(struct st_out *o, unsigned i)
 	o->shed[i] = slot.cpu_pos[EVENT_SLOT_SHED];
 	o->too_big[i] = slot.cpu_pos[EVENT_SLOT_TOO_BIG];
 	o->cut_off[i] = slot.cpu_pos[EVENT_SLOT_CUT_OFF];
+	o->held[i] = slot.cpu_pos[EVENT_SLOT_HELD];
 	o->last[i] = slot.cpu_pos[EVENT_SLOT_LAST];
 	if (slot.cpu_pos[EVENT_SLOT_ENDED])
 		o->ended |= bit(i);
@@ -226,19 +227,24 @@ static bool write_again(struct st_out *o, unsigned ring, struct rec_head *rec)
 /* True if it is done with: written, or shed for good. */
 static bool write_event(struct st_out *o, unsigned ring, struct rec_head *rec)
 {
+	bool was_held = rec->ring.flags & REC_F_HELD;
+
 	if (rec->ring.type != REC_EVENT)
 		return write_again(o, ring, rec);
 	rec->ord = o->next_ord;
 	if (o->cut & bit(ring)) {
 		o->cut_off[ring]++;
+		o->held[ring] += was_held;
 		return true;
 	}
 	if (write_one(o, ring, rec) < 0) {
 		if (rec->ring.flags & REC_F_NO_SHED)
 			return false;
 		o->shed[ring]++;
+		o->held[ring] += was_held;
 		return true;
 	}
+	o->held[ring] += was_held;
 	o->next_ord++;
 	o->n_written++;
 	o->forwarded[ring]++;
@@ -264,6 +270,7 @@ static void emit(void *arg, int ring, struct rec_head *rec)
 	/* the collector's: what begins and ends in the raw ring says nothing to evaluators */
 	if (rec->ring.type == REC_SNAP_BEGIN || rec->ring.type == REC_SNAP_END)
 		return;
+	rec->ring.flags |= o->is_release && rec->ring.type == REC_EVENT ? REC_F_HELD : 0;
 	if (st_out_is_blocked(o)) {
 		box_add(o, ring, rec);
 		return;
@@ -293,14 +300,16 @@ static bool admit(void *arg, unsigned ring, unsigned cls, size_t len, bool no_sh
 	if (spsc_producer_free(&o->rings[ring]) >= floor + len)
 		return true;
 	o->shed[ring]++;
+	o->held[ring] += o->is_release;
 	return false;
 }
 
+/* What was held back is never settled by a predecessor: those that it held are lost. */
 static bool is_settled(void *arg, unsigned ring, uint64_t seq)
 {
 	const struct st_out *o = arg;
 
-	return seq <= o->settled[ring];
+	return !o->is_release && seq <= o->settled[ring];
 }
 
 static void lose(void *arg, unsigned ring)
@@ -308,6 +317,7 @@ static void lose(void *arg, unsigned ring)
 	struct st_out *o = arg;
 
 	o->too_big[ring]++;
+	o->held[ring] += o->is_release;
 }
 
 struct st_sink st_out_sink(struct st_out *o)
@@ -431,6 +441,7 @@ static void publish_ring(struct st_out *o, unsigned i)
 		[EVENT_SLOT_SHED] = o->shed[i],
 		[EVENT_SLOT_TOO_BIG] = o->too_big[i],
 		[EVENT_SLOT_CUT_OFF] = o->cut_off[i],
+		[EVENT_SLOT_HELD] = o->held[i],
 		/* what waits may be in some rings already, under the order at hand */
 		[EVENT_SLOT_ORD] = o->next_ord + (o->box_ring > 0),
 		[EVENT_SLOT_LAST] = o->last[i],

@@ -12,7 +12,9 @@
 #include <string.h>
 
 #include <base/atomics.h>
+#include <base/clock.h>
 #include <base/macros.h>
+#include <shm/gate.h>
 
 /* Before the raw ring's tail moves to @pos, so that there always is a mark that fits it. */
 static void mark_write(struct st_stage *s, uint64_t pos)
@@ -29,6 +31,8 @@ static void mark_write(struct st_stage *s, uint64_t pos)
 	m->judged_here = s->base.judged_here + s->done.judged_here;
 	m->malformed = s->base.malformed + s->done.lost_malformed;
 	m->last_seq = s->done.last_seq;
+	m->held = s->done.held;
+	m->held_here = s->done.held_here;
 	atomic_store_release(&m->tail, pos);
 	s->cursor_pos = pos;
 }
@@ -38,8 +42,11 @@ void st_stage_done(struct st_stage *s)
 	st_core_done(&s->core);
 	st_out_done(&s->out);
 	spsc_consumer_done(&s->in);
+	st_holds_done(&s->holds);
 	if (s->record.is_on)
 		spsc_producer_done(&s->record.ring);
+	if (s->has_lookups)
+		spsc_producer_done(&s->lookups);
 }
 
 static uint64_t sum(const uint64_t *v, unsigned n)
@@ -49,6 +56,12 @@ static uint64_t sum(const uint64_t *v, unsigned n)
 	while (n--)
 		r += v[n];
 	return r;
+}
+
+/* Events that were held back and are neither judged nor lost. */
+static uint64_t held_now(const struct st_stage *s)
+{
+	return s->done.held - s->done.held_here - sum(s->out.held, s->out.n_rings) - s->held_lost;
 }
 
 static void tell(struct st_stage *s)
@@ -69,6 +82,9 @@ static void tell(struct st_stage *s)
 	stats_set(&st->loss[LOSS_TRACKER_MALFORMED], s->base.malformed + s->done.lost_malformed);
 	stats_set(&st->loss[LOSS_TRACKER_TOO_BIG], sum(s->out.too_big, s->out.n_rings));
 	stats_set(&st->loss[LOSS_TRACKER_EVENT_FULL], sum(s->out.shed, s->out.n_rings));
+	stats_set(&st->loss[LOSS_TRACKER_HELD], s->held_lost);
+	stats_set(&st->held_containers, b->held_containers + s->holds.n_containers);
+	stats_set(&st->held_events, s->done.held);
 	stats_set(&st->loss[LOSS_TRACKER_CUT_OFF], sum(s->out.cut_off, s->out.n_rings));
 }
 
@@ -78,6 +94,9 @@ static void ledger(struct st_stage *s)
 
 	for (unsigned i = 0; i < s->out.n_rings; i++)
 		atomic_store_relaxed(&p->forwarded[i], s->out.forwarded[i]);
+	atomic_store_relaxed(&p->held, s->done.held);
+	atomic_store_relaxed(&p->held_here, s->done.held_here);
+	atomic_store_relaxed(&p->held_now, held_now(s));
 	atomic_store_relaxed(&p->judged_here, s->base.judged_here + s->done.judged_here);
 	atomic_store_relaxed(&p->last_seq, s->done.last_seq);
 	atomic_store_relaxed(&p->first_ts_ns, s->core.first_ts_ns);
@@ -97,7 +116,7 @@ static void go_on_ended(struct st_stage *s)
 	st_out_publish(&s->out);
 }
 
-int st_stage_init(struct st_stage *s, const struct st_config *cfg)
+int st_stage_init(struct st_stage *s, const struct st_config *cfg, uint64_t wait_ns)
 {
 	struct st_config with_sink = *cfg;
 	int r;
@@ -110,10 +129,17 @@ int st_stage_init(struct st_stage *s, const struct st_config *cfg)
 	r = st_core_init(&s->core, &with_sink);
 	if (r < 0)
 		return r;
+	s->core.containers.asks = s->has_lookups;
+	r = st_holds_init(&s->holds, s->has_lookups ? wait_ns : 0);
+	if (r < 0)
+		return r;
 	s->base = progress_tracker_find(s->progress, s->stats, s->in.pos);
 	s->cursor_pos = s->in.pos;
 	s->stats_base = *s->stats;
 	s->core.counters.last_seq = s->base.last_seq;
+	s->core.counters.held = s->base.held;
+	s->core.counters.held_here = s->base.held_here;
+	s->held_lost = s->base.held - s->base.held_here - sum(s->out.held, s->out.n_rings);
 	s->core.first_ts_ns = s->progress->first_ts_ns;
 	s->done = s->core.counters;
 	s->core.is_successor = s->progress->epoch > 0;
@@ -194,20 +220,112 @@ static void rejoin(struct st_stage *s)
 	p->gen++;
 }
 
-/* Take one record. 1 done, 0 none, or taken but waiting for room (blocked), -EBADMSG. */
+/* A record goes into the tables and out. A refusal was counted. */
+static void apply(struct st_stage *s, struct rec_head *rec)
+{
+	if (st_core_apply(&s->core, rec) == 0)
+		st_record_put(&s->record, rec, s->out.next_ord);
+	if (s->core.told_slot != PREC_NO_SLOT)
+		st_holds_told(&s->holds, s->core.told_slot);
+}
+
+/* How long a container was held back. */
+static void tell_wait(struct st_stage *s)
+{
+	uint64_t now_ns = clock_epoch_ns(), since_ns = s->holds.ended_since_ns;
+
+	if (since_ns && now_ns > since_ns)
+		stats_add(&s->stats->latency[stats_latency_bucket(now_ns - since_ns)], 1);
+	s->holds.ended_since_ns = 0;
+}
+
+/* The next of the records whose time has come. */
+static void let_go(struct st_stage *s)
+{
+	struct rec_head *rec = st_holds_take(&s->holds);
+
+	if (!rec) {
+		tell_wait(s);
+		return;
+	}
+	s->core.is_release = s->out.is_release = rec->ring.type == REC_KEV;
+	apply(s, rec);
+	s->core.is_release = s->out.is_release = false;
+}
+
+/* Held back: copied, so that the raw ring goes on. */
+static void hold_back(struct st_stage *s, const struct rec_head *rec)
+{
+	if (rec->ring.type != REC_KEV)
+		return;
+	s->core.counters.events++;
+	s->core.counters.held++;
+}
+
+enum taken {
+	TAKEN_NONE, /* or waiting for room: blocked */
+	TAKEN,
+	TAKEN_HELD, /* and the raw ring is to be committed behind it before anything else is written */
+};
+
+/* Take one record: a held one whose time has come, or the raw ring's next. -EBADMSG. */
 static int take(struct st_stage *s)
 {
 	const struct spsc_rec *rec;
-	int r = st_record_may_take(&s->record) ? spsc_next(&s->in, &rec) : 0;
+	enum st_hold_verdict verdict;
+	int r;
 
+	if (!st_record_may_take(&s->record))
+		return TAKEN_NONE;
+	if (st_holds_is_over(&s->holds)) {
+		let_go(s);
+		return st_out_is_blocked(&s->out) ? TAKEN_NONE : TAKEN;
+	}
+	r = spsc_peek(&s->in, &rec);
 	if (r <= 0)
 		return r;
-	/* our private copy; a refusal was counted */
-	if (st_core_apply(&s->core, (struct rec_head *)rec) == 0)
-		st_record_put(&s->record, (const struct rec_head *)rec, s->out.next_ord);
-	if (st_out_is_blocked(&s->out))
-		return 0;
-	return 1;
+	verdict = st_holds_look(&s->holds, &s->core, (const struct rec_head *)rec);
+	if (verdict == ST_HOLD_OVER)
+		return TAKEN;
+	(void)spsc_next(&s->in, &rec); /* the one that was looked at: our private copy */
+	if (verdict == ST_HOLD_KEPT) {
+		hold_back(s, (const struct rec_head *)rec);
+		return TAKEN_HELD;
+	}
+	apply(s, (struct rec_head *)rec);
+	return st_out_is_blocked(&s->out) ? TAKEN_NONE : TAKEN;
+}
+
+/* Which facts are wanted: what finds no room is asked for later. */
+static void send_lookups(struct st_stage *s)
+{
+	struct span id;
+
+	while (s->has_lookups && (id = st_container_wanted(&s->core.containers)).n) {
+		struct spsc_rec *rec = NULL;
+		struct lookup *to;
+		int r = spsc_reserve(&s->lookups, sizeof(*to) + id.n, REC_LOOKUP, &rec);
+
+		s->lookup_fault |= r < 0 && r != -EAGAIN;
+		if (r < 0)
+			break;
+		to = container_of(rec, struct lookup, h.ring);
+		to->h.seq = s->core.counters.last_seq;
+		to->h.ord = 0;
+		to->h.ts_ns = clock_epoch_ns();
+		to->n = (uint32_t)id.n;
+		to->pad0 = 0;
+		memcpy(to + 1, id.p, id.n);
+		spsc_commit(&s->lookups, sizeof(*to) + id.n);
+		st_container_asked(&s->core.containers);
+	}
+	if (s->has_lookups)
+		spsc_publish(&s->lookups);
+}
+
+uint64_t st_stage_until(const struct st_stage *s)
+{
+	return st_holds_until(&s->holds);
 }
 
 int st_stage_turn(struct st_stage *s)
@@ -226,17 +344,23 @@ int st_stage_turn(struct st_stage *s)
 		s->done = s->core.counters;
 		n++;
 	}
+	/* live, nothing may come for long; where a record's time decided it the result is the same */
+	if (s->holds.n_used)
+		st_holds_time(&s->holds, clock_epoch_ns());
 	while (!s->done.ended && n < ST_BATCH && (r = take(s)) > 0) {
 		pos = s->in.pos;
 		n_taken = s->in.n_taken;
 		s->done = s->core.counters;
 		n++;
+		if (r == TAKEN_HELD)
+			break;
 	}
+	send_lookups(s);
 	if (n == 0 && !st_out_is_blocked(&s->out))
 		return r;
 	s->ended = s->done.ended;
 	commit(s, pos, n_taken);
-	if (s->out.fault_ring >= 0 || s->record.is_fault)
+	if (s->out.fault_ring >= 0 || s->record.is_fault || s->lookup_fault)
 		return -EPROTO;
 	if (r < 0)
 		return r;

@@ -44,10 +44,10 @@ static void add_kernel(const struct sup *s, struct sup_ledger *l, struct kernel_
 /* In which order pages are read matters while events flow: downstream first, so that nothing is
  * counted twice. */
 struct stage_sums {
-	uint64_t judged;                          /* by evaluators */
-	uint64_t judged_here, applied, forwarded; /* tracker */
-	uint64_t taken, raw;                      /* collector */
-	uint64_t gone_raw, gone_event;            /* with rings that were replaced */
+	uint64_t judged;                                /* by evaluators */
+	uint64_t judged_here, applied, forwarded, held; /* tracker */
+	uint64_t taken, raw;                            /* collector */
+	uint64_t gone_raw, gone_event;                  /* with rings that were replaced */
 };
 
 static void add_stages(const struct sup *s, struct sup_ledger *l, struct stage_sums *sums)
@@ -76,6 +76,7 @@ static void add_upstream(const struct sup *s, struct stage_sums *sums)
 
 			sums->judged_here = stats_get(&p->judged_here);
 			sums->applied = stats_get(&p->applied);
+			sums->held = stats_get(&p->held_now);
 			for (unsigned n = 0; n < PROGRESS_EVALUATORS_MAX; n++)
 				sums->forwarded += stats_get(&p->forwarded[n]);
 		}
@@ -128,7 +129,7 @@ static void read_once(const struct sup *s, uint64_t recursion, struct sup_ledger
 		l.seen = st.taken;
 	}
 	l.judged = st.judged_here + st.judged;
-	l.in_flight += ahead(st.raw, st.applied + st.gone_raw);
+	l.in_flight += ahead(st.raw, st.applied + st.gone_raw) + st.held;
 	l.in_flight += ahead(st.forwarded, st.judged + l.loss[LOSS_EVALUATOR_MALFORMED] +
 						   l.loss[LOSS_EVALUATOR_POISON] + st.gone_event);
 	if (s->undrained) {

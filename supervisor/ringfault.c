@@ -83,6 +83,21 @@ static uint64_t settled(const struct sup *s)
 	return n;
 }
 
+/* Of those: events that the tracker had held back, and counted as applied when they came. */
+static uint64_t settled_held(const struct sup *s)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < s->config->n_evaluators; i++) {
+		const struct spsc_fds *f = event_ring(s, i);
+		struct spsc_left left;
+
+		if (f && spsc_left_read(f->data_ro, f->cursor_ro, &left) == 0 && left.has_slot)
+			n += left.slot.cpu_pos[EVENT_SLOT_HELD];
+	}
+	return n;
+}
+
 /* Numbers go on behind everything that anybody has heard of. */
 static void fit_raw_slot(const struct sup *s, const struct sup_child *tracker,
 	const struct sup_child *collector, struct spsc_left *left)
@@ -110,7 +125,9 @@ static void count_raw(struct sup *s, struct sup_fault *f, const struct sup_child
 	uint64_t gone = ahead(numbered, m.applied + f->gone);
 
 	f->gone += gone;
-	f->lost += ahead(gone, ahead(settled(s), ahead(m.applied, m.judged_here + m.malformed)));
+	f->lost += ahead(gone,
+		ahead(ahead(settled(s), settled_held(s)),
+			ahead(m.applied + m.held_here, m.judged_here + m.malformed + m.held)));
 }
 
 static void count_event(

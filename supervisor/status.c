@@ -302,6 +302,20 @@ static const char *state_str(const struct sup *s, const struct sup_ledger *l)
 	}
 }
 
+/* New containers whose records were held back until something was told of them, or nothing could be. */
+static json_t *containers_row(struct sup *s)
+{
+	const struct sup_child *c = sup_find_child(s, PLAN_TRACKER, 0);
+	json_t *o = json_object(), *wait = json_object();
+
+	json_object_set_new(o, "held", j_int(stats_get(&c->stats->held_containers)));
+	json_object_set_new(o, "held_events", j_int(stats_get(&c->stats->held_events)));
+	json_object_set_new(wait, "p50", json_real(percentile_ms(s, c->stats, 50)));
+	json_object_set_new(wait, "p99", json_real(percentile_ms(s, c->stats, 99)));
+	json_object_set_new(o, "wait_ms", wait);
+	return o;
+}
+
 char *sup_status_json(struct sup *s, int *ret_exit)
 {
 	json_t *o = json_object(), *policy = json_object();
@@ -328,6 +342,8 @@ char *sup_status_json(struct sup *s, int *ret_exit)
 	json_object_set_new(o, "stages", stage_rows(s));
 	json_object_set_new(o, "rings", ring_rows(s));
 	json_object_set_new(o, "events", events_row(s, &l));
+	if (sup_find_child(s, PLAN_GATE, 0))
+		json_object_set_new(o, "containers", containers_row(s));
 	json_object_set_new(o, "ledger", ledger_row(&l));
 	json_object_set_new(o, "outputs", output_rows(s));
 	text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(10));

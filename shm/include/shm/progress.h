@@ -16,6 +16,7 @@ enum event_slot {
 	EVENT_SLOT_SHED,
 	EVENT_SLOT_TOO_BIG,
 	EVENT_SLOT_CUT_OFF,
+	EVENT_SLOT_HELD,  /* of all these: events that had been held back */
 	EVENT_SLOT_ORD,   /* no order from here on was published in this ring */
 	EVENT_SLOT_LAST,  /* order of the last record written */
 	EVENT_SLOT_ENDED, /* 1: END was written, nothing may follow */
@@ -36,12 +37,16 @@ struct progress_tracker {
 	uint64_t
 		epoch; /* counts trackers and cut-offs: a SNAP_BEGIN with a number of its own says that what was told before is void; 0: never started */
 	uint64_t first_ts_ns; /* time of the first event of the run; 0: none yet */
-	uint8_t pad1[16];
+	/* Events that are held back were applied when they came. */
+	uint64_t held_now; /* and are not settled yet */
+	uint64_t held,
+		held_here; /* held back, ever; of them: judged or lost by the tracker itself */
+	uint8_t pad1[56];
 	/* What a successor counts on from: the mark whose tail is that of the raw ring. Written before the tail moves. */
 	struct progress_tracker_mark {
-		uint64_t tail, applied, judged_here, malformed, last_seq;
+		uint64_t tail, applied, judged_here, malformed, last_seq, held, held_here;
 	} marks[2];
-	uint8_t pad2[48];
+	uint8_t pad2[16];
 };
 _Static_assert(sizeof(struct progress_tracker) % 64 == 0, "layout");
 

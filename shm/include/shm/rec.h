@@ -43,7 +43,9 @@ struct rec_head {
 _Static_assert(sizeof(struct rec_head) == 32, "record header");
 
 #define REC_F_DOUBTFUL 0x0001 /* built on state that is not certain (after loss, unknown thread) */
-#define REC_F_NO_SHED 0x0002  /* replay and synthetic: the producer waits instead of dropping */
+#define REC_F_HELD                                                                                 \
+	0x0004 /* event: it was held back until its container's facts were told, or not */
+#define REC_F_NO_SHED 0x0002 /* replay and synthetic: the producer waits instead of dropping */
 
 struct rec_snap {
 	struct rec_head h;

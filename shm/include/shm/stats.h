@@ -43,13 +43,15 @@ struct stats_page {
 	uint64_t raw_events;      /* events written into the raw ring (collector) */
 	uint64_t torn;   /* 1: the sink may have a part of a line without its end (emitter) */
 	uint64_t canary; /* number of the last saker_canary that came from the kernel (collector) */
-	uint64_t loss[64]; /* by enum loss_id */
+	uint64_t held_containers,
+		held_events; /* whose records were held back for facts (tracker) */
+	uint64_t loss[64];   /* by enum loss_id */
 	struct stats_out {
 		uint64_t ring_full, too_big;
 	} out[STATS_OUTPUTS]; /* alerts that an output did not get (evaluator): of `loss`, by output */
 	uint64_t by_class[4]; /* events by class 1..3 (collector) */
 	uint64_t latency
-		[STATS_LATENCY_BUCKETS]; /* event time -> delivered, bucket = log2(us) * 2 + half (emitter) */
+		[STATS_LATENCY_BUCKETS]; /* event time -> delivered, bucket = log2(us) * 2 + half (emitter); how long containers were held back (tracker) */
 	uint64_t by_type[1024]; /* events by dense index (collector) */
 	uint64_t in_spool;      /* alerts accepted and not yet settled (emitter) */
 	uint64_t spool_bytes;   /* that its files take */

@@ -20,6 +20,7 @@
 #include <driver/kev.h>
 #include <rules/image.h>
 #include <shm/ev.h>
+#include <shm/gate.h>
 #include <shm/segment.h>
 
 #include "turn.h"
@@ -40,6 +41,9 @@ struct bench {
 	uint64_t seq;
 	uint64_t last_ord[RINGS], n_events[RINGS], n_state[RINGS], state_hash[RINGS];
 	bool saw_end[RINGS];
+	uint64_t wait_ns; /* holds are on, with a request ring */
+	struct spsc_fds lookup_fds;
+	struct spsc_consumer lookups;
 };
 
 static const uint8_t run_id[16] = {1};
@@ -53,10 +57,18 @@ static void stage_start(struct bench *b)
 		assert_int_equal(spsc_producer_attach(&b->stage.out.rings[i],
 					 b->event_fds[i].data_rw, b->event_fds[i].cursor_ro, -1),
 			0);
-	assert_int_equal(st_stage_init(&b->stage, &(struct st_config){.events = b->events,
-							  .n_rings = RINGS,
-							  .threads_max = 256,
-							  .descriptors_max = 1024}),
+	if (b->wait_ns) {
+		assert_int_equal(spsc_producer_attach(&b->stage.lookups, b->lookup_fds.data_rw,
+					 b->lookup_fds.cursor_ro, -1),
+			0);
+		b->stage.has_lookups = true;
+	}
+	assert_int_equal(st_stage_init(&b->stage,
+				 &(struct st_config){.events = b->events,
+					 .n_rings = RINGS,
+					 .threads_max = 256,
+					 .descriptors_max = 1024},
+				 b->wait_ns),
 		0);
 }
 
@@ -646,6 +658,250 @@ static void test_turn__blocked_at_first__committed_later(void **state)
 	assert_int_equal(b->raw.published, b->raw.cursor->tail);
 }
 
+/* --- holds --- */
+
+#define CONTAINER "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define CGROUP 4711
+
+static int setup_holds(void **state)
+{
+	struct bench *b;
+
+	setup(state);
+	b = *state;
+	st_stage_done(&b->stage);
+	b->wait_ns = 1000;
+	assert_int_equal(spsc_create("request", SPSC_SIZE_MIN, false, run_id, &b->lookup_fds), 0);
+	assert_int_equal(
+		spsc_consumer_attach(&b->lookups, b->lookup_fds.data_ro, b->lookup_fds.cursor_rw),
+		0);
+	stage_start(b);
+	return 0;
+}
+
+static int teardown_holds(void **state)
+{
+	struct bench *b = *state;
+
+	spsc_consumer_done(&b->lookups);
+	spsc_fds_close(&b->lookup_fds);
+	return teardown(state);
+}
+
+static void put_kev(struct bench *b, struct kev_builder *kb, struct rec_head *rec, uint16_t type,
+	uint64_t ts_ns)
+{
+	int n = kev_build_finish(kb);
+
+	assert_true(n > 0);
+	*rec = (struct rec_head){
+		.ring = {.len = (uint32_t)(sizeof(*rec) + (size_t)n), .type = type},
+		.seq = b->seq,
+		.ts_ns = ts_ns};
+	put_raw(b, rec);
+}
+
+/* Far in the future: the clock decides nothing. */
+#define TS(n) (4000000000000000000ULL + (n))
+
+static uint64_t hold_room[(sizeof(struct rec_head) + KEV_SIZE_MAX) / 8];
+
+static void put_in_cgroup(struct bench *b, uint32_t pid, uint64_t cgroup_id, uint64_t ts_ns)
+{
+	struct rec_head *rec = (struct rec_head *)hold_room;
+	struct kev_builder kb;
+
+	kev_build_start(&kb, rec + 1, KEV_SIZE_MAX, KEV_CODE_SYSCALL_UNLINK_2_X, 0);
+	kev_build_head(&kb)->tid = kev_build_head(&kb)->tgid = pid;
+	kev_build_head(&kb)->leader_start_ns = pid;
+	kev_build_head(&kb)->cls = 3;
+	kev_build_head(&kb)->ts_ns = ++b->seq;
+	kev_build_head(&kb)->cgroup_id = cgroup_id;
+	kev_build_int(&kb, 0);
+	kev_build_text(&kb, SPAN_LIT("/f"));
+	put_kev(b, &kb, rec, REC_KEV, ts_ns);
+}
+
+/* A process of the container is born there. */
+static void put_birth(struct bench *b, uint32_t pid, uint64_t ts_ns)
+{
+	static const char cgroups[] = "memory=/docker/" CONTAINER;
+	struct rec_head *rec = (struct rec_head *)hold_room;
+	struct kev_builder kb;
+
+	kev_build_start(&kb, rec + 1, KEV_SIZE_MAX, KEV_CODE_SAKER_FORK, 0);
+	kev_build_head(&kb)->tid = kev_build_head(&kb)->tgid = pid - 1;
+	kev_build_head(&kb)->leader_start_ns = pid - 1;
+	kev_build_head(&kb)->cls = 1;
+	kev_build_head(&kb)->flags = KEV_F_STATE_ONLY;
+	kev_build_head(&kb)->ts_ns = ++b->seq;
+	kev_build_head(&kb)->cgroup_id = CGROUP;
+	kev_build_int(&kb, pid);
+	kev_build_int(&kb, pid);
+	kev_build_int(&kb, pid - 1);
+	for (unsigned i = 3; i < 8; i++)
+		kev_build_int(&kb, 0);
+	kev_build_text(&kb, SPAN_LIT("sh"));
+	for (unsigned i = 9; i < 13; i++)
+		kev_build_int(&kb, 0);
+	kev_build_raw(&kb, cgroups, sizeof(cgroups));
+	put_kev(b, &kb, rec, REC_KEV, ts_ns);
+}
+
+static void put_facts(struct bench *b, uint32_t flags)
+{
+	struct rec_head *rec = (struct rec_head *)hold_room;
+	struct kev_builder kb;
+
+	kev_build_start(&kb, rec + 1, KEV_SIZE_MAX, KEV_CODE_SAKER_CONTAINER, 0);
+	kev_build_head(&kb)->flags = KEV_F_NO_TASK;
+	kev_build_text(&kb, SPAN_LIT(CONTAINER));
+	kev_build_int(&kb, flags);
+	for (unsigned i = 0; i < _CREC_TEXT_MAX; i++)
+		kev_build_absent(&kb);
+	put_kev(b, &kb, rec, REC_STATE, TS(0));
+}
+
+static void turns(struct bench *b)
+{
+	while (st_stage_turn(&b->stage) > 0)
+		;
+	drain(b, 0);
+	drain(b, 1);
+}
+
+static uint64_t n_events(const struct bench *b)
+{
+	return b->n_events[0] + b->n_events[1];
+}
+
+/* Every event is somewhere. */
+static void check_held(struct bench *b, uint64_t held)
+{
+	const struct progress_tracker *p = b->progress;
+
+	assert_int_equal(p->applied, b->seq);
+	assert_int_equal(p->held_now, held);
+	assert_int_equal(p->judged_here + p->forwarded[0] + p->forwarded[1] + p->held_now +
+				 b->stats.loss[LOSS_TRACKER_HELD] +
+			b->stats.loss[LOSS_TRACKER_EVENT_FULL],
+		b->seq);
+}
+
+static void begin_hold(struct bench *b)
+{
+	put_birth(b, 11, TS(1));
+	put_in_cgroup(b, 11, CGROUP, TS(2));
+	put_in_cgroup(b, 50, 99, TS(3)); /* of the host */
+	turns(b);
+	assert_int_equal(n_events(b), 1);
+	check_held(b, 2);
+}
+
+static void test_hold__facts_come__released_with_them(void **state)
+{
+	struct bench *b = *state;
+	const struct spsc_rec *rec;
+
+	begin_hold(b);
+	assert_int_equal(spsc_next(&b->lookups, &rec), 1);
+	assert_int_equal(lookup_validate((const struct rec_head *)rec), 0);
+	assert_true(span_eq_str(lookup_id((const struct lookup *)rec), CONTAINER));
+	assert_int_equal(spsc_next(&b->lookups, &rec), 0);
+	put_facts(b, 0);
+	turns(b);
+	assert_int_equal(n_events(b), 2);
+	check_held(b, 0);
+	/* known now: nothing is held back, nobody is asked */
+	put_birth(b, 12, TS(4));
+	put_in_cgroup(b, 12, CGROUP, TS(5));
+	turns(b);
+	assert_int_equal(n_events(b), 3);
+	assert_int_equal(spsc_next(&b->lookups, &rec), 0);
+	assert_int_equal(b->stats.held_containers, 1);
+	assert_int_equal(b->stats.held_events, 2);
+	check_held(b, 0);
+}
+
+static void test_hold__nobody_knows__released_and_not_held_again(void **state)
+{
+	struct bench *b = *state;
+
+	begin_hold(b);
+	put_facts(b, CREC_UNKNOWN);
+	turns(b);
+	assert_int_equal(n_events(b), 2);
+	put_birth(b, 12, TS(4));
+	put_in_cgroup(b, 12, CGROUP, TS(5));
+	turns(b);
+	assert_int_equal(n_events(b), 3);
+	check_held(b, 0);
+}
+
+static void test_hold__time_of_another_record__released_before_it(void **state)
+{
+	struct bench *b = *state;
+
+	begin_hold(b);
+	put_in_cgroup(b, 50, 99, TS(1000));
+	turns(b);
+	check_held(b, 2);
+	put_in_cgroup(b, 50, 99, TS(1001));
+	turns(b);
+	check_held(b, 0);
+	assert_int_equal(n_events(b), 4);
+}
+
+static void test_hold__end__releases_all(void **state)
+{
+	struct bench *b = *state;
+
+	begin_hold(b);
+	put_end(b);
+	turns(b);
+	assert_true(b->saw_end[0] && b->saw_end[1]);
+	assert_int_equal(n_events(b), 2);
+	check_held(b, 0);
+}
+
+static void test_hold__no_room_for_more__let_go_of_and_counted(void **state)
+{
+	struct bench *b = *state;
+
+	begin_hold(b);
+	while (b->stage.holds.n_used) {
+		put_in_cgroup(b, 11, CGROUP, TS(2));
+		turns(b);
+		assert_true(b->seq < 1000000);
+	}
+	assert_int_equal(b->stage.holds.n_cut, 1);
+	turns(b);
+	check_held(b, 0);
+}
+
+static void test_hold__tracker_dies__what_it_held_is_a_named_loss(void **state)
+{
+	struct bench *b = *state;
+
+	begin_hold(b);
+	for (unsigned round = 1; round < 3; round++) {
+		st_stage_done(&b->stage);
+		stage_start(b);
+		turns(b);
+		assert_int_equal(b->stats.loss[LOSS_TRACKER_HELD], 2 * round);
+		check_held(b, 0);
+		/* a new tracker knows no facts: it asks, and holds back */
+		put_birth(b, 20 + round, TS(10 * round));
+		put_in_cgroup(b, 20 + round, CGROUP, TS(10 * round));
+		turns(b);
+		check_held(b, 2);
+	}
+	put_facts(b, 0);
+	turns(b);
+	assert_int_equal(b->stats.loss[LOSS_TRACKER_HELD], 4);
+	check_held(b, 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -664,6 +920,13 @@ int main(void)
 		T(test_turn__no_room_for_state__cut_off_and_back),
 		T(test_snapshot__slow_evaluator__state_at_its_commit),
 		T(test_turn__blocked_at_first__committed_later),
+#define HOLD(name) cmocka_unit_test_setup_teardown(test_hold__##name, setup_holds, teardown_holds)
+		HOLD(facts_come__released_with_them),
+		HOLD(nobody_knows__released_and_not_held_again),
+		HOLD(time_of_another_record__released_before_it),
+		HOLD(end__releases_all),
+		HOLD(no_room_for_more__let_go_of_and_counted),
+		HOLD(tracker_dies__what_it_held_is_a_named_loss),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
