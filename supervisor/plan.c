@@ -395,6 +395,10 @@ static int build_rings(const struct plan_config *c, struct plan *p, const char *
 			MIN(pow2_floor(c->rings_bytes / 64 * PLAN_BPF_SHARE / p->n_cpus),
 				(size_t)PLAN_BPF_MAX);
 		p->bpf_ring_bytes = MAX(p->bpf_ring_bytes, (size_t)PLAN_BPF_MIN);
+		/* what else there is comes first: the kernel's buffers are what can be smaller */
+		while (total + (uint64_t)p->bpf_ring_bytes * p->n_cpus > c->rings_bytes &&
+			p->bpf_ring_bytes > PLAN_BPF_MIN)
+			p->bpf_ring_bytes /= 2;
 		total += (uint64_t)p->bpf_ring_bytes * p->n_cpus;
 	}
 	if (total > c->rings_bytes) {
