@@ -113,6 +113,9 @@ static void check_rings(const struct plan *p, const struct plan_config *c)
 				r->out_index, r->row->to == PLAN_GATE ? CTL_INDEX_GATE : 0);
 			assert_int_equal(
 				r->in_index, r->row->from == PLAN_GATE ? CTL_INDEX_GATE : 0);
+		} else if (r->row->from == PLAN_TRACKER && r->row->to == PLAN_METADATA) {
+			assert_int_equal(r->out_index, CTL_INDEX_LOOKUP);
+			assert_int_equal(r->in_index, CTL_INDEX_LOOKUP);
 		} else {
 			assert_int_equal(r->out_index, p->procs[r->to].index);
 			assert_int_equal(r->in_index, p->procs[r->from].index);
