@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <base/log.h>
 #include <base/macros.h>
@@ -76,6 +77,17 @@ static int timeout_ms(struct stage *s)
 	return w->busy != WORK_IDLE ? 2 : 1000;
 }
 
+static int on_ctl(struct stage *s, const struct ctl_msg *msg, int fd)
+{
+	struct work *w = s->priv;
+
+	if (fd >= 0)
+		(void)close(fd);
+	if (msg->type == CTL_CAPTURE_FULL && msg->index > 0)
+		w->notice_mb = msg->index;
+	return msg->type == CTL_CAPTURE_FULL || msg->type == CTL_STOP ? 0 : -EOPNOTSUPP;
+}
+
 static const struct stage_ops ops = {
 	.name = "evaluator",
 	.pre_seal = pre_seal,
@@ -84,6 +96,7 @@ static const struct stage_ops ops = {
 	.arm = arm,
 	.disarm = disarm,
 	.timeout_ms = timeout_ms,
+	.on_ctl = on_ctl,
 };
 
 int main(int argc, char **argv)

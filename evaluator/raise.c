@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <base/clock.h>
 #include <base/macros.h>
 
 /* Longest text of a field and of the message, tried in this order until the record fits. */
@@ -195,18 +196,50 @@ int raise_build(struct raise *r, struct evl *e, uint32_t rule)
 /* Rules' indexes are far below. */
 #define RULE_INTERNAL UINT32_MAX
 #define PRIORITY_CRITICAL 2
+#define PRIORITY_INFORMATIONAL 6
+
+/* One of our own: the message is in *t, fields follow. */
+static void begin_internal(struct raise *r, const struct settings *settings,
+	const struct rec_head *at, struct span name, uint8_t priority, const struct evl_text *t)
+{
+	struct alert *a;
+
+	alert_begin(&r->b, r->rec, SPSC_RECORD_MAX);
+	a = alert_head(&r->b);
+	a->h.seq = at->seq;
+	a->h.ord = at->ord;
+	a->h.ts_ns = at->ts_ns;
+	a->h.ring.flags = at->ring.flags & REC_F_NO_SHED;
+	alert_id_make(settings->run_id, at->seq, name, a->id);
+	a->rule = RULE_INTERNAL;
+	a->priority = priority;
+	a->flags = ALERT_INTERNAL;
+	a->rule_name = alert_add_text(&r->b, name);
+	a->source = alert_add_text(&r->b, SPAN_LIT("internal"));
+	a->host = alert_add_text(
+		&r->b, (struct span){.p = settings->host,
+			       .n = strnlen(settings->host, sizeof(settings->host))});
+	a->message = alert_add_text(&r->b, evl_text_span(t));
+}
+
+static int finish_internal(struct raise *r)
+{
+	int n = alert_finish(&r->b);
+
+	if (n < 0)
+		return n;
+	r->len = (size_t)n;
+	return 0;
+}
 
 int raise_skipped(struct raise *r, const struct settings *settings, const struct rec_head *rec)
 {
-	static const struct span name = {"saker internal: event skipped", 29};
 	const struct kev_info *info =
 		rec->ring.type == REC_EVENT && rec->ring.len >= sizeof(struct ev)
 			? kev_info_find(((const struct ev *)rec)->type)
 			: NULL;
 	struct span type = info ? span_str(info->name) : SPAN_LIT("<NA>");
-	struct alert *a;
 	struct evl_text t;
-	int n;
 
 	evl_text_init(&t, r->text, r->text_cap);
 	evl_text_add(&t, SPAN_LIT("An event that ended an evaluator twice was skipped (evt_num="));
@@ -214,27 +247,26 @@ int raise_skipped(struct raise *r, const struct settings *settings, const struct
 	evl_text_add(&t, SPAN_LIT(" evt_type="));
 	evl_text_add(&t, type);
 	evl_text_add(&t, SPAN_LIT("): what it was part of has not been judged"));
-	alert_begin(&r->b, r->rec, SPSC_RECORD_MAX);
-	a = alert_head(&r->b);
-	a->h.seq = rec->seq;
-	a->h.ord = rec->ord;
-	a->h.ts_ns = rec->ts_ns;
-	a->h.ring.flags = rec->ring.flags & REC_F_NO_SHED;
-	alert_id_make(settings->run_id, rec->seq, name, a->id);
-	a->rule = RULE_INTERNAL;
-	a->priority = PRIORITY_CRITICAL;
-	a->flags = ALERT_INTERNAL;
-	a->rule_name = alert_add_text(&r->b, name);
-	a->source = alert_add_text(&r->b, SPAN_LIT("internal"));
-	a->host = alert_add_text(
-		&r->b, (struct span){.p = settings->host,
-			       .n = strnlen(settings->host, sizeof(settings->host))});
-	a->message = alert_add_text(&r->b, evl_text_span(&t));
+	begin_internal(
+		r, settings, rec, SPAN_LIT("saker internal: event skipped"), PRIORITY_CRITICAL, &t);
 	alert_add_field(&r->b, SPAN_LIT("evt.num"), ALERT_U64, rec->seq, (struct span){0});
 	alert_add_field(&r->b, SPAN_LIT("evt.type"), ALERT_STR, 0, type);
-	n = alert_finish(&r->b);
-	if (n < 0)
-		return n;
-	r->len = (size_t)n;
-	return 0;
+	return finish_internal(r);
+}
+
+/* Under the reference's name: filters know it. */
+int raise_capture_full(
+	struct raise *r, const struct settings *settings, uint64_t ord, uint64_t seq, unsigned mb)
+{
+	static const struct span name = SPAN_LIT("Falco internal: capture size limit reached");
+	const struct rec_head at = {.ord = ord, .seq = seq, .ts_ns = clock_epoch_ns()};
+	struct evl_text t;
+
+	evl_text_init(&t, r->text, r->text_cap);
+	evl_text_add(&t, name);
+	evl_text_add(&t, SPAN_LIT(". Configured limit: "));
+	evl_text_u64(&t, mb);
+	evl_text_add(&t, SPAN_LIT(" MB."));
+	begin_internal(r, settings, &at, name, PRIORITY_INFORMATIONAL, &t);
+	return finish_internal(r);
 }

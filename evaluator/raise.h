@@ -21,3 +21,7 @@ void raise_done(struct raise *r);
 int raise_build(struct raise *r, struct evl *e, uint32_t rule);
 /* The alert about a record that is not judged because it ended two processes. 0 or -EMSGSIZE. */
 int raise_skipped(struct raise *r, const struct settings *settings, const struct rec_head *rec);
+/* The alert that a capture file has reached its limit, behind the record of this order and number.
+ * 0 or -EMSGSIZE. */
+int raise_capture_full(
+	struct raise *r, const struct settings *settings, uint64_t ord, uint64_t seq, unsigned mb);

@@ -24,7 +24,7 @@
 
 static bool no_limit(const struct work *w)
 {
-	return (w->rec->ring.flags & REC_F_NO_SHED) && !w->stage->stopping;
+	return w->rec && (w->rec->ring.flags & REC_F_NO_SHED) && !w->stage->stopping;
 }
 
 static void set_at(struct work *w, uint64_t at)
@@ -203,6 +203,33 @@ static int skip(struct work *w, const struct rec_head *rec)
 	return go_on_skip(w);
 }
 
+/* An alert of our own, between two records: behind everything that is judged. */
+static int go_on_notice(struct work *w)
+{
+	int r = put_alert(w);
+
+	if (r < 0)
+		return r;
+	outputs_publish(&w->outputs);
+	w->busy = WORK_IDLE;
+	return 0;
+}
+
+static int begin_notice(struct work *w)
+{
+	uint64_t at = w->progress->at;
+	int r = raise_capture_full(
+		&w->raise, w->evl.settings, at ? at - 1 : 0, w->progress->at_seq, w->notice_mb);
+
+	w->notice_mb = 0;
+	if (r < 0)
+		return 0; /* cannot be: its texts are short */
+	stats_add(&w->stage->stats->alerts, 1);
+	w->busy = WORK_NOTICE;
+	w->todo = w->outputs.given;
+	return go_on_notice(w);
+}
+
 /* END goes into every alert ring. */
 static int go_on_end(struct work *w)
 {
@@ -357,6 +384,8 @@ static int go_on(struct work *w)
 		return go_on_event(w);
 	case WORK_SKIP:
 		return go_on_skip(w);
+	case WORK_NOTICE:
+		return go_on_notice(w);
 	default:
 		return go_on_end(w);
 	}
@@ -373,6 +402,8 @@ int work_turn(struct work *w)
 		r = go_on(w);
 		n = r == 0;
 	}
+	if (r == 0 && w->notice_mb)
+		r = begin_notice(w);
 	while (r == 0 && n < BATCH && !w->must_commit) {
 		const struct spsc_rec *rec;
 

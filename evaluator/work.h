@@ -11,7 +11,7 @@
 #include "output.h"
 #include "raise.h"
 
-enum work_busy { WORK_IDLE, WORK_EVENT, WORK_SKIP, WORK_END };
+enum work_busy { WORK_IDLE, WORK_EVENT, WORK_SKIP, WORK_END, WORK_NOTICE };
 
 struct work {
 	struct evl evl;
@@ -37,6 +37,8 @@ struct work {
 	uint64_t committed_pos;
 	bool must_commit; /* at once: a successor must not meet this record again */
 
+	unsigned notice_mb; /* a capture file reached that limit: to be said between two records; 0:
+			       nothing */
 	uint64_t skip_ord;  /* the record that ended predecessors twice (protocol line 8); 0 none */
 	bool is_incomplete; /* the state before this record is not known: until SNAP_BEGIN, or
 			       whole_from, alerts are doubtful */

@@ -194,6 +194,9 @@ static void put(
 		c->is_full = true;
 		log_notice("capture file: the limit of %llu bytes is reached",
 			(unsigned long long)c->set->record_max_bytes);
+		(void)stage_send(s, CTL_CAPTURE_FULL, FD_NONE,
+			(unsigned)(c->set->record_max_bytes >> 20), 0, 0, NULL,
+			-1); /* a supervisor that is gone ends us */
 		return;
 	}
 	scap_write_event(c->writer, k, ts_ns, state_only);
@@ -318,7 +321,6 @@ static int on_event(struct stage *s, struct recorder *c, struct rec_head *rec)
 		stats_add(&s->stats->malformed, 1);
 		return 0;
 	}
-	stats_add(&s->stats->events, 1);
 	take_verdict(c, rec);
 	if (c->mode == RECORD_AROUND) {
 		int r = move_window(s, c, rec);
@@ -326,6 +328,7 @@ static int on_event(struct stage *s, struct recorder *c, struct rec_head *rec)
 		if (r < 0)
 			return r;
 	}
+	stats_add(&s->stats->events, 1); /* only now: it may have waited for its file */
 	write_event(s, c, rec, &k);
 	(void)table_apply(c->table, rec);
 	if (c->is_writing && k.head->type == KEV_CODE_SAKER_FORK)

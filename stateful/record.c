@@ -50,6 +50,12 @@ static void tell_loss(struct st_record *r, const struct rec_head *rec, uint64_t 
 		r->n_lost = 0;
 }
 
+/* Live, the last part of the ring is for state and for what tells of a loss. */
+static bool has_headroom(struct st_record *r, size_t len)
+{
+	return !r->can_lose || spsc_producer_free(&r->ring) >= len + r->ring.size / 16;
+}
+
 void st_record_put(struct st_record *r, const struct rec_head *rec, uint64_t ord)
 {
 	static _Alignas(8) uint8_t buf[SPSC_RECORD_MAX];
@@ -57,6 +63,10 @@ void st_record_put(struct st_record *r, const struct rec_head *rec, uint64_t ord
 
 	if (!r->is_on)
 		return;
+	if (rec->ring.type == REC_KEV && !has_headroom(r, rec->ring.len)) {
+		r->n_lost++;
+		return;
+	}
 	if (r->n_lost)
 		tell_loss(r, rec, ord);
 	if (r->n_lost && rec->ring.type == REC_KEV) {

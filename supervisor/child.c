@@ -235,6 +235,19 @@ static bool is_sealed(const struct sup *s, const struct sup_child *c)
 	return (c->seal_done & required) == required;
 }
 
+/* An alert is raised by who has alert rings; one a second is enough to know. */
+static void pass_on_capture_full(struct sup *s, const struct ctl_msg *m)
+{
+	struct sup_child *evaluator = sup_find_child(s, PLAN_EVALUATOR, 0);
+	uint64_t now = clock_mono_ns();
+
+	if (!evaluator || evaluator->ctl.fd < 0 || now - s->capture_full_ns < NS_PER_S)
+		return;
+	s->capture_full_ns = now;
+	(void)sup_send(evaluator, CTL_CAPTURE_FULL, FD_NONE, m->index, NULL,
+		-1); /* one that has just gone: the log has said it */
+}
+
 /* false: this child may not send that. */
 static bool handle_message(struct sup *s, struct sup_child *c, const struct ctl_msg *m, int *fd)
 {
@@ -275,6 +288,11 @@ static bool handle_message(struct sup *s, struct sup_child *c, const struct ctl_
 		if (c->proc->type != PLAN_TRACKER && c->proc->type != PLAN_COLLECTOR)
 			return false;
 		sup_recover_answer(s, c, m);
+		return true;
+	case CTL_CAPTURE_FULL:
+		if (c->proc->type != PLAN_RECORDER)
+			return false;
+		pass_on_capture_full(s, m);
 		return true;
 	case CTL_IMAGE_ACK:
 		return c->proc->type == PLAN_TRACKER || c->proc->type == PLAN_EVALUATOR;

@@ -139,6 +139,15 @@ static void print_outputs(const json_t *status)
 	}
 }
 
+static void print_recording(const json_t *row)
+{
+	if (!json_is_object(row))
+		return;
+	(void)printf("\nrecording: events taken %lld, written %lld\n", num(row, "taken"),
+		num(row, "written"));
+	print_losses(json_object_get(row, "losses"), "    ");
+}
+
 void client_print_status(const json_t *status, bool colour)
 {
 	const json_t *policy = json_object_get(status, "policy"),
@@ -153,4 +162,5 @@ void client_print_status(const json_t *status, bool colour)
 	print_rings(status);
 	print_ledger(status, colour);
 	print_outputs(status);
+	print_recording(json_object_get(status, "recording"));
 }

@@ -221,6 +221,24 @@ static void print_outputs(const struct sup *s)
 	}
 }
 
+static void print_recording(const struct sup *s)
+{
+	const struct sup_child *c = NULL;
+	uint64_t lost;
+
+	for (size_t i = 1; !c && i < s->n_children; i++)
+		if (s->children[i].proc->type == PLAN_RECORDER)
+			c = &s->children[i];
+	if (!c || !c->stats)
+		return;
+	lost = stats_get(&c->stats->loss[LOSS_OUT_RECORD_FULL]);
+	log_write(lost ? LOG_LVL_WARNING : LOG_LVL_NOTICE,
+		"recording: events taken %llu, written %llu, %s %llu",
+		(unsigned long long)stats_get(&c->stats->events),
+		(unsigned long long)stats_get(&c->stats->records_out),
+		loss_str(LOSS_OUT_RECORD_FULL), (unsigned long long)lost);
+}
+
 void sup_ledger_print(const struct sup *s)
 {
 	struct sup_ledger l;
@@ -237,4 +255,5 @@ void sup_ledger_print(const struct sup *s)
 	if (strbuf_ok(&b))
 		log_write(l.is_balanced ? LOG_LVL_NOTICE : LOG_LVL_ERR, "%s", b.p);
 	print_outputs(s);
+	print_recording(s);
 }

@@ -247,6 +247,29 @@ static json_t *output_rows(const struct sup *s)
 	return a;
 }
 
+/* Not an output: alerts do not wait for it. */
+static json_t *recording_row(const struct sup *s)
+{
+	for (size_t i = 1; i < s->n_children; i++) {
+		const struct sup_child *c = &s->children[i];
+		json_t *o, *losses;
+		uint64_t lost;
+
+		if (c->proc->type != PLAN_RECORDER || !c->stats)
+			continue;
+		o = json_object();
+		losses = json_object();
+		lost = stats_get(&c->stats->loss[LOSS_OUT_RECORD_FULL]);
+		if (lost)
+			json_object_set_new(losses, loss_str(LOSS_OUT_RECORD_FULL), j_int(lost));
+		json_object_set_new(o, "taken", j_int(stats_get(&c->stats->events)));
+		json_object_set_new(o, "written", j_int(stats_get(&c->stats->records_out)));
+		json_object_set_new(o, "losses", losses);
+		return o;
+	}
+	return json_null();
+}
+
 /* An output is stuck when its last failure is recent and alerts wait in its rings. */
 static bool has_stuck_output(const struct sup *s)
 {
@@ -346,6 +369,7 @@ char *sup_status_json(struct sup *s, int *ret_exit)
 		json_object_set_new(o, "containers", containers_row(s));
 	json_object_set_new(o, "ledger", ledger_row(&l));
 	json_object_set_new(o, "outputs", output_rows(s));
+	json_object_set_new(o, "recording", recording_row(s));
 	text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(10));
 	json_decref(o);
 	*ret_exit = strcmp(state, "detecting") == 0 ? 0 : 3;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a replay prints when it is done, in the words that Falco's users know: alerts by severity and
+/* What a run prints when it is done, in the words that Falco's users know: alerts by severity and
  * by rule. Input: the verified image's names and counters that evaluators write; they can only be
  * wrong numbers. */
 #include <stdio.h>

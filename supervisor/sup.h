@@ -125,7 +125,8 @@ struct sup {
 	uint8_t run_id[16];
 	uint64_t loaded_epoch_ns;
 	char libexec[1024], share[1024];
-	char host_root[512]; /* where the host's root is mounted: HOST_ROOT, as Falco reads it; empty: it is ours */
+	char host_root
+		[512]; /* where the host's root is mounted: HOST_ROOT, as Falco reads it; empty: it is ours */
 	struct sup_program {
 		const char *name; /* NULL: the end */
 		int fd; /* O_PATH, opened once so that an upgrade on disk cannot mix versions */
@@ -143,6 +144,7 @@ struct sup {
 	const void *image_map;
 	size_t image_size;
 	uint64_t n_rules, n_rules_enabled, checksum;
+	uint64_t capture_full_ns; /* CLOCK_MONOTONIC of the last alert about it; 0 none */
 	struct settings settings;
 	int settings_fd;
 

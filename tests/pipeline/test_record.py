@@ -2,9 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Live and recorded agree: a live run writes a capture file around an alert while it alerts; replaying the file gives the same lines. The recorder is sealed like
 every stage, or the run would not start. Needs root."""
+import gzip
 import json
 import os
+import re
 import shutil
+import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -134,11 +138,83 @@ def facts_too(how):
     print(f"{how}: containers' facts, names and walked paths, live and recorded the same")
 
 
+EVENT_BLOCK, DROP_E = 0x216, 148
+ANY_OPEN = """- rule: any
+  desc: x
+  condition: evt.type in (open, openat, openat2) and proc.name = nobody-has-this-name
+  output: x
+  priority: NOTICE
+"""
+
+
+def drops(path):
+    """The drop events of a capture file: how many each stands for."""
+    with gzip.open(path) as f:
+        data = f.read()
+    out, at = [], 0
+    while at < len(data):
+        block, size = struct.unpack_from("<II", data, at)
+        if block == EVENT_BLOCK:
+            _, _, length, code, n = struct.unpack_from("<QQIHI", data, at + 10)
+            if code == DROP_E and n == 1:
+                out.append(struct.unpack_from("<I", data, at + 10 + length - 4)[0])
+        at += size
+    return out
+
+
+def recorder_too_slow():
+    """The recorder stands still while much happens: what its ring had no room for is counted, named, told in the file, and part of the sum; alerts go on meanwhile."""
+    with tempfile.TemporaryDirectory() as work:
+        os.chmod(work, 0o755)
+        with open(f"{work}/rules.yaml", "w") as f:
+            f.write(ANY_OPEN + RULE.replace("capture_duration: 1000", "capture_duration: 600000"))
+        s = Saker("-r", f"{work}/rules.yaml", "-o", "capture.enabled=true", "-o", f"capture.path_prefix={work}/around", "-o", "memory.rings=16MiB",
+                  uids=64600)
+        subprocess.run(["cat", "/etc/shadow"], stdout=subprocess.DEVNULL, check=True)
+        s.wait_alert("shadow")
+        pid = next(x["pid"] for x in s.status()["stages"] if x["name"] == "recorder")
+        os.mkdir(f"{work}/flood")
+        end = time.monotonic() + 60
+        lost = 0
+        while not lost and time.monotonic() < end:
+            os.kill(pid, signal.SIGSTOP)
+            flood = subprocess.Popen([ACTOR, "flood", f"{work}/flood/a"], stdin=subprocess.DEVNULL)
+            time.sleep(0.8) # shorter than the watchdog's patience
+            os.kill(pid, signal.SIGCONT)
+            flood.kill()
+            flood.wait()
+            before = len(s.alerts)
+            subprocess.run(["head", "-1", "/etc/shadow"], stdout=subprocess.DEVNULL, check=True)
+            if not s.wait_alert("shadow", after=before):
+                fail("no alert after the flood")
+            time.sleep(0.5)
+            recording = s.status()["recording"]
+            lost = recording["losses"].get("record_full", 0)
+        if not lost:
+            fail(f"the recorder's ring did not fill: {recording}")
+        if "record_full" not in s.command("status").stdout:
+            fail("status does not name the loss")
+        if s.stop() != 0:
+            fail("the run failed\n" + "\n".join(s.log[-20:]))
+        log = "\n".join(s.log[-20:])
+        taken, full = map(int, re.search(r"recording: events taken (\d+), written \d+, record_full (\d+)", log).groups())
+        seen = int(re.search(r"ledger: seen (\d+)", log).group(1))
+        others = sum(int(n) for n in re.findall(r" \+ \S+ (\d+)", re.search(r"ledger: .*", log).group(0)))
+        if "balanced" not in log or taken + full != seen - others or f"{full} events were lost (record_full)" not in log:
+            fail(f"the sum is wrong: {taken} + {full}, {seen} - {others}\n{log}")
+        # the file says it where it happened
+        told = drops(f"{work}/{[f for f in os.listdir(work) if f.startswith('around_')][0]}")
+        if sum(told) != full:
+            fail(f"the file tells of {told} lost events, not {full}")
+    print(f"the recorder stood still: {taken} events taken, {full} named as record_full, of {seen} seen")
+
+
 def main():
     need_root()
     around_alerts()
     facts_too("around")
     facts_too("whole")
+    recorder_too_slow()
 
 
 if __name__ == "__main__":

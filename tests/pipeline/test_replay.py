@@ -3,6 +3,7 @@
 """Capture files through the whole pipeline, as any user: a replay gives the same bytes each time and with any number of evaluators; what `saker record` writes
 gives the same alerts again, whole and filtered; a file around an alert begins with its event; a file that is cut ends the run with one line and status 1.
 The captures are written here, from the synthetic source."""
+import json
 import os
 import re
 import subprocess
@@ -22,6 +23,7 @@ RULE = """- rule: a
   capture: true
   capture_duration: 5
 """
+LONG = RULE.replace("capture_duration: 5", "capture_duration: 100000000")
 
 
 def saker(work, *args, want=0):
@@ -91,6 +93,22 @@ def main():
             got += out
         if not files or facts("\n".join(got)) != want:
             fail(f"{len(files)} files around alerts hold {len(got)} of {len(want)}")
+
+        # the limit of a file: it ends there, and an alert says so
+        longer = f"{work}/long.yaml"
+        with open(longer, "w") as f:
+            f.write(LONG)
+        many = ["-o", "engine.kind=synthetic", "-o", f"engine.synthetic.events={20 * EVENTS}"]
+        out, err = saker(work, *many, "-r", longer, "-o", "capture.enabled=true", "-o", f"capture.path_prefix={work}/full", "-o", "capture.default_duration=100000000",
+                         "-o", "capture.mode=all_rules", "-o", "capture.max_file_size_mb=1", "-o", "json_output=true")
+        said = [json.loads(line) for line in lines(out) if "internal" in line]
+        name = "Falco internal: capture size limit reached"
+        if len(said) != 1 or (said[0]["rule"], said[0]["priority"], said[0]["source"], said[0]["output"]) != (
+                name, "Informational", "internal", f"{name}. Configured limit: 1 MB.") or "tags" in said[0]:
+            fail(f"no alert says that the file is full: {said}\n{err[-1000:]}")
+        sizes = [os.path.getsize(f"{work}/{f}") for f in os.listdir(work) if f.startswith("full_")]
+        if len(sizes) != 1 or not 1 << 20 <= sizes[0] < (1 << 20) + (1 << 18):
+            fail(f"the file is not of its limit's size: {sizes}")
 
         cut = f"{work}/cut.scap"
         with open(again, "rb") as f, open(cut, "wb") as to:

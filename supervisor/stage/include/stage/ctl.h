@@ -49,6 +49,8 @@ enum ctl_type {
 	CTL_GIVE,      /* loader, policy: a descriptor for the supervisor: role, index, text */
 	CTL_SNAPSHOT_DONE, /* answer to CTL_SNAPSHOT: index as there; result 0 and it may be sealed,
 			      or negative errno */
+	CTL_CAPTURE_FULL, /* recorder: a capture file has reached its limit of index MB; passed on to
+			     evaluator 0, which raises the alert that says so */
 	CTL_RESULT, /* policy, loader: finished; result 0 or negative; value[] as the role says;
 			  text = one line why */
 };
