@@ -60,8 +60,8 @@ def main():
             options += ["-o", "outputs[]=" + json.dumps(o)]
         s = Saker("-r", storm(d), "-o", "engine.kind=synthetic", "-o", f"engine.synthetic.events={EVENTS}", "-o", "json_output=true", *options, uids=64300,
                   wait=0)
-        want = run(s, servers, nginx)
-        check(want, servers, nginx, s)
+        want, rows = run(s, servers, nginx)
+        check(want, rows, servers, nginx, s)
 
 
 def run(s, servers, nginx):
@@ -70,10 +70,10 @@ def run(s, servers, nginx):
     for n, o in rows.items():
         print(f"{n}: accepted {o['accepted']}, delivered {o['delivered']}, latency ms {o['latency_ms']}, losses {o['losses']}")
     s.stop()
-    return list(s.lines)
+    return list(s.lines), rows
 
 
-def check(want_lines, servers, nginx, s):
+def check(want_lines, rows, servers, nginx, s):
     nums = [json.loads(x)["output"].split("event ")[1] for x in want_lines]
     if len(nums) < EVENTS // 2:
         fail(f"{len(nums)} alerts on stdout, {EVENTS} events")
@@ -97,6 +97,11 @@ def check(want_lines, servers, nginx, s):
             fail(f"headers: {headers}")
     if not any(what == 400 for _, what in servers["picky"].answers):
         fail("the picky server refused nothing")
+    # what it refused for good is lost under its name, alone
+    if rows["picky"]["losses"] != {"sink_failed": 1} or rows["picky"]["accepted"] != rows["picky"]["delivered"] + 1:
+        fail(f"the refused alert is not named: {rows['picky']}")
+    if any(o["losses"] for n, o in rows.items() if n != "picky"):
+        fail(f"other outputs lost something: {rows}")
     waits = [t for t, what in servers["single"].answers if isinstance(what, tuple)]
     after = [t for t, _ in servers["single"].answers if t > waits[0]]
     if after[0] - waits[0] < 0.95:
