@@ -80,9 +80,7 @@ static int refuse_option(const char *word, enum args_verb verb)
 				args_removed[i].instead);
 		else
 			(void)fprintf(stderr,
-				"saker: error: Falco's option '%s' was removed and has no meaning "
-				"here\n",
-				word);
+				"saker: error: Falco's option '%s' has no meaning here\n", word);
 		return -EINVAL;
 	}
 	return refuse_unknown("option", word, false, verb);

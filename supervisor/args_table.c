@@ -75,7 +75,7 @@ const struct option_row args_options[] = {
 		"JSON instead of text"},
 	{OPT_WATCH, NULL, "--watch", NULL, VERB_BIT(VERB_STATUS),
 		"again every second, until Ctrl-C"},
-	{OPT_HELP, "-h", "--help", NULL, ALL_VERBS, "this text"},
+	{OPT_HELP, "-h", "--help", NULL, ALL_VERBS | VERB_BIT(VERB_SPOOL), "this text"},
 };
 
 const struct verb_row args_verbs[] = {
@@ -109,13 +109,13 @@ const struct verb_row args_verbs[] = {
 		"list|show|verify|export DIR", 2, 2},
 };
 
-/* Options that Falco had once. */
+/* Options that Falco has or had, and saker has not. */
 const struct removed_row args_removed[] = {
 	{"-A", "-o base_syscalls.all=true"},
 	{"-b", "-o buffer_format_base64=true"},
 	{"-d", NULL},
 	{"-D", "-o rules[]={\"disable\":{\"rule\":\"NAME\"}}"},
-	{"-e", NULL},
+	{"-e", "-o engine.kind=replay -o engine.replay.capture_file=FILE"},
 	{"-F", NULL},
 	{"-g", NULL},
 	{"-G", NULL},

@@ -112,7 +112,9 @@ static json_t *params_json(const struct kev_info *e)
 
 static void add_event(struct printer *p, const struct kev_info *e, const char *name)
 {
-	const char *dir = e->dir == KEV_ENTER || e->dir == KEV_NONE ? ">" : "<";
+	/* what has no direction is even and odd all the same */
+	bool is_enter = e->dir == KEV_ENTER || (e->dir == KEV_NONE && e->code % 2 == 0);
+	const char *dir = is_enter ? ">" : "<";
 	bool is_markdown = p->t->format == TOOLS_MARKDOWN;
 
 	if (p->list) {

@@ -9,9 +9,7 @@ import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TABLE = "shm/include/shm/loss.def"
-WAITING = {
-    "TRACKER_HELD": "events that wait for a container's facts",
-}
+WAITING = {} # ID: what it waits for
 
 
 def rows(text):

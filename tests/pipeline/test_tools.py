@@ -75,6 +75,7 @@ def validation():
     r = run("-V", good, "-L", "-o", "json_output=true")
     expect("-V -L as JSON", r.returncode == 0 and json.loads(r.stdout)["falco_describe_results"]["rules"][0]["info"]["name"] == "Good", r)
     r = run("-V", os.path.join(DIR, "none.yaml"))
+    expect("--validate", run("--validate", good).stdout == run("-V", good).stdout)
     expect("-V of no file", r.returncode == 1 and "No such file" in r.stderr, r)
     r = run("-V", good, "-r", good)
     expect("-V with -r is refused", r.returncode == 1 and "does not go with" in r.stderr, r)
@@ -128,6 +129,7 @@ def lists():
     r = run("--list", "syscall")
     expect("--list as text", r.returncode == 0 and "Field Class:                  evt" in r.stdout and "\nproc.name  " in r.stdout, r)
     res = json.loads(run("--list", "--format", "json").stdout)
+    expect("--list -N as JSON", json.loads(run("--list", "-N", "--format", "json").stdout) == {"fieldnames": names})
     expect("--list as JSON", {f["name"] for c in res["fieldclasses"] for f in c["fields"]} == set(names))
     r = run("--list", "--markdown")
     doc = open(os.path.join(TOP, "docs/fields.md")).read()
@@ -138,6 +140,7 @@ def lists():
     expect("--list-events", r.returncode == 0 and "\n< openat(FD **fd**, FD **dirfd**" in r.stdout and "\n< uname(" in r.stdout, r)
     res = json.loads(run("--list-events", "--format", "json").stdout)
     flags = next(e for e in res["Syscall events"] if e["name"] == "openat" and e["dir"] == "<")["params"][3]
+    expect("--list-events as JSON: directions by parity", [e["dir"] for e in res["Metaevents"] if e["name"] == "drop"] == [">", "<"])
     expect("--list-events as JSON", flags["name"] == "flags" and "O_CREAT" in flags["flags"])
     expect("--list-events as Markdown", "Yes | `<` | `openat` | " in run("--list-events", "--format", "markdown").stdout)
 
@@ -167,7 +170,12 @@ def others():
            and res["rules_files"] == [{"name": good, "variants": [{"content": GOOD}]}], r)
     expect("--page-size", "Your system page size is: " in run("--page-size").stdout)
     expect("--list-plugins", "0 Plugins Loaded" in run("--list-plugins").stdout)
-    expect("-i", run("-i").stdout.startswith("Ignored syscall(s):"))
+    r = run("-i")
+    expect("-i: nothing is ignored", r.returncode == 0 and r.stdout == "Ignored syscall(s):\n\n" and "saker ignores none" in r.stderr, r)
+    for more in (["-U"], ["-v"], ["-pc"], ["-pk"], ["--print", "x"], ["--enable-source", "syscall"], ["-M", "5"], ["--pidfile", os.path.join(DIR, "none")],
+                 ["--unbuffered"], ["--verbose"], ["--config", config], ["--option", "json_output=true"], ["--rules", good]):
+        r = run("--dry-run", "-r", good, *more)
+        expect(f"--dry-run {more}", r.returncode == 0 and "enabled: " in r.stderr, r)
     r = run("--dry-run", "-c", config)
     expect("--dry-run", r.returncode == 0 and "rules: 1, enabled: 1" in r.stderr, r)
     r = run("--dry-run", "-r", write("bad.yaml", BAD))
@@ -176,6 +184,46 @@ def others():
     expect("two tools are refused", r.returncode == 1 and "do not go together" in r.stderr, r)
     # a tool that reads nothing does not stumble over a broken configuration
     expect("--list beside a broken configuration", run("--list", "-N", "-c", write("broken.yaml", "{")).returncode == 0)
+
+
+def versions():
+    r = run("--version")
+    expect("--version", r.returncode == 0 and re.search(r"^saker version: \d+\.\d+\.\d+$", r.stdout, re.M) and "\nEngine:        0.63.0\nDriver:\n  API version:    " in r.stdout
+           and r.stderr == "", r)
+    r = run("--version", "-o", "json_output=true")
+    res = json.loads(r.stdout)
+    expect("--version as JSON", res["engine_version"] == "63" and res["engine_version_semver"] == "0.63.0" and res["driver_schema_version"] == "4.5.1"
+           and res["plugin_versions"] == {} and res["saker_version"], r)
+    for flag in ("-h", "--help"):
+        r = run(flag)
+        expect(flag, r.returncode == 0 and all(f in r.stdout for f in ("-V, --validate", "--dry-run", "explain RULE", "--support")) and r.stderr == "", r)
+    for verb in ("status", "test-alert", "explain", "test", "record", "dump", "spool"):
+        r = run(verb, "--help")
+        expect(f"{verb} --help", r.returncode == 0 and "Example: saker " + verb in r.stdout and r.stderr == "", r)
+
+
+def every_flag_is_tried():
+    """Each flag of `saker --help` stands in a test of the command line."""
+    flags = set(re.findall(r"(?:^  | )(-{1,2}[A-Za-z][\w-]*)", run("--help").stdout.split("Options:")[1].split("Signals:")[0], re.M))
+    here = os.path.dirname(os.path.abspath(__file__))
+    texts = "".join(open(os.path.join(here, f), encoding="utf-8").read() for f in os.listdir(here) if f.endswith(".py"))
+    missing = sorted(f for f in flags if not re.search(rf'["\' ]{re.escape(f)}["\'=, ]', texts))
+    expect(f"flags without a test: {missing}", len(flags) > 30 and not missing)
+
+
+def wrong_use():
+    """One line each, status 1; what Falco had and saker has not says what to use instead."""
+    for args, want in (
+            (["-A"], "use -o base_syscalls.all=true"), (["-e", "x.scap"], "use -o engine.kind=replay -o engine.replay.capture_file=FILE"),
+            (["-S", "10"], "use -o falco_libs.snaplen=N"), (["--modern-bpf"], "use -o engine.kind=modern_ebpf"), (["-T", "x"], '"disable":{"tag":"NAME"}'),
+            (["--cri", "x"], "'--cri' has no meaning here"), (["--plugin-info", "x"], "'--plugin-info' has no meaning here"), (["-N"], "'-N' goes with '--list'"),
+            (["--format", "json"], "goes with '--list' or '--list-events'"), (["--list", "--format", "xml"], "not 'xml'"),
+            (["--list", "--markdown", "-N"], "does not go with"), (["-M", "abc"], "a number of seconds above 0"), (["-M", "0"], "a number of seconds above 0"),
+            (["--enable-source", "k8s_audit"], "k8s_audit"), (["--disable-source", "syscall"], "would leave no event source"),
+            (["--enable-source", "syscall", "--disable-source", "syscall"], "does not go with"), (["-V"], "needs a value"), (["--suport"], "did you mean '--support'?"),
+            (["frobnicate"], "unknown command"), (["explain"], "needs RULE"), (["test"], "needs FILE"), (["record"], "needs -w FILE"), (["--page-size", "x"], "unexpected word")):
+        r = run(*args)
+        expect(f"{args}", r.returncode == 1 and r.stdout == "" and r.stderr.count("\n") == 1 and want in r.stderr, r)
 
 
 def rule_tests():
@@ -249,7 +297,7 @@ def print_option():
 
 if __name__ == "__main__":
     try:
-        for part in (validation, descriptions, explanations, lists, schemas, others, rule_tests, unprivileged, pidfile, print_option):
+        for part in (validation, descriptions, explanations, lists, schemas, others, versions, wrong_use, every_flag_is_tried, rule_tests, unprivileged, pidfile, print_option):
             part()
             print(f"{part.__name__}: fine")
     finally:
