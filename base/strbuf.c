@@ -50,7 +50,7 @@ int strbuf_reserve(struct strbuf *b, size_t n)
 	return 0;
 }
 
-void strbuf_add(struct strbuf *b, const void *p, size_t n)
+void strbuf_add_grow(struct strbuf *b, const void *p, size_t n)
 {
 	if (strbuf_reserve(b, n) < 0)
 		return;
@@ -60,29 +60,46 @@ void strbuf_add(struct strbuf *b, const void *p, size_t n)
 	b->p[b->n] = '\0';
 }
 
-void strbuf_add_str(struct strbuf *b, const char *s)
+static void add_decimal(struct strbuf *b, bool is_negative, uint64_t v)
 {
-	strbuf_add(b, s, strlen(s));
+	char text[24];
+	size_t at = sizeof(text);
+
+	do
+		text[--at] = (char)('0' + v % 10);
+	while (v /= 10);
+	if (is_negative)
+		text[--at] = '-';
+	strbuf_add(b, text + at, sizeof(text) - at);
 }
 
-void strbuf_add_span(struct strbuf *b, struct span s)
+void strbuf_add_u64(struct strbuf *b, uint64_t v)
 {
-	strbuf_add(b, s.p, s.n);
+	add_decimal(b, false, v);
 }
 
-void strbuf_add_char(struct strbuf *b, char c)
+void strbuf_add_i64(struct strbuf *b, int64_t v)
 {
-	strbuf_add(b, &c, 1);
+	add_decimal(b, v < 0, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
 }
 
 void strbuf_addf(struct strbuf *b, const char *fmt, ...)
 {
+	size_t room = b->p ? b->cap - b->n : 0;
 	va_list ap;
 	int n;
 
+	if (b->failed)
+		return;
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(b->p ? b->p + b->n : NULL, room, fmt, ap);
 	va_end(ap);
+	if (n >= 0 && (size_t)n < room) {
+		b->n += (size_t)n;
+		return;
+	}
+	if (b->p)
+		b->p[b->n] = '\0'; /* as if nothing had been tried */
 	if (n < 0 || strbuf_reserve(b, (size_t)n) < 0) {
 		b->failed = true;
 		return;

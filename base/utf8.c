@@ -3,6 +3,7 @@
 #include <base/utf8.h>
 
 #include <stdint.h>
+#include <string.h>
 
 #define REPLACEMENT "\xef\xbf\xbd"
 
@@ -119,28 +120,60 @@ static const char *short_escape(uint8_t c)
 	}
 }
 
+/* How many of the bytes at p stand in JSON as they are, seen eight at a time: ASCII that is no control
+ * character, quote or backslash. A byte's high bit marks one that is something else; borrows may mark
+ * too many, never too few. */
+static size_t plain_run(const uint8_t *p, size_t n)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), high = ones * 0x80;
+	size_t i = 0;
+
+	for (; i + 8 <= n; i += 8) {
+		uint64_t v, quote, slash;
+
+		memcpy(&v, p + i, sizeof(v));
+		quote = v ^ (ones * '"');
+		slash = v ^ (ones * '\\');
+		if ((v | (v - ones * 0x20) | ((quote - ones) & ~quote) |
+			    ((slash - ones) & ~slash)) &
+			high)
+			break;
+	}
+	return i;
+}
+
+static bool is_plain(uint8_t c)
+{
+	return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
 void json_add_escaped(struct strbuf *b, struct span s)
 {
 	const uint8_t *p = (const uint8_t *)s.p;
-	size_t start = 0, bad;
+	size_t start = 0, i = plain_run(p, s.n), bad;
 
-	for (size_t i = 0; i < s.n;) {
-		size_t k = sequence(p + i, s.n - i, &bad);
-		const char *esc = k == 1 ? short_escape(p[i]) : NULL;
+	while (i < s.n) {
+		size_t k;
+		const char *esc;
 
-		if (k > 1 || (k == 1 && !esc && p[i] >= 0x20)) {
+		if (is_plain(p[i])) {
+			i++;
+			continue;
+		}
+		k = sequence(p + i, s.n - i, &bad);
+		if (k > 1) {
 			i += k;
 			continue;
 		}
+		esc = k == 1 ? short_escape(p[i]) : REPLACEMENT;
 		strbuf_add(b, s.p + start, i - start);
-		if (k == 0)
-			strbuf_add_str(b, REPLACEMENT);
-		else if (esc)
+		if (esc)
 			strbuf_add_str(b, esc);
 		else
 			strbuf_addf(b, "\\u%04x", p[i]);
 		i += k ? k : bad;
 		start = i;
+		i += plain_run(p + i, s.n - i);
 	}
 	if (s.n > start)
 		strbuf_add(b, s.p + start, s.n - start);

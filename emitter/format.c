@@ -4,7 +4,6 @@
  * included, and are made valid here. localtime_r() uses the zone that was loaded before the seal.
  */
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,26 +31,52 @@ const struct format *format_get(enum output_format f)
 	return &formats[f];
 }
 
+/* A second as text: many alerts fall into each, so the last one is kept. */
+struct second {
+	time_t sec;
+	char text[64];
+	size_t n; /* 0: none yet */
+};
+
+static void add_second(const struct second *s, uint64_t ts_ns, struct strbuf *b)
+{
+	unsigned ns = (unsigned)(ts_ns % NS_PER_S);
+	char text[10];
+
+	for (unsigned i = sizeof(text); i-- > 1; ns /= 10)
+		text[i] = (char)('0' + ns % 10);
+	text[0] = '.';
+	strbuf_add(b, s->text, s->n);
+	strbuf_add(b, text, sizeof(text));
+}
+
 void format_add_utc(uint64_t ts_ns, struct strbuf *b)
 {
+	static struct second last;
 	time_t sec = (time_t)(ts_ns / NS_PER_S);
 	struct tm tm = {0};
-	char text[64] = "";
 
-	/* 64 bits of ns end in the year 2554: neither call can fail */
-	(void)gmtime_r(&sec, &tm);
-	(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	strbuf_addf(b, "%s.%09u", text, (unsigned)(ts_ns % NS_PER_S));
+	if (!last.n || last.sec != sec) {
+		/* 64 bits of ns end in the year 2554: neither call can fail */
+		(void)gmtime_r(&sec, &tm);
+		last.n = strftime(last.text, sizeof(last.text), "%Y-%m-%dT%H:%M:%S", &tm);
+		last.sec = sec;
+	}
+	add_second(&last, ts_ns, b);
 }
 
 static void add_local_clock(uint64_t ts_ns, struct strbuf *b)
 {
+	static struct second last;
 	time_t sec = (time_t)(ts_ns / NS_PER_S);
 	struct tm tm = {0};
 
-	(void)localtime_r(&sec, &tm); /* on failure midnight is printed */
-	strbuf_addf(b, "%02d:%02d:%02d.%09u", tm.tm_hour, tm.tm_min, tm.tm_sec,
-		(unsigned)(ts_ns % NS_PER_S));
+	if (!last.n || last.sec != sec) {
+		(void)localtime_r(&sec, &tm); /* on failure midnight is printed */
+		last.n = strftime(last.text, sizeof(last.text), "%H:%M:%S", &tm);
+		last.sec = sec;
+	}
+	add_second(&last, ts_ns, b);
 }
 
 void format_add_prefix(bool iso_time, const struct alert *a, struct strbuf *b)
@@ -112,10 +137,10 @@ void format_add_value(const struct alert *a, const struct alert_field *f, struct
 		json_add_string(b, rec_text(a, f->str));
 		break;
 	case ALERT_I64:
-		strbuf_addf(b, "%" PRId64, (int64_t)f->num);
+		strbuf_add_i64(b, (int64_t)f->num);
 		break;
 	case ALERT_U64:
-		strbuf_addf(b, "%" PRIu64, f->num);
+		strbuf_add_u64(b, f->num);
 		break;
 	case ALERT_BOOL:
 		strbuf_add_str(b, f->num ? "true" : "false");

@@ -180,7 +180,7 @@ static void add_text(const struct alert *a, const struct alert_field *f, struct 
 		json_add_escaped(b, rec_text(a, f->str));
 		break;
 	case ALERT_I64:
-		strbuf_addf(b, "%" PRId64, (int64_t)f->num);
+		strbuf_add_i64(b, (int64_t)f->num);
 		break;
 	case ALERT_LIST: /* its first text */
 		json_add_escaped(b, first_text(rec_text(a, f->str)));
@@ -189,7 +189,7 @@ static void add_text(const struct alert *a, const struct alert_field *f, struct 
 		strbuf_add_str(b, f->num ? "true" : "false");
 		break;
 	default:
-		strbuf_addf(b, "%" PRIu64, f->num);
+		strbuf_add_u64(b, f->num);
 		break;
 	}
 }

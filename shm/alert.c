@@ -194,7 +194,7 @@ void alert_add_field(struct alert_builder *b, struct span key, enum alert_value_
 	uint64_t num, struct span str)
 {
 	struct alert_field f = {.type = type, .num = num};
-	unsigned i;
+	unsigned i = 0;
 
 	assert(key.n > 0);
 	f.key = rec_add_text(&b->w, key);
@@ -203,13 +203,16 @@ void alert_add_field(struct alert_builder *b, struct span key, enum alert_value_
 		b->w.failed = 1;
 	if (b->w.failed)
 		return;
-	for (i = b->n_fields; i > 0; i--) {
-		int r = text_cmp(b->w.buf, b->fields[i - 1].key, f.key);
+	for (unsigned hi = b->n_fields; i < hi;) {
+		unsigned mid = i + (hi - i) / 2;
+		int r = text_cmp(b->w.buf, b->fields[mid].key, f.key);
 
 		if (r == 0)
 			return; /* the same field twice: one value */
 		if (r < 0)
-			break;
+			i = mid + 1;
+		else
+			hi = mid;
 	}
 	memmove(&b->fields[i + 1], &b->fields[i], (b->n_fields - i) * sizeof(f));
 	b->fields[i] = f;

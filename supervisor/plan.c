@@ -59,6 +59,9 @@ static const struct plan_ring_row ring_rows[] = {
 /* A source that waits needs no room for bursts; what is in a ring should still be in a core's cache when
  * it is read. */
 #define PLAN_REPLAY_RING (1024U * KIB)
+/* Alert rings are larger where there are few: a spool commits what a ring holds at once. */
+#define PLAN_ALERT_MAX (1024U * KIB)
+#define PLAN_ALERT_ALL (2048U * KIB)
 #define PLAN_BPF_MIN (256U * KIB)
 #define PLAN_BPF_MAX (64U * 1024 * KIB)
 
@@ -328,6 +331,8 @@ static size_t ring_bytes(const struct plan_ring_row *row, const struct plan_conf
 			size = MIN(size,
 				(size_t)PLAN_REPLAY_RING * (row->to == PLAN_EVALUATOR ? 2 : 1));
 	}
+	while (row->to == PLAN_EMITTER && size < PLAN_ALERT_MAX && size * 2 * n <= PLAN_ALERT_ALL)
+		size *= 2;
 	return MAX(size, (size_t)SPSC_SIZE_MIN);
 }
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opens, reads and closes one path as fast as it can, one process a core, each pinned to its own.
+/* Opens, reads and closes one path as fast as it can, one process a core (or as many as the third
+ * argument says), each pinned to its own.
  * Counts loops in slices of time, so that a slice in which the machine did something else can be
- * told from the others. Prints one JSON object. Arguments: seconds, path. */
+ * told from the others. Prints one JSON object. Arguments: seconds,
+ * path, [processes]. */
 
 #include <fcntl.h>
 #include <sched.h>
@@ -108,15 +110,16 @@ static void print(const struct count *c, unsigned n)
 
 int main(int argc, char **argv)
 {
-	double seconds = argc == 3 ? atof(argv[1]) : 0;
+	double seconds = argc == 3 || argc == 4 ? atof(argv[1]) : 0;
 	long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned n = (unsigned)MIN(MAX(n_cpus, 1L), (long)CPUS_MAX);
+	unsigned n = (unsigned)MIN(
+		MAX(argc == 4 ? MIN(atol(argv[3]), n_cpus) : n_cpus, 1L), (long)CPUS_MAX);
 	bool ok = true;
 	struct count *c;
 	int status;
 
 	if (seconds <= 0 || seconds > 600 || access(argv[2], R_OK) < 0) {
-		(void)fprintf(stderr, "usage: %s SECONDS PATH\n", argv[0]);
+		(void)fprintf(stderr, "usage: %s SECONDS PATH [PROCESSES]\n", argv[0]);
 		return 1;
 	}
 	c = mmap(NULL, n * sizeof(*c), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

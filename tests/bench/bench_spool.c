@@ -7,7 +7,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include <base/clock.h>
 #include <base/macros.h>
 
+#include "bench_alert.h"
 #include "spool.h"
 
 #define ROUNDS 5
@@ -26,43 +26,6 @@ static struct stats_page stats;
 static struct spool spool;
 static struct io io;
 static uint64_t n_commits;
-static _Alignas(8) uint8_t record[SPSC_RECORD_MAX];
-
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static const struct alert *make_alert(void)
-{
-	static struct alert_builder b;
-	struct alert *a;
-	char message[200];
-	int n;
-
-	memset(message, 'm', sizeof(message));
-	alert_begin(&b, record, sizeof(record));
-	a = alert_head(&b);
-	a->rule_name = alert_add_text(&b, SPAN_LIT("Read sensitive file untrusted"));
-	a->source = alert_add_text(&b, SPAN_LIT("syscall"));
-	a->host = alert_add_text(&b, SPAN_LIT("host.example"));
-	a->message = alert_add_text(&b, (struct span){message, sizeof(message)});
-	for (unsigned i = 0; i < 5; i++) {
-		char key[24];
-
-		snprintf(key, sizeof(key), "proc.field%u", i);
-		alert_add_field(&b, span_str(key), ALERT_STR, 0, SPAN_LIT("value"));
-	}
-	a->h.ring.type = REC_ALERT;
-	a->h.ts_ns = clock_epoch_ns();
-	a->priority = 4;
-	n = alert_finish(&b);
-	if (n < 0)
-		die("build an alert");
-	a->h.ring.len = (uint32_t)n;
-	return a;
-}
 
 static void on_commit(struct spool *s, unsigned batch)
 {
@@ -78,16 +41,6 @@ static void turn(void)
 	spool_turn(&spool, clock_mono_ns());
 }
 
-static void remove_all(const char *path)
-{
-	DIR *d = opendir(path);
-
-	for (struct dirent *e; d && (e = readdir(d));)
-		(void)unlinkat(dirfd(d), e->d_name, 0);
-	if (d)
-		closedir(d);
-}
-
 static int start(const char *path, uint64_t max_size)
 {
 	const struct spool_config c = {.max_size = max_size, .when_full = SPOOL_DROP_OLDEST};
@@ -95,13 +48,13 @@ static int start(const char *path, uint64_t max_size)
 
 	memset(&stats, 0, sizeof(stats));
 	if (fd < 0)
-		die(path);
+		bench_die(path);
 	if (io_open(&io, fd) < 0 || io_post_seal(&io) < 0 ||
 		spool_init(&spool, &c, &io, &stats) < 0)
-		die("set up");
+		bench_die("set up");
 	spool.on_commit = on_commit;
 	if (spool_recover(&spool, clock_mono_ns()) < 0)
-		die("recover");
+		bench_die("recover");
 	return fd;
 }
 
@@ -155,12 +108,12 @@ static double plain(const char *path, double seconds, size_t record_bytes)
 	snprintf(name, sizeof(name), "%s/plain", path);
 	fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0 || fallocate(fd, 0, 0, 512 << 20) < 0)
-		die(name);
+		bench_die(name);
 	from = clock_mono_ns();
 	until = from + (uint64_t)(seconds * 1e9);
 	while (clock_mono_ns() < until && n < (500u << 20)) {
 		if (write(fd, piece, sizeof(piece)) != sizeof(piece) || fdatasync(fd) < 0)
-			die(name);
+			bench_die(name);
 		n += sizeof(piece);
 	}
 	close(fd);
@@ -176,19 +129,12 @@ static long peak_kib(void)
 	return u.ru_maxrss;
 }
 
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 int main(int argc, char **argv)
 {
 	const char *path = argc > 1 ? argv[1] : ".";
-	double seconds = argc > 2 ? atof(argv[2]) : 1, rates[ROUNDS], limits[ROUNDS], back = 0;
+	double seconds = argc > 2 ? atof(argv[2]) : 1, rates[ROUNDS], limits[ROUNDS], back = 0, read;
 	uint64_t backlog = (uint64_t)(argc > 3 ? atoi(argv[3]) : 0) << 20, n_backlog = 0;
-	const struct alert *a = make_alert();
+	const struct alert *a = bench_alert();
 	size_t bytes = ALIGN_UP((size_t)a->h.ring.len, (size_t)8) + sizeof(struct spool_rec);
 	long peak;
 	int fd;
@@ -197,12 +143,13 @@ int main(int argc, char **argv)
 		limits[i] = plain(path, seconds, bytes);
 		fd = start(path, UINT64_C(1) << 30);
 		rates[i] = append(seconds, a);
-		back = MAX(back, read_back(UINT64_MAX));
+		read = read_back(UINT64_MAX);
+		back = MAX(back, read);
 		stop(fd);
-		remove_all(path);
+		bench_empty(path);
 	}
-	qsort(rates, ROUNDS, sizeof(*rates), by_value);
-	qsort(limits, ROUNDS, sizeof(*limits), by_value);
+	bench_sort(rates, ROUNDS);
+	bench_sort(limits, ROUNDS);
 	if (backlog) {
 		fd = start(path, backlog + (64u << 20));
 		while (spool.bytes < backlog)
@@ -212,7 +159,7 @@ int main(int argc, char **argv)
 		n_backlog = spool_count(&spool.state, 1, spool.state.stream[1].settled);
 		(void)read_back(200000);
 		stop(fd);
-		remove_all(path);
+		bench_empty(path);
 	}
 	peak = peak_kib();
 	printf("{\"record_bytes\": %zu, \"backend\": \"%s\", \"append_per_s\": %.0f, "

@@ -8,7 +8,7 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-NAMES = ["ring", "syscall", "start", "captured", "rejected", "memory", "apps", "rules", "state", "snapshot", "replay"]
+NAMES = ["ring", "syscall", "start", "captured", "rejected", "memory", "apps", "rules", "state", "snapshot", "replay", "spool", "file", "storm"]
 
 
 def argv(build, name):
@@ -22,7 +22,8 @@ def argv(build, name):
 def run(build, name):
     env = dict(os.environ, SAKER_BIN=f"{build}/stage/bin/saker", SAKER_BENCH_SYSCALL=f"{build}/tests/bench/bench-syscall",
                SAKER_BENCH_LOAD=f"{build}/tests/bench/bench-load", SAKER_BENCH_KERNEL=f"{build}/tests/bench/bench-kernel",
-               SAKER_BENCH_RULES=f"{build}/tests/bench/bench-rules", SAKER_BENCH_PROCS=f"{build}/tests/bench/bench-procs")
+               SAKER_BENCH_RULES=f"{build}/tests/bench/bench-rules", SAKER_BENCH_PROCS=f"{build}/tests/bench/bench-procs",
+               SAKER_BENCH_SPOOL=f"{build}/tests/bench/bench-spool", SAKER_BENCH_FILE=f"{build}/tests/bench/bench-file")
     t = time.monotonic()
     r = subprocess.run(argv(build, name), capture_output=True, text=True, env=env)
     if r.returncode:
@@ -111,6 +112,28 @@ def rows_replay(r):
     yield ("replay: events per CPU second", f"{p['events_per_cpu_s'] / 1e6:.2f} M (median {p['events_per_cpu_s_median'] / 1e6:.2f})",
            f"from gzip {g['events_per_cpu_s'] / 1e6:.2f} M; inflating alone {r['inflate_cpu_s'] * 1e9 / p['events']:.0f} ns per event",
            f"{r['target_events_per_cpu_s'] / 1e6:.0f} M", r["met"])
+
+
+def rows_spool(r):
+    yield (f"spool: alerts of {r['record_bytes']} B, appended and committed", f"{r['append_per_s'] / 1e3:.0f} k/s (median {r['append_per_s_median'] / 1e3:.0f})",
+           f"plain write and fdatasync {r['plain_per_s'] / 1e3:.0f} k/s (median {r['plain_per_s_median'] / 1e3:.0f}): {r['ratio_of_medians']:.2f} of it; read back "
+           f"{r['read_per_s'] / 1e3:.0f} k/s", f"{r['target_per_s'] / 1e3:.0f} k/s", r["met"]["append"])
+    yield (f"spool: memory with {r['backlog_bytes'] / (1 << 30):.1f} GiB waiting", f"{r['peak_mib']:.1f} MiB", f"{r['backlog_alerts'] / 1e6:.1f} M alerts", f"{r['target_peak_mib']} MiB",
+           r["met"]["peak"])
+
+
+def rows_file(r):
+    yield (f"file: alerts as lines of {r['line_bytes']} B", f"{r['json_per_s'] / 1e3:.0f} k/s (median {r['json_per_s_median'] / 1e3:.0f})",
+           f"text {r['text_per_s'] / 1e3:.0f} k/s; through a spool {r['spooled_per_s'] / 1e3:.0f} k/s; plain writes {r['plain_per_s'] / 1e3:.0f} k/s",
+           f"{r['target_per_s'] / 1e3:.0f} k/s", r["met"])
+
+
+def rows_storm(r):
+    m = r["met"]
+    yield ("storm: alerts per CPU second, all stages", f"{r['alerts_per_cpu_s'] / 1e3:.0f} k", ", ".join(f"{k} {v:.2f} s" for k, v in r["cpu_s_by_stage"].items() if v >= 0.01) +
+           f"; {r['alerts'] / 1e3:.0f} k alerts in {r['seconds']:.0f} s", f"{r['target'] / 1e3:.0f} k", m["alerts"])
+    yield "storm: events of others lost", f"{r['others_lost']} of {r['others']}", f"losses {r['losses'] or 'none'}", "0", m["others"]
+    yield "storm: memory, growth in it", mib(r["pss_growth"]), f"before {mib(r['pss_before'])}, most {mib(r['pss_most'])}", "flat", m["memory"]
 
 
 def rows(name, r):

@@ -31,8 +31,13 @@ static void test_strbuf__mixed_additions__one_text(void **state)
 	strbuf_add_str(&b, "a");
 	strbuf_add_char(&b, 'b');
 	strbuf_add_span(&b, SPAN_LIT("cd"));
+	strbuf_add_u64(&b, 0);
+	strbuf_add_u64(&b, UINT64_MAX);
+	strbuf_add_i64(&b, INT64_MIN);
+	strbuf_add_i64(&b, -7);
+	strbuf_addf(&b, "%s-%d", "e", 9);
 	text = strbuf_take(&b);
-	assert_string_equal(text, "abcd");
+	assert_string_equal(text, "abcd018446744073709551615-9223372036854775808-7e-9");
 	assert_null(b.p);
 	free(text);
 }

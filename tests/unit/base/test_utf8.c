@@ -48,6 +48,35 @@ static void test_json_add_escaped__any_bytes__valid_json(void **state)
 		check_escaped(rows[i].in, rows[i].n, rows[i].want);
 }
 
+/* Each byte at each place of a longer text comes out as it does alone: whole words are passed over at
+ * once, and nothing in them may be overlooked. */
+static void test_json_add_escaped__every_byte_at_every_place__as_alone(void **state)
+{
+	char plain[33];
+
+	(void)state;
+	memset(plain, 'x', sizeof(plain));
+	for (unsigned c = 0; c < 256; c++) {
+		_cleanup_strbuf_ struct strbuf alone = {0};
+		char byte = (char)c;
+
+		json_add_escaped(&alone, (struct span){&byte, 1});
+		for (size_t at = 0; at < sizeof(plain); at++) {
+			_cleanup_strbuf_ struct strbuf b = {0}, want = {0};
+			char in[sizeof(plain)];
+
+			memcpy(in, plain, sizeof(in));
+			in[at] = byte;
+			json_add_escaped(&b, (struct span){in, sizeof(in)});
+			strbuf_add(&want, plain, at);
+			strbuf_add(&want, alone.p, alone.n);
+			strbuf_add(&want, plain, sizeof(plain) - at - 1);
+			assert_int_equal(b.n, want.n);
+			assert_memory_equal(b.p, want.p, b.n);
+		}
+	}
+}
+
 static void test_utf8_is_valid__all_short_sequences__agrees_with_repair(void **state)
 {
 	(void)state;
@@ -66,6 +95,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_json_add_escaped__any_bytes__valid_json),
+		cmocka_unit_test(test_json_add_escaped__every_byte_at_every_place__as_alone),
 		cmocka_unit_test(test_utf8_is_valid__all_short_sequences__agrees_with_repair),
 	};
 
