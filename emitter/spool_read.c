@@ -176,7 +176,7 @@ static void parse(struct spool_stream *t, struct spool_segment *g)
 		size_t at = (size_t)(r->off - r->buf_off), len;
 		int rc;
 
-		if (at >= r->buf_n) {
+		if (at >= r->buf_n || is_at_end(r, g)) { /* zeros may follow, as allocated */
 			r->is_fresh = false;
 			return;
 		}

@@ -61,12 +61,45 @@ static void test_spool__thread__all_in_order(void **state)
 	through(BED_THREAD);
 }
 
+/* Segments that another run left end in zeros, as allocated: that is no damage. */
+static void test_spool__restart_with_whole_segments__nothing_set_aside(void **state)
+{
+	struct bed b = {0};
+	unsigned n_bad = 0;
+	DIR *d;
+
+	(void)state;
+	bed_make_folder(&b, "/tmp");
+	assert_int_equal(bed_open(&b, BED_FAULT, 16 * MIB, SPOOL_BLOCK), 0);
+	for (unsigned i = 0; i < 10000; i++) {
+		while (!spool_has_room(&b.spool))
+			bed_settle_time(&b, 1);
+		bed_append(&b, i % 8, 500);
+	}
+	bed_settle_time(&b, 30);
+	assert_true(b.spool.streams[1].n_segs > 2);
+	bed_crash(&b);
+	assert_int_equal(bed_open(&b, BED_FAULT, 16 * MIB, SPOOL_BLOCK), 0);
+	(void)bed_deliver(&b, 100000);
+	bed_settle_time(&b, 30);
+	assert_int_equal(b.n_seen, 10000);
+	assert_int_equal(bed_losses(&b), 0);
+	d = opendir(b.path);
+	for (const struct dirent *e; (e = readdir(d));)
+		n_bad += strstr(e->d_name, ".bad") != NULL;
+	closedir(d);
+	assert_int_equal(n_bad, 0);
+	assert_int_equal(b.spool.n_quarantined, 0);
+	bed_done(&b, true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_spool__fault_backend__all_in_order),
 		cmocka_unit_test(test_spool__io_uring__all_in_order),
 		cmocka_unit_test(test_spool__thread__all_in_order),
+		cmocka_unit_test(test_spool__restart_with_whole_segments__nothing_set_aside),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
