@@ -13,6 +13,11 @@ scap) "$5" "$corpus"
 	for f in "$corpus"/*.scap; do
 		[ ! -e "$f" ] || gunzip -c "$f" | head -c 60000 >"${f%.scap}"
 	done ;;
+facts)
+	printf '1{"id": {"name": "web", "labels": {"a": "b"}, "mounts": [{"source": "/a", "dest": "/b", "rw": true}]}}' >"$corpus/file"
+	printf '2{"container": {"id": "0123456789ab", "type": 0, "ip": 5, "Mounts": [{"Source": "/a"}], "labels": {"a": "b"}}}' >"$corpus/event"
+	printf '2{"name": "a.test", "addresses": ["192.0.2.1", "::1"]}' >"$corpus/name"
+	[ ! -e "$shared/data/golden/containers.json" ] || { printf 1; cat "$shared/data/golden/containers.json"; } >"$corpus/golden" ;;
 rules) cp "$root"/rules/default/*.yaml "$root"/tests/golden/conditions.yaml "$corpus"
 	[ ! -d "$shared/data/rules" ] || cp "$shared"/data/rules/*.yaml "$corpus" ;;
 condition | output)
@@ -25,7 +30,7 @@ condition | output)
 	} ;;
 esac
 words=
-[ "$kind" = image ] || [ "$kind" = scap ] || [ "$kind" = spool ] || words=-dict=$root/tests/fuzz/rules.dict
+[ "$kind" = image ] || [ "$kind" = scap ] || [ "$kind" = spool ] || [ "$kind" = facts ] || words=-dict=$root/tests/fuzz/rules.dict
 status=0
 "$fuzzer" $words -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1500 -max_len=65536 -print_final_stats=1 \
 	-artifact_prefix="$PWD/fuzz-$kind-" "$corpus" >"$corpus.log" 2>&1 || status=$?
