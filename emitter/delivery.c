@@ -227,7 +227,7 @@ void delivery_turn(struct delivery *d, uint64_t now_ns)
 		return;
 	if (r < 0) {
 		handle_failure(d, r, now_ns);
-	} else if (had_messages || d->state != DELIVERY_WORKS) {
+	} else if (r == 0 && (had_messages || d->state != DELIVERY_WORKS)) {
 		d->state = DELIVERY_WORKS;
 		d->delay_ns = DELIVERY_DELAY_MIN_NS;
 		on_trouble(&d->host, 0, NULL);

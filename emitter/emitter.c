@@ -27,6 +27,7 @@
 #include "limit.h"
 #include "merge.h"
 #include "spool.h"
+#include "test_alert.h"
 
 /* Progress pages move without a wake-up: how often to look while an alert is held up. */
 #define HELD_POLL_MS 2
@@ -62,7 +63,8 @@ struct emitter {
 	struct spool_ref *refs;
 	struct merge_mark batch_marks[2][PROGRESS_EVALUATORS_MAX]; /* pos 0: nothing of this ring */
 	uint64_t summary_ns;                                       /* of the last look */
-	bool is_ended;                                             /* every ring has ended */
+	uint64_t n_tests;
+	bool is_ended;               /* every ring has ended */
 	uint64_t ended_ns, moved_ns; /* since when; when something was last delivered */
 	uint64_t stop_ns;            /* when a stop was asked for */
 	uint64_t room_ns;            /* when there was room, or something was delivered, last */
@@ -81,7 +83,7 @@ static int on_ask(struct delivery_watcher *w, uint64_t token, const char *what)
 	struct emitter *e = container_of(w, struct emitter, watcher);
 
 	e->asked = token;
-	return stage_send(e->stage, CTL_NEED_SINK, FD_SINK, e->stage->index, 0, 0, what, -1);
+	return stage_send(e->stage, CTL_NEED_SINK, FD_SINK, e->stage->index, 0, token, what, -1);
 }
 
 static int map_page(struct stage *s, enum ctl_role role, unsigned index, size_t size,
@@ -178,6 +180,15 @@ static void on_retire(struct delivery *d, const struct sink_msg *m, enum sink_ou
 		spool_bury(&e->spool, m->alert, m->n);
 }
 
+static int set_up_io(struct stage *s, struct emitter *e, int dir_fd)
+{
+	int r = io_open(&e->io, dir_fd);
+
+	if (r == 0)
+		r = stage_allow(s, &e->io.ops->seal);
+	return r < 0 ? r : stage_watch(s, e->io.wake_fd, EPOLLIN);
+}
+
 static int set_up_spool(struct stage *s, struct emitter *e)
 {
 	const struct spool_config c = {.max_size = e->output.spool_max,
@@ -186,13 +197,11 @@ static int set_up_spool(struct stage *s, struct emitter *e)
 
 	if (!e->output.has_spool || fd < 0)
 		return 0;
-	r = io_open(&e->io, fd);
+	r = set_up_io(s, e, fd);
 	if (r == 0)
 		r = spool_init(&e->spool, &c, &e->io, s->stats);
 	if (r == 0)
 		r = spool_allow(s, &e->io);
-	if (r == 0)
-		r = stage_watch(s, e->io.wake_fd, EPOLLIN);
 	if (r < 0)
 		return log_err_errno(r, "set up the spool");
 	emitter_of = e;
@@ -228,8 +237,11 @@ static int set_up_delivery(struct stage *s, struct emitter *e)
 			return log_err_errno(r, "watch the line to the dialer");
 	}
 	r = stage_allow(s, &d->sink.ops->seal);
+	if (r == 0 && d->sink.ops->needs_io && !e->io.ops)
+		r = set_up_io(s, e, -1);
 	if (r < 0)
 		return log_err_errno(r, "prepare the seal");
+	d->sink.io = &e->io;
 	fd = stage_fd_take(s, FD_SINK, s->index);
 	if (fd < 0) /* given without a number */
 		fd = stage_fd_take(s, FD_SINK, 0);
@@ -275,12 +287,12 @@ static int em_post_seal(struct stage *s)
 	struct emitter *e = s->priv;
 	int r = 0;
 
-	if (e->has_spool) {
+	if (e->io.ops)
 		r = io_post_seal(&e->io);
-		if (r < 0)
-			return log_err_errno(r, "start the writer of files");
+	if (r < 0)
+		return log_err_errno(r, "start the writer of files");
+	if (e->has_spool)
 		r = spool_recover(&e->spool, clock_mono_ns());
-	}
 	return r < 0 ? r : delivery_open(&e->delivery);
 }
 
@@ -482,7 +494,7 @@ static int em_turn(struct stage *s)
 	look_for_stall(e, now_ns);
 	if (is_finished(s, e, now_ns))
 		return -ENODATA;
-	s->waits_for_io = e->has_spool && e->io.n_busy;
+	s->waits_for_io = e->io.ops && e->io.n_busy;
 	return n || n_fed || s->stats->records_in != in_before || e->delivery.window.first != first;
 }
 
@@ -524,6 +536,23 @@ static int em_timeout_ms(struct stage *s)
 	return sooner(ms, 1000);
 }
 
+/* `saker output test`: one alert of our own. It takes the way of all others, but no limit. */
+static int test_output(struct stage *s, struct emitter *e)
+{
+	static uint8_t buf[TEST_ALERT_MAX] __attribute__((aligned(8)));
+	const struct alert *a;
+
+	if (!has_room(e)) {
+		log_warning("output '%s' takes no test alert now: it has not delivered what came "
+			    "before",
+			e->output.name);
+		return 0;
+	}
+	a = test_alert_make(buf, e->limit.run_id, s->settings->host, e->output.name,
+		clock_epoch_ns(), e->n_tests++);
+	return a ? accept_one(e, a, NULL) : -ENOMEM;
+}
+
 static int em_on_ctl(struct stage *s, const struct ctl_msg *msg, int fd)
 {
 	struct emitter *e = s->priv;
@@ -534,10 +563,26 @@ static int em_on_ctl(struct stage *s, const struct ctl_msg *msg, int fd)
 		(void)fd_close(fd);
 		return 0;
 	}
+	if (msg->type == CTL_TEST) {
+		(void)fd_close(fd);
+		return test_output(s, e);
+	}
+	if (msg->type == CTL_REOPEN || msg->type == CTL_ENDED) {
+		const struct sink_ops *ops = e->delivery.sink.ops;
+
+		(void)fd_close(fd);
+		if (msg->type == CTL_REOPEN && ops->on_reopen)
+			ops->on_reopen(&e->delivery.sink);
+		if (msg->type == CTL_ENDED && ops->on_ended)
+			ops->on_ended(&e->delivery.sink, (int)msg->value[0]);
+		return 0;
+	}
 	if (msg->type != CTL_SINK) {
 		(void)fd_close(fd);
 		return -EBADMSG;
 	}
+	if (e->delivery.sink.ops->needs_fd && fd < 0 && e->delivery.sink.fd < 0 && msg->result < 0)
+		sink_trouble(&e->delivery.sink, -msg->result, NULL);
 	if (e->delivery.sink.ops->needs_fd)
 		delivery_new_sink(&e->delivery, fd, false, clock_mono_ns());
 	else if (e->delivery.sink.ops->on_fd)
@@ -557,7 +602,7 @@ static int em_on_ready(struct stage *s, int fd, uint32_t events)
 		dial_ready(e->dial);
 		return 0;
 	}
-	if (k->ops->on_ready && fd != k->fd && fd != e->io.wake_fd)
+	if (k->ops->on_ready && !(k->ops->needs_fd && fd == k->fd) && fd != e->io.wake_fd)
 		k->ops->on_ready(k, fd, events);
 	return 0; /* the next turn does the I/O */
 }
@@ -568,6 +613,8 @@ static void em_drain(struct stage *s)
 	uint64_t now_ns = clock_mono_ns();
 
 	deliver(s, e, now_ns);
+	if (e->delivery.sink.ops->flush)
+		e->delivery.sink.ops->flush(&e->delivery.sink, now_ns + NS_PER_S);
 	if (!e->has_spool)
 		return;
 	spool_stop(&e->spool, now_ns + NS_PER_S);

@@ -63,6 +63,12 @@ int io_add_file(struct io *io, int fd)
 	return io->ops->add_file ? io->ops->add_file(io, fd) : 0;
 }
 
+void io_drop_file(struct io *io, int fd)
+{
+	if (io->ops->drop_file)
+		io->ops->drop_file(io, fd);
+}
+
 void io_submit(struct io *io, struct io_req *q)
 {
 	assert(!q->is_busy && io->n_busy < IO_DEPTH);

@@ -56,7 +56,8 @@ struct io_ops {
 	void (*submit)(struct io *io, struct io_req *q);
 	unsigned (*reap)(struct io *io); /* calls io_finish() for what is finished */
 	int (*add_file)(struct io *io, int fd);
-	int (*post_seal)(struct io *io); /* may be NULL */
+	void (*drop_file)(struct io *io, int fd); /* may be NULL */
+	int (*post_seal)(struct io *io);          /* may be NULL */
 	void (*close)(struct io *io);
 };
 
@@ -80,6 +81,7 @@ void io_close(struct io *io); /* waits for what is in flight */
 /* A descriptor that was handed over becomes a file; it stays the caller's to close, after
  * io_drop_file(). 0 or negative errno. */
 int io_add_file(struct io *io, int fd);
+void io_drop_file(struct io *io, int fd);
 /* @q: everything but result, is_busy and next set. Never fails: failures are results. */
 void io_submit(struct io *io, struct io_req *q);
 /* Handle what has finished: how many. */

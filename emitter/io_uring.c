@@ -85,6 +85,17 @@ static int io_uring_add_file(struct io *io, int fd)
 	return slot < 0 ? -EMFILE : set_slot(r, slot, fd);
 }
 
+static void io_uring_drop_file(struct io *io, int fd)
+{
+	struct io_rings *r = io->priv;
+	int slot = find_slot(r, fd);
+
+	if (slot < 0)
+		return;
+	(void)set_slot(r, slot, NO_FD); /* free all the same */
+	r->slots[slot] = NO_FD;
+}
+
 static bool is_for_a(enum io_op op)
 {
 	return op == IO_WRITE || op == IO_READ || op == IO_SYNC || op == IO_DIR_SYNC;
@@ -115,7 +126,6 @@ static bool prepare_a(struct io *io, struct io_uring_sqe *sqe, const struct io_r
 static bool prepare_b(struct io *io, struct io_uring_sqe *sqe, const struct io_req *q)
 {
 	struct io_rings *r = io->priv;
-	int slot;
 
 	switch (q->op) {
 	case IO_OPEN:
@@ -137,11 +147,9 @@ static bool prepare_b(struct io *io, struct io_uring_sqe *sqe, const struct io_r
 			(off_t)q->off, (off_t)q->n);
 		return true;
 	case IO_CLOSE:
-		slot = find_slot(r, q->file);
-		if (slot < 0)
+		if (find_slot(r, q->file) < 0)
 			return false;
-		(void)set_slot(r, slot, NO_FD); /* closed all the same */
-		r->slots[slot] = NO_FD;
+		io_uring_drop_file(io, q->file);
 		io_uring_prep_close(sqe, q->file);
 		return true;
 	default:
@@ -221,6 +229,7 @@ static const struct io_ops io_uring_ops = {
 	.submit = io_uring_submit_one,
 	.reap = io_uring_reap,
 	.add_file = io_uring_add_file,
+	.drop_file = io_uring_drop_file,
 	.close = io_uring_close_rings,
 };
 

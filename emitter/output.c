@@ -10,7 +10,7 @@
 
 #include "output.h"
 
-static const char *const kind_names[] = {"stdout", "file", "syslog", "http", "kafka"};
+static const char *const kind_names[] = {"stdout", "file", "syslog", "http", "kafka", "program"};
 static const char *const format_names[] = {"text", "json", "ecs", "ocsf", "cef"};
 static const char *const fsync_names[] = {"never", "second", "batch"};
 _Static_assert(ARRAY_LEN(kind_names) == _OUTPUT_KIND_MAX, "a name for each kind");

@@ -14,6 +14,7 @@ enum output_kind {
 	OUTPUT_SYSLOG,
 	OUTPUT_HTTP,
 	OUTPUT_KAFKA,
+	OUTPUT_PROGRAM,
 	_OUTPUT_KIND_MAX
 };
 enum output_format {

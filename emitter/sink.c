@@ -33,6 +33,10 @@ int sink_attach(struct sink *k, int fd, bool may_open)
 {
 	int r;
 
+	if (k->fd >= 0 && k->ops->swap) {
+		k->ops->swap(k, fd);
+		return 0;
+	}
 	sink_detach(k);
 	k->fd = fd;
 	r = k->ops->attach(k, may_open);

@@ -30,6 +30,7 @@
 
 struct alert;
 struct dial;
+struct io;
 struct sink;
 
 /* Borrowed from the window, and at its place there, until it has been reported. */
@@ -56,6 +57,7 @@ struct sink_ops {
 	/* What it needs beside the core's list. `threads`: its library makes some, in open(). */
 	struct seal_spec seal;
 	bool needs_alert; /* messages carry the record, beside the text */
+	bool needs_io;    /* reads and writes files: k->io */
 	bool needs_fd;    /* works on one descriptor that the supervisor opens: while it has none,
 			     the core asks for it */
 	/* Window: unreported messages and bytes of their texts (and records) that the core keeps for
@@ -71,10 +73,14 @@ struct sink_ops {
 	int (*attach)(struct sink *k, bool may_open);
 	/* k->fd is about to be closed. What is unreported is begun anew with the next one. */
 	void (*detach)(struct sink *k);
+	/* A descriptor that takes the place of k->fd, which works: what was begun there is finished
+	 * first. Takes @fd. NULL: as detach and attach. */
+	void (*swap)(struct sink *k, int fd);
 	/* Take messages, in order: how many of the @n were taken, 0..n; the others are offered
 	 * again. msgs are in a row; each stays where it is until it is reported. */
 	unsigned (*submit)(struct sink *k, const struct sink_msg *msgs, unsigned n);
-	/* Do the I/O that is due and report what is finished. 0; of a needs_fd sink also:
+	/* Do the I/O that is due and report what is finished. 0; 1: what is in flight will say
+	 * whether it works; of a needs_fd sink also:
 	 * -EAGAIN: when k->fd is writable; -ENOSPC, -EDQUOT, -ENOBUFS, -ENOMEM: after a while, with
 	 * the same descriptor; another negative errno: a new descriptor is needed.
 	 * @now_ns: CLOCK_MONOTONIC. */
@@ -85,7 +91,14 @@ struct sink_ops {
 	void (*on_ready)(struct sink *k, int fd, uint32_t events);
 	/* An answer from outside (a connected socket of the dialer): takes @fd, may be -1. */
 	void (*on_fd)(struct sink *k, uint64_t token, int result, int fd);
+	/* The program that read from what on_fd() brought has ended: wait status. */
+	void (*on_ended)(struct sink *k, int status);
+	/* The operator wants it opened anew. NULL: the supervisor sends a descriptor by itself. */
+	void (*on_reopen)(struct sink *k);
+	/* The end: what should still reach the disk, until then (CLOCK_MONOTONIC) at most. */
+	void (*flush)(struct sink *k, uint64_t until_ns);
 };
+#define SINK_ASK_ROTATE 1 /* token of sink_ask(): the file is to be renamed first */
 
 /* What the core does for a sink. */
 struct sink_host {
@@ -101,6 +114,7 @@ struct sink {
 	const struct output *output; /* borrowed */
 	struct sink_host *host;      /* borrowed */
 	struct dial *dial;           /* borrowed; NULL: no network */
+	struct io *io;               /* borrowed; needs_io */
 	void *priv;                  /* the sink's own */
 	int fd;                      /* needs_fd: -1 none; owned */
 	/* A predecessor died in the middle of a line: it is ended first. */
@@ -142,6 +156,6 @@ static inline int sink_ask(struct sink *k, uint64_t token, const char *what)
 }
 
 extern const struct sink_ops sink_stdout_ops, sink_file_ops, sink_syslog_ops, sink_syslog_net_ops,
-	sink_http_ops, sink_kafka_ops;
+	sink_http_ops, sink_kafka_ops, sink_program_ops;
 /* The sink for this output, NULL: not in this program (sinks_*.c: one for each program). */
 const struct sink_ops *sink_ops_of(const struct output *o);

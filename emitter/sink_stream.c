@@ -127,7 +127,7 @@ static unsigned gather(const struct sink_stream *s, struct iovec iov[PARTS_MAX])
 	return n;
 }
 
-static void mark_written(struct sink_stream *s, size_t n)
+void sink_stream_mark_written(struct sink_stream *s, size_t n)
 {
 	n += s->part;
 	while (n && s->n_written < s->fifo.n) {
@@ -161,7 +161,7 @@ int sink_stream_write(struct sink *k, struct sink_stream *s)
 			return -errno;
 		if (n == 0)
 			return -EIO;
-		mark_written(s, (size_t)n);
+		sink_stream_mark_written(s, (size_t)n);
 	}
 	set_torn(k, false);
 	return 0;

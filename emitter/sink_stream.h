@@ -21,5 +21,7 @@ int sink_stream_attach(struct sink *k, struct sink_stream *s, bool may_open);
 void sink_stream_detach(struct sink_stream *s);
 /* Write what there is. 0: all of it; negative errno as turn() of a sink. Reports nothing. */
 int sink_stream_write(struct sink *k, struct sink_stream *s);
+/* That many bytes more were written, by other means. */
+void sink_stream_mark_written(struct sink_stream *s, size_t n);
 /* Report what was written. */
 void sink_stream_report(struct sink *k, struct sink_stream *s);

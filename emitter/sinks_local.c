@@ -11,6 +11,7 @@ const struct sink_ops *sink_ops_of(const struct output *o)
 		[OUTPUT_STDOUT] = &sink_stdout_ops,
 		[OUTPUT_FILE] = &sink_file_ops,
 		[OUTPUT_SYSLOG] = &sink_syslog_ops,
+		[OUTPUT_PROGRAM] = &sink_program_ops,
 	};
 
 	return sinks[o->kind];

@@ -15,6 +15,8 @@
 
 #include "args_table.h"
 
+#define NEAR_MAX 3 /* letters; farther is no help */
+
 /* Edit distance, for suggestions; long words are not looked at. */
 static unsigned distance(const char *a, const char *b)
 {
@@ -50,9 +52,19 @@ static void consider(const char *word, const char *known, unsigned *best, const 
 	}
 }
 
+const char *args_nearest(const char *word, const char *const *known, size_t n)
+{
+	unsigned best = NEAR_MAX + 1;
+	const char *near = NULL;
+
+	for (size_t i = 0; i < n; i++)
+		consider(word, known[i], &best, &near);
+	return near;
+}
+
 static int refuse_unknown(const char *kind, const char *word, bool is_verb, enum args_verb verb)
 {
-	unsigned best = 4; /* farther than three letters is no help */
+	unsigned best = NEAR_MAX + 1;
 	const char *near = NULL;
 
 	for (size_t i = 0; is_verb && i < args_n_verbs; i++)
@@ -348,6 +360,12 @@ static int finish_verb(struct args *a)
 		a->rule = a->n_words ? a->words[0] : NULL;
 	} else if (a->verb == VERB_TEST) {
 		a->tool = TOOL_TEST;
+	} else if (a->verb == VERB_OUTPUT && !a->help && strcmp(a->words[0], "test") != 0) {
+		(void)fprintf(stderr,
+			"saker: error: 'saker output %s': the action is test; example: saker "
+			"output test siem\n",
+			a->words[0]);
+		return -EINVAL;
 	} else if (a->verb == VERB_SPOOL && !a->help) {
 		a->tool = TOOL_SPOOL;
 		if (!is_spool_action(a->words[0])) {

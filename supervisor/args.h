@@ -14,7 +14,8 @@ enum args_verb {
 	VERB_TEST,
 	VERB_DUMP,
 	VERB_RECORD,
-	VERB_SPOOL
+	VERB_SPOOL,
+	VERB_OUTPUT
 };
 
 /* What prints something and ends, done by the sealed program saker-tools (but for the last ones). */
@@ -77,6 +78,8 @@ struct args {
 
 /* 0, or -EINVAL after one line on stderr. */
 int args_parse(int argc, char **argv, struct args *ret_args);
+/* The nearest of these words, NULL: none is near. */
+const char *args_nearest(const char *word, const char *const *known, size_t n);
 /* Do these options go together? Said on stderr if not: -EINVAL. */
 int tool_args_check(const struct args *a);
 /* Does the tool need configuration and rules? */

@@ -70,8 +70,8 @@ const struct option_row args_options[] = {
 	{OPT_DUMP_PART, NULL, "--code", NULL, VERB_BIT(VERB_DUMP),
 		"predicates, sets, nodes and templates of the image"},
 	{OPT_JSON, NULL, "--json", NULL,
-		VERB_BIT(VERB_STATUS) | VERB_BIT(VERB_SPOOL) | VERB_BIT(VERB_TEST_ALERT) |
-			VERB_BIT(VERB_EXPLAIN) | VERB_BIT(VERB_TEST),
+		VERB_BIT(VERB_STATUS) | VERB_BIT(VERB_SPOOL) | VERB_BIT(VERB_OUTPUT) |
+			VERB_BIT(VERB_TEST_ALERT) | VERB_BIT(VERB_EXPLAIN) | VERB_BIT(VERB_TEST),
 		"JSON instead of text"},
 	{OPT_WATCH, NULL, "--watch", NULL, VERB_BIT(VERB_STATUS),
 		"again every second, until Ctrl-C"},
@@ -85,6 +85,10 @@ const struct verb_row args_verbs[] = {
 		"saker status --json"},
 	{"test-alert", VERB_TEST_ALERT,
 		"perform a harmless detection and wait for it at every output", "saker test-alert"},
+	{"output", VERB_OUTPUT,
+		"send one marked alert through an output of a running saker, and say when it was "
+		"acknowledged; exit 0 acknowledged, 1 not, 4 not running",
+		"saker output test siem", "test NAME", 2, 2},
 	{"explain", VERB_EXPLAIN,
 		"one rule as the machine sees it: condition, event types, fields, predicates, cost",
 		"saker explain 'Read sensitive file untrusted' -r my_rules.yaml", "RULE", 1, 1},

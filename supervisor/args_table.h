@@ -11,7 +11,7 @@
 #define RULE_VERBS (VERB_BIT(VERB_EXPLAIN) | VERB_BIT(VERB_TEST) | VERB_BIT(VERB_DUMP))
 #define ALL_VERBS                                                                                  \
 	(VERB_BIT(VERB_RUN) | VERB_BIT(VERB_STATUS) | VERB_BIT(VERB_TEST_ALERT) |                  \
-		VERB_BIT(VERB_RECORD) | RULE_VERBS)
+		VERB_BIT(VERB_RECORD) | VERB_BIT(VERB_OUTPUT) | RULE_VERBS)
 
 enum option_id {
 	OPT_CONFIG,

@@ -203,7 +203,7 @@ void sup_bpf_exclude(struct sup *s)
 	 * judged like any other */
 	atomic_store_relaxed(&list[n++], (uint32_t)getpid());
 	for (size_t i = 1; i < s->n_children && n < ARRAY_LEN(s->bpf.interest->self_tgids); i++)
-		if (s->children[i].pid > 0)
+		if (s->children[i].pid > 0 && !(s->children[i].proc->row->flags & PLAN_FOREIGN))
 			atomic_store_relaxed(&list[n++], (uint32_t)s->children[i].pid);
 	for (; n < ARRAY_LEN(s->bpf.interest->self_tgids); n++)
 		atomic_store_relaxed(&list[n], 0U);

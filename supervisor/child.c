@@ -207,6 +207,16 @@ static void answer_sink(struct sup *s, struct sup_child *c, const struct ctl_msg
 	_cleanup_close_ int fd = -1;
 	int r;
 
+	if (c->proc->type == PLAN_EMITTER &&
+		s->config->outputs[c->proc->index].kind == PLAN_OUT_FILE) {
+		sup_file_ask(s, c, m->value[0] == 1);
+		return;
+	}
+	if (c->proc->type == PLAN_EMITTER &&
+		s->config->outputs[c->proc->index].kind == PLAN_OUT_PROGRAM) {
+		sup_program_ask(s, c);
+		return;
+	}
 	if (c->proc->type == PLAN_EMITTER) {
 		r = sup_sink_open(s, c->proc->index);
 		a.index = 0;
@@ -367,8 +377,13 @@ static void reap_child(struct sup *s, struct sup_child *c)
 
 void sup_reap(struct sup *s)
 {
-	for (size_t i = 1; i < s->n_children; i++)
-		reap_child(s, &s->children[i]);
+	for (size_t i = 1; i < s->n_children; i++) {
+		if (s->children[i].proc->row->flags & PLAN_FOREIGN)
+			sup_program_reap(s, &s->children[i]);
+		else
+			reap_child(s, &s->children[i]);
+	}
+	sup_files_reap(s);
 	if (s->current_short)
 		reap_child(s, s->current_short);
 }

@@ -32,12 +32,13 @@
 #define EXIT_NOT_RUNNING 4
 #define CLIENT_TIMEOUT_S 10
 #define TEST_WAIT_NS (5 * NS_PER_S)
+#define OUTPUT_TEST_NS (10 * NS_PER_S)
 #define TEST_LOOK_NS (50 * NS_PER_MS)
 #define TEST_OUTPUTS_MAX PLAN_OUTPUTS_MAX
 
 extern char **environ;
 
-static int ask(const char *path, uint32_t type, int *ret_fd)
+static int ask(const char *path, uint32_t type, const char *name, int *ret_fd)
 {
 	struct control_request q = {.magic = CONTROL_MAGIC, .type = type};
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -47,6 +48,7 @@ static int ask(const char *path, uint32_t type, int *ret_fd)
 	if (fd < 0)
 		return -errno;
 	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
+	(void)snprintf(q.name, sizeof(q.name), "%s", name);
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) < 0 ||
 		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) < 0)
 		return -errno;
@@ -67,7 +69,7 @@ static int fetch(const char *path, char **ret_text)
 	size_t n = 0;
 	int r;
 
-	r = ask(path, CONTROL_STATUS, &fd);
+	r = ask(path, CONTROL_STATUS, "", &fd);
 	if (r < 0)
 		return r;
 	if (recv(fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head) ||
@@ -264,6 +266,128 @@ int client_test_alert(const struct args *a, const char *socket_path)
 	if (r < 0)
 		return EXIT_FAILURE;
 	result = print_test(o, before, n, a->json);
+	json_decref(o);
+	return result;
+}
+
+/* --- output test --- */
+
+static const json_t *find_output(const json_t *status, const char *name)
+{
+	const json_t *outputs = json_object_get(status, "outputs");
+
+	for (size_t i = 0; i < json_array_size(outputs); i++) {
+		const json_t *o = json_array_get(outputs, i);
+		const char *its = json_string_value(json_object_get(o, "name"));
+
+		if (its && strcmp(its, name) == 0)
+			return o;
+	}
+	return NULL;
+}
+
+static uint64_t tests_of(const json_t *status, const char *name)
+{
+	return (uint64_t)json_integer_value(
+		json_object_get(find_output(status, name), "test_delivered"));
+}
+
+static void refuse_output(const json_t *status, const char *name)
+{
+	const json_t *outputs = json_object_get(status, "outputs");
+	const char *known[TEST_OUTPUTS_MAX], *near;
+	size_t n = 0;
+
+	for (size_t i = 0; i < MIN(json_array_size(outputs), (size_t)TEST_OUTPUTS_MAX); i++) {
+		known[n] = json_string_value(json_object_get(json_array_get(outputs, i), "name"));
+		n += known[n] != NULL;
+	}
+	near = args_nearest(name, known, n);
+	(void)fprintf(stderr, "saker: error: no output is named '%s'; ", name);
+	if (near)
+		(void)fprintf(stderr, "did you mean '%s'?\n", near);
+	else if (n == 0)
+		(void)fprintf(stderr, "this saker has none\n");
+	else
+		(void)fprintf(stderr, "there are:");
+	for (size_t i = 0; !near && i < n; i++)
+		(void)fprintf(stderr, "%s %s%s", i ? "," : "", known[i], i + 1 == n ? "\n" : "");
+}
+
+static int send_test(const char *path, const char *name)
+{
+	_cleanup_close_ int fd = -1;
+	struct control_reply head;
+	int r;
+
+	r = ask(path, CONTROL_OUTPUT_TEST, name, &fd);
+	if (r < 0)
+		return r;
+	if (recv(fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head) ||
+		head.magic != CONTROL_MAGIC)
+		return -EBADMSG;
+	return head.result;
+}
+
+static int print_output_test(const json_t *status, const char *name, bool arrived, bool as_json)
+{
+	const json_t *o = find_output(status, name), *error = json_object_get(o, "last_error");
+	double ms = json_real_value(json_object_get(o, "test_latency_ms"));
+	const char *why = json_string_value(error);
+
+	if (as_json) {
+		json_t *row = json_pack("{s:s, s:O?, s:b, s:o, s:O?}", "name", name, "kind",
+			json_object_get(o, "kind"), "acknowledged", arrived, "latency_ms",
+			arrived ? json_real(ms) : json_null(), "last_error", error);
+
+		(void)json_dumpf(row, stdout, JSON_COMPACT | JSON_REAL_PRECISION(10));
+		(void)printf("\n");
+		json_decref(row);
+	} else if (arrived) {
+		(void)printf("%s: acknowledged after %.1f ms\n", name, ms);
+	} else {
+		(void)fprintf(stderr,
+			"saker: error: output '%s' has not acknowledged it within %llu s%s%s\n",
+			name, (unsigned long long)(OUTPUT_TEST_NS / NS_PER_S),
+			why ? "; its last error: " : "", why ? why : "");
+	}
+	return arrived ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int client_output_test(const struct args *a, const char *socket_path)
+{
+	static const struct timespec look = {.tv_nsec = (long)TEST_LOOK_NS};
+	const char *name = a->words[1];
+	uint64_t before, deadline;
+	json_t *o = NULL;
+	int result, r;
+
+	r = fetch_json(socket_path, &o, &result);
+	if (r < 0)
+		return r == -ENOENT ? EXIT_NOT_RUNNING : EXIT_FAILURE;
+	before = tests_of(o, name);
+	if (!find_output(o, name)) {
+		refuse_output(o, name);
+		json_decref(o);
+		return EXIT_FAILURE;
+	}
+	r = send_test(socket_path, name);
+	if (r < 0) {
+		(void)fprintf(stderr, "saker: error: test output '%s': %s\n", name,
+			r == -EAGAIN ? "its emitter does not run now" : strerror(-r));
+		json_decref(o);
+		return EXIT_FAILURE;
+	}
+	deadline = clock_mono_ns() + OUTPUT_TEST_NS;
+	do {
+		(void)nanosleep(&look, NULL);
+		json_decref(o);
+		o = NULL;
+		r = fetch_json(socket_path, &o, &result);
+	} while (r == 0 && tests_of(o, name) <= before && clock_mono_ns() < deadline);
+	if (r < 0)
+		return EXIT_FAILURE;
+	result = print_output_test(o, name, tests_of(o, name) > before, a->json);
 	json_decref(o);
 	return result;
 }

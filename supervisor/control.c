@@ -52,6 +52,23 @@ static void client_send(struct sup *s, struct sup_client *c)
 	client_close(s, c);
 }
 
+static int test_output(struct sup *s, const struct control_request *q)
+{
+	if (!memchr(q->name, 0, sizeof(q->name)))
+		return -EINVAL;
+	for (size_t i = 1; i < s->n_children; i++) {
+		struct sup_child *c = &s->children[i];
+
+		if (c->proc->type != PLAN_EMITTER ||
+			strcmp(s->config->outputs[c->proc->index].name, q->name) != 0)
+			continue;
+		if (c->state != LC_RUNNING)
+			return -EAGAIN;
+		return sup_send(c, CTL_TEST, FD_NONE, 0, NULL, -1) < 0 ? -EAGAIN : 0;
+	}
+	return -ENOENT;
+}
+
 static void client_answer(struct sup *s, struct sup_client *c, const struct control_request *q)
 {
 	struct control_reply head = {.magic = CONTROL_MAGIC, .result = -EINVAL};
@@ -63,6 +80,8 @@ static void client_answer(struct sup *s, struct sup_client *c, const struct cont
 		head.result = text ? status : -ENOMEM;
 		head.size = text ? strlen(text) : 0;
 	}
+	if (q->magic == CONTROL_MAGIC && q->type == CONTROL_OUTPUT_TEST)
+		head.result = test_output(s, q);
 	c->reply_n = sizeof(head) + head.size;
 	c->reply = malloc(c->reply_n);
 	if (!c->reply) {

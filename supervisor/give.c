@@ -138,7 +138,7 @@ static int make_child_pages(struct sup *s, struct sup_child *c)
 	size_t n;
 	int r;
 
-	if (c->proc->type == PLAN_SUPERVISOR || c->proc->row->flags & PLAN_SHORT)
+	if (c->proc->type == PLAN_SUPERVISOR || c->proc->row->flags & (PLAN_SHORT | PLAN_FOREIGN))
 		return 0;
 	(void)snprintf(name, sizeof(name), "stats.%.40s", c->proc->name);
 	r = seg_create(name, SEG_STATS, sizeof(struct stats_page) + n_counters * sizeof(uint64_t),
@@ -335,8 +335,12 @@ static int give_record(struct sup *s, struct sup_child *c)
 static int give_sink(struct sup *s, struct sup_child *c)
 {
 	const struct plan_output *o = &s->config->outputs[c->proc->index];
-	_cleanup_close_ int fd = sup_sink_open(s, c->proc->index);
+	_cleanup_close_ int fd = -1;
 
+	/* a disk that hangs must not hold us: a successor asks for it (files.c) */
+	if (o->kind == PLAN_OUT_FILE && s->phase > SUP_STARTING)
+		return 0;
+	fd = sup_sink_open(s, c->proc->index);
 	if (fd >= 0)
 		return sup_send(c, CTL_FD, FD_SINK, 0, o->path, fd);
 	if (o->kind != PLAN_OUT_SYSLOG && o->kind != PLAN_OUT_HTTP) {

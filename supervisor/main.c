@@ -71,6 +71,8 @@ static int do_verb(struct sup *s)
 		return client_status(s->args, s->config->control_socket);
 	case VERB_TEST_ALERT:
 		return client_test_alert(s->args, s->config->control_socket);
+	case VERB_OUTPUT:
+		return client_output_test(s->args, s->config->control_socket);
 	default:
 		break;
 	}

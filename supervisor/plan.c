@@ -38,6 +38,8 @@ static const struct plan_proc_row proc_rows[] = {
 		"judges events"},
 	[PLAN_EMITTER] = {"emitter", "saker-emitter", PLAN_PER_OUTPUT, 8, 0,
 		"delivers one output's alerts"}, /* after the evaluators */
+	[PLAN_PROGRAM] = {"program", "sh", PLAN_PER_OUTPUT, 8, PLAN_FOREIGN,
+		"an output's own program, fed by its emitter"}, /* after the emitters */
 };
 _Static_assert(ARRAY_LEN(proc_rows) == _PLAN_TYPE_MAX, "a row for every process");
 
@@ -119,6 +121,7 @@ static const struct plan_fd_row fd_rows[] = {
 	{PLAN_EMITTER, FD_SINK, PLAN_LOCAL, "what it writes to"},
 	{PLAN_EMITTER, FD_DIAL, PLAN_NETWORK, "its line to the dialer"},
 	{PLAN_EMITTER, FD_SPOOL, 0, "its spool folder, if it has one"},
+	{PLAN_PROGRAM, FD_SINK, 0, "standard input: a pipe from its emitter"},
 	{PLAN_DIALER, FD_SETTINGS, 0, "settings"},
 	{PLAN_DIALER, FD_STATS, 0, "own statistics"},
 	{PLAN_DIALER, FD_DIAL_RULES, PLAN_NETWORK, "where each output may be connected to"},
@@ -133,18 +136,20 @@ static const struct plan_fd_row fd_rows[] = {
 #define EVERYWHERE (IN_FULL | IN_CONTAINER | IN_USER)
 /* it reads the kernel's type information by name */
 #define BUT_LOADER (1U << PLAN_LOADER)
+/* what an operator's program needs: the host's files and network, as any user has them */
+#define BUT_PROGRAM (1U << PLAN_PROGRAM)
 
 /* Which steps of the seal must succeed, by start mode and kernel. What is not required here is done
  * where it can be, and status says what is missing. The kernels: Landlock came with 5.13, but
  * Debian's 5.10 has none, 6.1 has ABI 2, 6.18 has ABI 7; everything else is in all from 5.10 on. */
 static const struct plan_seal_row seal_rows[] = {
 	{SEAL_NNP, EVERYWHERE, 0, false, "no program can give rights back"},
-	{SEAL_NAMESPACES, IN_FULL, BUT_LOADER, false, "needs CAP_SYS_ADMIN"},
-	{SEAL_ROOT, IN_FULL, BUT_LOADER, false, "needs CAP_SYS_ADMIN"},
+	{SEAL_NAMESPACES, IN_FULL, BUT_LOADER | BUT_PROGRAM, false, "needs CAP_SYS_ADMIN"},
+	{SEAL_ROOT, IN_FULL, BUT_LOADER | BUT_PROGRAM, false, "needs CAP_SYS_ADMIN"},
 	{SEAL_RLIMITS, EVERYWHERE, 0, false, "no core, no file that grows, no process"},
 	{SEAL_UID, IN_FULL | IN_CONTAINER, 0, false, "needs CAP_SETUID and CAP_SETGID"},
 	{SEAL_CAPS, EVERYWHERE, 0, false, "all sets empty; the loader keeps two"},
-	{SEAL_DUMPABLE, EVERYWHERE, 0, false, "its /proc is root's"},
+	{SEAL_DUMPABLE, EVERYWHERE, BUT_PROGRAM, false, "its /proc is root's"},
 	{SEAL_PDEATHSIG, EVERYWHERE, 0, false, "ends with the supervisor"},
 	{SEAL_LANDLOCK, EVERYWHERE, BUT_LOADER, true, "where the kernel has it"},
 	{SEAL_SECCOMP, EVERYWHERE, 0, false, "the list of calls"},
@@ -232,6 +237,8 @@ bool plan_fd_applies(
 		return is_needed(row->flags, c);
 	if (row->flags & PLAN_NETWORK)
 		return o->flags & PLAN_OUT_F_NETWORK;
+	if (row->flags & PLAN_LOCAL && o->kind == PLAN_OUT_PROGRAM)
+		return false; /* it asks for the pipe when it needs it */
 	if (row->flags & PLAN_LOCAL && (o->kind == PLAN_OUT_HTTP || o->kind == PLAN_OUT_SYSLOG))
 		return o->flags & PLAN_OUT_F_LOCAL;
 	return !(row->flags & PLAN_LOCAL) || o->kind != PLAN_OUT_KAFKA;
@@ -279,16 +286,25 @@ static const char *emitter_program(const struct plan_output *o)
 static int build_procs(
 	const struct plan_config *c, enum plan_mode mode, struct plan *p, const char **reterr_why)
 {
-	p->procs = calloc(_PLAN_TYPE_MAX + c->n_evaluators + c->n_outputs, sizeof(*p->procs));
+	unsigned n_programs = 0;
+
+	p->procs = calloc(_PLAN_TYPE_MAX + c->n_evaluators + 2 * c->n_outputs, sizeof(*p->procs));
 	if (!p->procs)
 		return -ENOMEM;
 	for (unsigned t = 0; t < _PLAN_TYPE_MAX; t++) {
 		const struct plan_proc_row *row = &proc_rows[t];
 
 		for (unsigned i = 0; row_runs(row->flags, c) && i < row_count(row->count, c); i++) {
-			struct plan_proc *q = &p->procs[p->n_procs++];
+			struct plan_proc *q = &p->procs[p->n_procs];
 			uint32_t slot =
 				row->uid_slot + i + (t == PLAN_EMITTER ? c->n_evaluators : 0);
+
+			if (t == PLAN_PROGRAM && c->outputs[i].kind != PLAN_OUT_PROGRAM)
+				continue;
+			if (t == PLAN_PROGRAM)
+				slot = row->uid_slot + c->n_evaluators + c->n_outputs +
+				       n_programs++;
+			p->n_procs++;
 
 			*q = (struct plan_proc){
 				.row = row, .type = t, .index = i, .program = row->program};
@@ -455,10 +471,15 @@ static bool output_is_valid(const struct plan_output *o)
 		return false;
 	if (o->kind < PLAN_OUT_STDOUT || o->kind > PLAN_OUT_CAPTURE)
 		return false;
+	if (o->rotate_keep > PLAN_KEEP_MAX || o->rotate_gzip > 1 ||
+		(o->kind != PLAN_OUT_FILE && (o->rotate_size || o->rotate_age_ns)))
+		return false;
 	if (o->flags & PLAN_OUT_F_NETWORK && o->kind != PLAN_OUT_SYSLOG &&
 		o->kind != PLAN_OUT_HTTP && o->kind != PLAN_OUT_KAFKA)
 		return false;
-	return (o->kind != PLAN_OUT_FILE && !(o->flags & PLAN_OUT_F_LOCAL)) || o->path[0] != 0;
+	return (o->kind != PLAN_OUT_FILE && o->kind != PLAN_OUT_PROGRAM &&
+		       !(o->flags & PLAN_OUT_F_LOCAL)) ||
+	       o->path[0] != 0;
 }
 
 int plan_check(const struct plan_config *c, const char **reterr_why)

@@ -25,6 +25,7 @@ enum plan_type {
 	PLAN_GATE,
 	PLAN_DIALER,
 	PLAN_RECORDER,
+	PLAN_PROGRAM,
 	_PLAN_TYPE_MAX,
 };
 
@@ -39,6 +40,7 @@ enum plan_count { PLAN_ONE, PLAN_PER_EVALUATOR, PLAN_PER_OUTPUT };
 #define PLAN_RECORD_ONLY 512 /* only when something is recorded */
 #define PLAN_NAMES 1024      /* only when rules compare addresses with names, live */
 #define PLAN_RUNTIMES 2048   /* only where a container runtime may be asked */
+#define PLAN_FOREIGN 4096    /* no program of saker's: an output's own (program.c) */
 #define PLAN_SLOTS 8         /* ring: with the restart slots of its producer */
 /* only with outputs that need the network; an emitter's row: only if its does */
 #define PLAN_NETWORK 64

@@ -106,7 +106,7 @@ static bool all_ready(const struct sup *s, enum plan_type up_to)
 	for (size_t i = 1; i < s->n_children; i++) {
 		const struct sup_child *c = &s->children[i];
 
-		if (c->proc->row->flags & PLAN_SHORT ||
+		if (c->proc->row->flags & (PLAN_SHORT | PLAN_FOREIGN) ||
 			(up_to != _PLAN_TYPE_MAX && c->proc->type == up_to))
 			continue;
 		if (!c->was_ready)
@@ -189,7 +189,7 @@ void sup_kill_all(struct sup *s)
 
 		if (c->pid <= 0)
 			continue;
-		(void)kill(c->pid, SIGKILL);
+		(void)kill(c->proc->row->flags & PLAN_FOREIGN ? -c->pid : c->pid, SIGKILL);
 		(void)waitpid(c->pid, NULL, 0);
 		c->pid = 0;
 	}

@@ -28,15 +28,6 @@ static int open_stdout(void)
 	return fd < 0 ? -errno : fd;
 }
 
-static int open_file(const char *path)
-{
-	/* O_NONBLOCK: a named pipe without a reader must not hold the supervisor */
-	int fd =
-		open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
-
-	return fd < 0 ? -errno : fd;
-}
-
 static int connect_unix(const char *path, const int *types, size_t n_types)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -119,7 +110,7 @@ int sup_sink_open(struct sup *s, unsigned output)
 	case PLAN_OUT_STDOUT:
 		return open_stdout();
 	case PLAN_OUT_FILE:
-		return open_file(o->path);
+		return sup_file_open(s, output);
 	case PLAN_OUT_SYSLOG:
 		return o->path[0] ? sup_syslog_open(o->path) : -EOPNOTSUPP;
 	case PLAN_OUT_HTTP:

@@ -304,8 +304,8 @@ static bool is_degraded(const struct sup *s, const struct sup_ledger *l)
 	for (size_t i = 1; i < s->n_children; i++) {
 		const struct sup_child *c = &s->children[i];
 
-		if (c->proc->row->flags & PLAN_SHORT)
-			continue;
+		if (c->proc->row->flags & (PLAN_SHORT | PLAN_FOREIGN))
+			continue; /* what a program's end means, its output says */
 		if (c->state != LC_RUNNING || is_hanging(c))
 			return true;
 	}

@@ -49,6 +49,21 @@ void sup_watch_close(struct sup *s, struct sup_watch *w)
 	w->fd = fd_close(w->fd);
 }
 
+static void reopen_all(struct sup *s)
+{
+	for (size_t i = 1; i < s->n_children; i++) {
+		struct sup_child *c = &s->children[i];
+		uint32_t kind = s->config->outputs[c->proc->index].kind;
+
+		if (c->proc->type != PLAN_EMITTER || c->state != LC_RUNNING)
+			continue;
+		if (kind == PLAN_OUT_FILE)
+			sup_file_reopen(s, c);
+		else if (kind == PLAN_OUT_PROGRAM)
+			(void)sup_send(c, CTL_REOPEN, FD_NONE, 0, NULL, -1); /* it may be gone */
+	}
+}
+
 static void on_signal(struct sup *s, struct sup_watch *w, uint32_t events)
 {
 	struct signalfd_siginfo si;
@@ -64,19 +79,7 @@ static void on_signal(struct sup *s, struct sup_watch *w, uint32_t events)
 			s->stop_asked = true;
 			break;
 		case SIGUSR1:
-			for (size_t i = 1; i < s->n_children; i++) {
-				struct sup_child *c = &s->children[i];
-				int fd;
-
-				if (c->proc->type != PLAN_EMITTER || c->state != LC_RUNNING ||
-					s->config->outputs[c->proc->index].kind != PLAN_OUT_FILE)
-					continue;
-				fd = sup_sink_open(s, c->proc->index);
-				if (fd >= 0 && sup_send(c, CTL_SINK, FD_SINK, 0, NULL, fd) == 0)
-					log_notice("file of output '%s' reopened",
-						s->config->outputs[c->proc->index].name);
-				(void)fd_close(fd);
-			}
+			reopen_all(s);
 			break;
 		default:
 			log_notice("signal %u has no meaning here, ignoring", si.ssi_signo);
@@ -201,6 +204,7 @@ int sup_init(struct sup *s, const struct args *args)
 	for (unsigned i = 0; i < SUP_CLIENTS_MAX; i++)
 		s->clients[i].watch.fd = -1;
 	sup_bpf_init(&s->bpf);
+	sup_files_init(s);
 	s->started_ns = clock_mono_ns();
 	r = find_host_root(s);
 	if (r < 0)
@@ -229,6 +233,7 @@ void sup_done(struct sup *s)
 {
 	sup_kill_all(s);
 	sup_control_close(s);
+	sup_files_done(s);
 	for (size_t i = 0; i < s->n_children; i++)
 		sup_child_done(s, &s->children[i]);
 	for (size_t i = 0; s->rings && i < s->plan.n_rings; i++)
@@ -285,5 +290,7 @@ void sup_pump(struct sup *s, int max_ms)
 	}
 	now = clock_mono_ns();
 	sup_children_tick(s, now);
+	sup_files_tick(s, now);
+	sup_programs_tick(s, now);
 	sup_control_tick(s, now);
 }

@@ -53,6 +53,9 @@ struct sup_child {
 	enum sup_snap snap;
 	int snap_rw, snap_ro;   /* -1 none */
 	uint64_t snap_until_ns; /* monotonic: longest wait for it */
+	int last_status;        /* program: wait status of the one before */
+	bool is_wanted;         /* program: to be started when this one has ended */
+	uint64_t end_ns;        /* program: monotonic, the end of its input; 0: not asked to end */
 	uint64_t hand, skip;    /* evaluator: record that it died of, record that two died of */
 	/* its log */
 	char line[SUP_LOG_LINE];
@@ -78,6 +81,18 @@ struct sup_bpf {
 	size_t interest_size, counters_size;
 	uint64_t canary,
 		canary_ns; /* number of the last one asked for, and since when we wait; 0: not */
+};
+
+/* The file of an output (files.c). */
+struct sup_file {
+	struct sup_watch notify;       /* tells when it lost its name; fd -1: nothing does */
+	pid_t pid, zip_pid;            /* the helper that opens it, that compresses; 0 none */
+	int next_notify;               /* of the one that is being opened; -1 none */
+	bool wants_open, wants_rotate; /* when the helper has ended */
+	bool wants_zip;                /* old files may be there that are not compressed */
+	bool is_rotating;              /* the helper renames it first */
+	bool is_moved, is_asked;       /* why: it was renamed or removed; the operator asked */
+	uint64_t next_ns;              /* monotonic: not before */
 };
 
 #define SUP_CLIENTS_MAX 16
@@ -157,6 +172,7 @@ struct sup {
 	struct sup_fault *faults;        /* as plan.rings */
 	struct sup_bpf bpf;
 
+	struct sup_file files[PLAN_OUTPUTS_MAX]; /* by output */
 	struct sup_client clients[SUP_CLIENTS_MAX];
 	bool owns_socket;
 	struct sup_sample samples[SUP_SAMPLES];
@@ -258,6 +274,29 @@ int sup_runtime_open(
 int sup_record_open(struct sup *s, uint64_t ts_ns, uint64_t seq);
 int sup_capture_open(const struct sup *s); /* to replay, from its beginning; not logged */
 
+/* files.c: the files of outputs */
+void sup_files_init(struct sup *s);
+void sup_files_done(struct sup *s);
+int sup_file_open(
+	struct sup *s, unsigned output); /* at the start: a descriptor or negative errno */
+/* The emitter gets a new descriptor, later; @must_rotate: after the file was renamed, if it is due. */
+void sup_file_ask(struct sup *s, struct sup_child *emitter, bool must_rotate);
+void sup_file_reopen(struct sup *s, struct sup_child *emitter); /* by the operator's signal */
+void sup_files_tick(struct sup *s, uint64_t now_ns);
+void sup_files_reap(struct sup *s);
+
+/* files_old.c: files that were renamed aside; in a helper of files.c */
+bool sup_old_is_due(const struct plan_output *o); /* by its size or age */
+int sup_old_rotate(const struct plan_output *o);  /* 0 or negative errno, logged */
+/* Compresses the oldest one that is not: 1; 0 there is none; negative errno, logged. */
+int sup_old_zip_one(const struct plan_output *o);
+
+/* program.c: the programs of outputs */
+/* The emitter gets the pipe to a new one, when the one before has ended. */
+void sup_program_ask(struct sup *s, struct sup_child *emitter);
+void sup_program_reap(struct sup *s, struct sup_child *program);
+void sup_programs_tick(struct sup *s, uint64_t now_ns);
+
 /* uids.c: 0, -EADDRINUSE and who */
 int sup_uids_check(uint32_t first, uint32_t count, uint32_t *reterr_uid, int *reterr_pid);
 
@@ -281,6 +320,7 @@ void sup_kill_all(struct sup *s);
 /* client.c: the verbs that ask a running saker. Exit status. */
 int client_status(const struct args *a, const char *socket_path);
 int client_test_alert(const struct args *a, const char *socket_path);
+int client_output_test(const struct args *a, const char *socket_path);
 
 /* control.c */
 int sup_control_open(struct sup *s);

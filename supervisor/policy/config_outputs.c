@@ -25,10 +25,14 @@ struct draft {
 	const char *path;                 /* of the plan's row; NULL: none */
 	const struct cfg_node *path_node; /* for messages; may be NULL */
 	const char *format, *fsync;
+	uint64_t rotate_size, rotate_age_ns; /* file; 0: not by this */
+	uint32_t rotate_keep;
+	bool rotate_gzip;
+	bool keep_alive; /* program: one for all alerts */
 	unsigned facility;
 	bool include_uuid, include_doubtful;
 	const char *ident;
-	struct net_draft net; /* syslog, http, kafka */
+	struct net_draft net; /* syslog, http, kafka; its block: of the others as well */
 	/* spool and limit */
 	bool has_spool, asks_for_spool; /* asks: the file says so itself */
 	uint64_t spool_max, dedup_ns;
@@ -38,20 +42,13 @@ struct draft {
 
 #define SPOOL_MAX_DEFAULT (UINT64_C(1) << 30)
 #define SPOOL_MAX_LEAST (UINT64_C(4) << 20)
-
-static bool is_in_this_version(struct config_run *c, int kind, const struct cfg_place *at)
-{
-	static const char *const names[] = {"stdout", "file", "syslog", "http", "kafka", "program"};
-
-	if (kind <= cfg_choice("kafka", KINDS))
-		return true;
-	cfg_error(c->diag, at, NULL, "output kind '%s' is not in this version yet", names[kind]);
-	return false;
-}
+#define ROTATE_KEEP_DEFAULT 10
+#define ROTATE_SIZE_LEAST 4096
+#define ROTATE_AGE_LEAST_NS UINT64_C(1000000000)
 
 static char *make_block(struct config_run *c, const struct draft *o)
 {
-	static const char *const kinds[] = {"stdout", "file", "syslog", "http", "kafka"};
+	static const char *const kinds[] = {"stdout", "file", "syslog", "http", "kafka", "program"};
 	const struct cfg_node *root = c->root;
 	json_auto_t *j = json_pack(
 		"{s:s, s:s, s:s, s:s, s:s, s:i, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:O*}", "name",
@@ -95,7 +92,7 @@ static void add_connections(struct config_run *c, const struct draft *o, struct 
 	struct dial_rules *rules = &c->result->dial;
 	struct dial_output *dial = &rules->outputs[c->result->plan.n_outputs];
 
-	if (o->net.block && o->path)
+	if (o->net.block && o->path && row->kind != PLAN_OUT_FILE && row->kind != PLAN_OUT_PROGRAM)
 		row->flags |= PLAN_OUT_F_LOCAL;
 	if (o->net.dial.n_targets)
 		row->flags |= PLAN_OUT_F_NETWORK;
@@ -107,8 +104,8 @@ static void add_connections(struct config_run *c, const struct draft *o, struct 
 static int add_output(
 	struct config_run *c, const struct draft *o, const struct config_filters *filters)
 {
-	static const uint32_t kinds[] = {
-		PLAN_OUT_STDOUT, PLAN_OUT_FILE, PLAN_OUT_SYSLOG, PLAN_OUT_HTTP, PLAN_OUT_KAFKA};
+	static const uint32_t kinds[] = {PLAN_OUT_STDOUT, PLAN_OUT_FILE, PLAN_OUT_SYSLOG,
+		PLAN_OUT_HTTP, PLAN_OUT_KAFKA, PLAN_OUT_PROGRAM};
 	struct plan_config *p = &c->result->plan;
 	struct plan_output *row = &p->outputs[p->n_outputs];
 
@@ -119,7 +116,11 @@ static int add_output(
 	if (!is_name_free(c, o))
 		return 0;
 	row->kind = kinds[o->kind];
-	row->flags = PLAN_OUT_F_KEEP_ALIVE;
+	row->flags = o->keep_alive ? PLAN_OUT_F_KEEP_ALIVE : 0;
+	row->rotate_size = o->rotate_size;
+	row->rotate_age_ns = o->rotate_age_ns;
+	row->rotate_keep = o->rotate_keep;
+	row->rotate_gzip = o->rotate_gzip;
 	add_connections(c, o, row);
 	if (o->has_spool)
 		row->flags |= PLAN_OUT_F_SPOOL;
@@ -165,6 +166,19 @@ static int add_falco_net(struct config_run *c, struct draft *o, const char *name
 	return r;
 }
 
+/* What the emitter of a file or a program needs to know beside the rest. */
+static int make_own(struct draft *o)
+{
+	if (o->kind == cfg_choice("program", KINDS))
+		o->net.block = json_pack("{s:b}", "keep_alive", o->keep_alive);
+	else if (o->rotate_size || o->rotate_age_ns)
+		o->net.block = json_pack("{s:I, s:I}", "rotate_size", (json_int_t)o->rotate_size,
+			"rotate_age_ns", (json_int_t)o->rotate_age_ns);
+	else
+		return 0;
+	return o->net.block ? 0 : -ENOMEM;
+}
+
 /* An output of Falco's keys: "<kind>_output". */
 static int add_falco_output(
 	struct config_run *c, int kind, const char *name, const char *needs, bool otherwise)
@@ -182,14 +196,14 @@ static int add_falco_output(
 		.spool_max = SPOOL_MAX_DEFAULT,
 		.when_full = "drop_lowest"};
 
+	int r;
+
 	if (!block || !enabled || (needs && !needed))
 		return -ENOMEM;
 	if (!config_bool(c->root, enabled, otherwise))
 		return 0;
 	o.at = place_of(c->root, enabled);
 	o.has_spool = kind == cfg_choice("syslog", KINDS) || kind == cfg_choice("http", KINDS);
-	if (!is_in_this_version(c, kind, o.at))
-		return 0;
 	if (!strcmp(name, "http") || !strcmp(name, "syslog"))
 		return add_falco_net(c, &o, name);
 	if (needed) {
@@ -200,7 +214,12 @@ static int add_falco_output(
 			return 0;
 		}
 	}
-	return add_output(c, &o, &(struct config_filters){.min_priority = 7});
+	o.keep_alive = config_bool(c->root, "program_output.keep_alive", false);
+	if (make_own(&o) < 0)
+		return -ENOMEM;
+	r = add_output(c, &o, &(struct config_filters){.min_priority = 7});
+	json_decref(o.net.block);
+	return r;
 }
 
 /* Is any output mentioned at all? Else stdout is on. */
@@ -234,12 +253,23 @@ static int add_falco_outputs(struct config_run *c)
 	return r;
 }
 
-/* What the list may say and this version cannot do. */
-static void refuse_later(struct config_run *c, const struct cfg_node *n)
+static void fill_rotation(struct config_run *c, const struct cfg_node *n, struct draft *o)
 {
-	if (config_size(n, "file.rotate.size", 0) || config_duration(n, "file.rotate.age", 0))
-		cfg_error(c->diag, place_of(n, "file.rotate"), NULL,
-			"rotation is not in this version yet: rename the file and send SIGUSR1");
+	const struct cfg_node *rotate = cfg_find(n, "file.rotate");
+
+	o->rotate_size = config_size(n, "file.rotate.size", 0);
+	o->rotate_age_ns = config_duration(n, "file.rotate.age", 0);
+	o->rotate_keep = (uint32_t)config_int(n, "file.rotate.keep", ROTATE_KEEP_DEFAULT);
+	o->rotate_gzip = !strcmp(config_text(n, "file.rotate.compress", "none"), "gzip");
+	if (rotate && !o->rotate_size && !o->rotate_age_ns)
+		cfg_error(c->diag, &rotate->at, NULL,
+			"'file.rotate' needs 'size' or 'age': nothing says when to rotate");
+	if (o->rotate_size && o->rotate_size < ROTATE_SIZE_LEAST)
+		cfg_error(c->diag, place_of(n, "file.rotate.size"), NULL,
+			"a file is rotated at 4 KiB or more ('file.rotate.size')");
+	if (o->rotate_age_ns && o->rotate_age_ns < ROTATE_AGE_LEAST_NS)
+		cfg_error(c->diag, place_of(n, "file.rotate.age"), NULL,
+			"a file is rotated after 1 s or more ('file.rotate.age')");
 }
 
 static void fill_spool(struct config_run *c, const struct cfg_node *n, struct draft *o)
@@ -301,7 +331,16 @@ static bool fill_draft(struct config_run *c, const struct cfg_node *n, struct dr
 		o->path = config_text(n, "file.path", "");
 		if (!*o->path)
 			cfg_error(c->diag, o->at, NULL, "'file.path' is missing");
-		return *o->path;
+		fill_rotation(c, n, o);
+		return *o->path && make_own(o) == 0;
+	}
+	if (o->kind == cfg_choice("program", KINDS)) {
+		o->path_node = cfg_find(n, "program.command");
+		o->path = config_text(n, "program.command", "");
+		o->keep_alive = config_bool(n, "program.keep_alive", false);
+		if (!*o->path)
+			cfg_error(c->diag, o->at, NULL, "'program.command' is missing");
+		return *o->path && make_own(o) == 0;
 	}
 	return true;
 }
@@ -322,9 +361,6 @@ static int add_listed_output(struct config_run *c, const struct cfg_node *n)
 	if (o.kind < 0)
 		return 0; /* said by the check */
 	check_blocks(c, n, kind);
-	if (!is_in_this_version(c, o.kind, place_of(n, "kind")))
-		return 0;
-	refuse_later(c, n);
 	if (fill_draft(c, n, &o) && o.name && cfg_is_name(o.name) && c->diag->n_errors == errors)
 		r = add_output(c, &o,
 			&(struct config_filters){

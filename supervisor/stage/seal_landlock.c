@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <unistd.h>
@@ -26,7 +27,11 @@
 #define ACCESS_READ_FILE (1ULL << 2)
 #define ACCESS_READ_DIR (1ULL << 3)
 #define ACCESS_REMOVE_FILE (1ULL << 5)
+#define ACCESS_MAKE_CHAR (1ULL << 6)
 #define ACCESS_MAKE_REG (1ULL << 8)
+#define ACCESS_MAKE_BLOCK (1ULL << 11)
+#define ACCESS_REFER (1ULL << 13)
+#define LANDLOCK_SCOPE_OF_SIGNALS 2ULL
 #define ACCESS_FOLDER                                                                              \
 	(ACCESS_WRITE_FILE | ACCESS_READ_FILE | ACCESS_READ_DIR | ACCESS_REMOVE_FILE |             \
 		ACCESS_MAKE_REG)
@@ -61,6 +66,33 @@ unsigned seal_landlock_abi(void)
 	long abi = syscall(NR_LANDLOCK_CREATE_RULESET, NULL, 0, LANDLOCK_CREATE_VERSION);
 
 	return abi > 0 ? (unsigned)abi : 0;
+}
+
+int seal_landlock_program(uint32_t *ret_abi)
+{
+	unsigned abi = seal_landlock_abi(), i;
+	struct landlock_attr attr = {.handled_fs = ACCESS_MAKE_CHAR | ACCESS_MAKE_BLOCK};
+	struct landlock_path root = {.access = ACCESS_REFER};
+	_cleanup_close_ int fd = -1, root_fd = -1;
+
+	if (abi == 0)
+		return -ENOSYS;
+	i = MIN(abi, (unsigned)ARRAY_LEN(landlock_abis) - 1);
+	attr.scoped = landlock_abis[i].scoped & LANDLOCK_SCOPE_OF_SIGNALS;
+	attr.handled_fs |= landlock_abis[i].fs & ACCESS_REFER;
+	fd = (int)syscall(NR_LANDLOCK_CREATE_RULESET, &attr, landlock_abis[i].size, 0);
+	if (fd < 0)
+		return -errno;
+	if (attr.handled_fs & ACCESS_REFER) { /* refused unless it is allowed */
+		root.fd = root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (root_fd < 0 ||
+			syscall(NR_LANDLOCK_ADD_RULE, fd, LANDLOCK_PATH_BENEATH, &root, 0) < 0)
+			return -errno;
+	}
+	if (syscall(NR_LANDLOCK_RESTRICT_SELF, fd, 0) < 0)
+		return -errno;
+	*ret_abi = abi;
+	return 0;
 }
 
 int seal_landlock(bool may_connect, int folder, uint32_t *ret_abi)

@@ -280,6 +280,8 @@ static int add_checked(scmp_filter_ctx ctx, const struct seal_request *q)
 		r = add_bpf(ctx, q);
 	if (r == 0)
 		r = add_net(ctx, q->spec->net);
+	if (r == 0 && q->spec->pipes)
+		r = RULE(SCMP_ACT_ALLOW, ioctl, 1, EQ(1, FIONREAD));
 
 	/* no memory that is executable, so no new code */
 	if (r == 0)

@@ -79,6 +79,7 @@ int stage_allow(struct stage *s, const struct seal_spec *more)
 	s->seal.files |= more->files;
 	s->seal.net |= more->net;
 	s->seal.workers |= more->workers;
+	s->seal.pipes |= more->pipes;
 	if (more->folder)
 		s->seal.folder = more->folder;
 	return 0;

@@ -48,6 +48,7 @@ int seal_drop_caps(uint64_t keep_caps);
 int seal_rlimits(const struct seal_request *q);
 /* -ENOSYS: the kernel has none. @folder: 0 none */
 int seal_landlock(bool may_connect, int folder, uint32_t *ret_abi);
+int seal_landlock_program(uint32_t *ret_abi); /* no device is made, nobody outside is signalled */
 int seal_seccomp(const struct seal_request *q);
 
 #ifdef SAKER_TEST_HOOKS

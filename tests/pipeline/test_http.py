@@ -69,6 +69,11 @@ def run(s, servers, nginx):
     rows = wait_all(s, [*(n for n in servers if n != "dead"), "nginx"], EVENTS, 90)
     for n, o in rows.items():
         print(f"{n}: accepted {o['accepted']}, delivered {o['delivered']}, latency ms {o['latency_ms']}, losses {o['losses']}")
+    told = json.dumps(s.status())
+    if SECRET in told or TOKEN in told or "only-for-you" in told:
+        fail("a secret is in status")
+    if rows["picky"]["losses"] != {"sink_failed": 1}:
+        fail(f"what was refused with 400 is not a loss by name: {rows['picky']['losses']}")
     s.stop()
     return list(s.lines), rows
 

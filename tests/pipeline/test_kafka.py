@@ -7,12 +7,13 @@ import collections
 import json
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import SANITIZED, Saker, fail # noqa: E402
+from harness import SAKER, SANITIZED, Saker, fail # noqa: E402
 from servers import Certificates, Kafka, storm, wait_all # noqa: E402
 
 SLOWER = 4 if SANITIZED else 1
@@ -54,6 +55,7 @@ def every_way_in(d, certs, broker):
     rows = wait_all(s, ["plain", "mtls", "scram", "sasl"], n, 60)
     for name in ("plain", "mtls", "scram", "sasl"):
         print(f"{name}: latency ms {rows[name]['latency_ms']}")
+    told = json.dumps(s.status())
     if rows["forged"]["delivered"] or rows["barred"]["delivered"]:
         fail("the wrong authority or password was taken")
     s.stop()
@@ -75,8 +77,62 @@ def every_way_in(d, certs, broker):
         print(f"{name}: {[x for x in lines if what in x][0][:180]}")
     if sum("does not permit" in x for x in s.log) != 1:
         fail("the refused host is not said in one line:\n" + log)
+    if Kafka.PASSWORD in told or "nobody-knows" in told or os.path.join(d, "password") in told:
+        fail("a password is in status")
     if Kafka.PASSWORD in log or "nobody-knows" in log:
         fail("a password is in the log")
+
+
+LONG = """
+- rule: Long
+  desc: larger than what may be sent
+  condition: evt.num >= 100 and evt.num < 110
+  output: event %evt.num of %proc.name {}
+  priority: WARNING
+"""
+
+
+def too_large(d, broker):
+    """What is larger than Kafka takes is refused, alone, counted, and kept as a dead letter; the rest arrives."""
+    rules = os.path.join(d, "long.yaml")
+    with open(rules, "w") as f:
+        f.write(LONG.format("x" * 20000) + open(storm(d)).read())
+    spool = os.path.join(d, "spool-large")
+    s = Saker("-r", rules, "-o", "engine.kind=synthetic", "-o", "engine.synthetic.events=1000", *output("large", brokers=[f"127.0.0.1:{broker.plain}"], topic="large",
+              properties={"message.max.bytes": "10000"}), uids=64300, wait=0, spool=spool)
+    s.proc.wait(60)
+    s.stop()
+    long = [a for a in s.alerts if a["rule"] == "Long"]
+    rest = [a["output"] for a in s.alerts if a["rule"] != "Long"]
+    check_once("large", rest, broker.read("large", len(rest)))
+    r = subprocess.run([SAKER, "spool", "export", os.path.join(spool, "large")], capture_output=True, text=True)
+    dead = [a for a in map(json.loads, r.stdout.splitlines()) if a["refused"]]
+    if not long or len(dead) != len(long) or any(not a["output"].endswith(x["message"]) for a, x in zip(long, dead)):
+        fail(f"{len(dead)} dead letters, {len(long)} alerts were too large: {r.stdout[:300]}{r.stderr}")
+    if not any("refused an alert for good" in line for line in s.log):
+        fail("the log says nothing of it:\n" + "\n".join(s.log))
+    print(f"too large: {len(long)} refused and kept as dead letters, {len(rest)} others arrived")
+
+
+def injected(d):
+    """librdkafka's mock cluster: errors of all kinds in the middle, fatal ones too."""
+    errors = ["OKx3", "NOT_ENOUGH_REPLICASx2", "OKx2", "REQUEST_TIMED_OUTx2", "OKx2", "NOT_ENOUGH_REPLICAS_AFTER_APPENDx2", "OKx2", "_TRANSPORTx2", "OKx2",
+              "NOT_LEADER_FOR_PARTITIONx2", "OKx2", "OUT_OF_ORDER_SEQUENCE_NUMBER", "OKx3", "LEADER_NOT_AVAILABLEx2", "OKx3", "UNKNOWN_PRODUCER_ID"]
+    mock = subprocess.Popen([os.environ["SAKER_KAFKA_MOCK"], "errors", *errors], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    brokers = mock.stdout.readline().strip().split(",")
+    n = 20000
+    s = Saker("-r", storm(d), "-o", "engine.kind=synthetic", "-o", f"engine.synthetic.events={n}", "-o", "engine.synthetic.rate=5000",
+              *output("errors", brokers=brokers, topic="errors", key="%proc.name", properties={"retry.backoff.ms": "50", "batch.num.messages": "300", "linger.ms": "5"}),
+              uids=64300, wait=0)
+    rows = wait_all(s, ["errors"], n, 120)
+    s.stop()
+    reader = subprocess.run([os.environ["SAKER_KAFKA_READ"], ",".join(brokers), "errors", str(len(s.alerts)), "60"], capture_output=True, text=True)
+    mock.stdin.close()
+    mock.wait(10)
+    repeats = check_once("errors", [a["output"] for a in s.alerts], [json.loads(x) for x in reader.stdout.splitlines()])
+    if any(rows["errors"]["losses"].values()):
+        fail(f"losses: {rows['errors']['losses']}")
+    print(f"injected errors: all {len(s.alerts)} alerts, in order per key, {repeats} repeats")
 
 
 def check_once(topic, want, got):
@@ -173,6 +229,8 @@ def main():
         certs = Certificates(d)
         broker = Kafka(d, certs, CACHE)
         every_way_in(d, certs, broker)
+        too_large(d, broker)
+        injected(d)
         long_run(d, broker)
 
 

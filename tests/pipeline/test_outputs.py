@@ -70,14 +70,40 @@ def run(json_output, d):
     return s
 
 
+KEYS = ["hostname", "output", "output_fields", "priority", "rule", "source", "tags", "time"]
+
+
+def switches():
+    """Falco's switches of the JSON form and of what is appended, each alone."""
+    rows = [
+        (["json_include_output_property=false"], [k for k in KEYS if k != "output"], None),
+        (["json_include_message_property=true"], sorted([*KEYS, "message"]), None),
+        (["json_include_output_fields_property=false"], [k for k in KEYS if k != "output_fields"], None),
+        (["json_include_tags_property=false"], [k for k in KEYS if k != "tags"], None),
+        (["time_format_iso_8601=true"], KEYS, lambda a: re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}\+0000: ", a["output"])),
+        (['append_output[]={"extra_output": "by %proc.name", "extra_fields": ["evt.num", {"mine": "n=%evt.num"}]}'], KEYS,
+         lambda a: " by " in a["output"] and a["output_fields"]["mine"] == f"n={a['output_fields']['evt.num']}"),
+    ]
+    for options, keys, check in rows:
+        args = [x for o in options for x in ("-o", o)]
+        s = Saker("-o", "engine.kind=synthetic", "-o", "engine.synthetic.events=3000", *args, uids=64400, wait=0)
+        s.proc.wait(60)
+        if s.stop() != 0 or not s.alerts:
+            fail(f"{options}: {len(s.alerts)} alerts\n" + "\n".join(s.log[-10:]))
+        for a in s.alerts:
+            if sorted(a) != sorted(keys) or (check and not check(a)):
+                fail(f"{options}: {a}")
+    print(f"{len(rows)} switches of the JSON form")
+
+
 def main():
+    switches()
     with tempfile.TemporaryDirectory(prefix="saker-out-") as d:
         os.chmod(d, 0o755)
         j = run(True, d)
         for line, a in zip(j.lines, j.alerts):
-            want = ["hostname", "output", "output_fields", "priority", "rule", "source", "tags", "time"]
-            if list(a) != want:
-                fail(f"keys {list(a)}, wanted {want}")
+            if list(a) != KEYS:
+                fail(f"keys {list(a)}, wanted {KEYS}")
             if list(a["output_fields"]) != sorted(a["output_fields"]):
                 fail(f"output_fields are not sorted: {line}")
             if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z", a["time"]) or not TEXT.match(a["output"]):

@@ -197,7 +197,7 @@ def versions():
     for flag in ("-h", "--help"):
         r = run(flag)
         expect(flag, r.returncode == 0 and all(f in r.stdout for f in ("-V, --validate", "--dry-run", "explain RULE", "--support")) and r.stderr == "", r)
-    for verb in ("status", "test-alert", "explain", "test", "record", "dump", "spool"):
+    for verb in ("status", "test-alert", "output", "explain", "test", "record", "dump", "spool"):
         r = run(verb, "--help")
         expect(f"{verb} --help", r.returncode == 0 and "Example: saker " + verb in r.stdout and r.stderr == "", r)
 

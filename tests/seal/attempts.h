@@ -13,6 +13,8 @@ enum program {
 	PROG_EMITTER,
 	PROG_EMITTER_SPOOL,        /* with a spool, by io_uring */
 	PROG_EMITTER_SPOOL_THREAD, /* likewise, where io_uring is refused */
+	PROG_EMITTER_FILE,         /* of a file, by io_uring */
+	PROG_EMITTER_PROGRAM,      /* of a program's pipe */
 	PROG_EMITTER_SYSLOG,
 	PROG_EMITTER_HTTP,
 	PROG_EMITTER_KAFKA,
@@ -27,6 +29,7 @@ enum program {
 };
 #define ONLY(p) (1U << PROG_##p)
 #define SPOOLED (ONLY(EMITTER_SPOOL) | ONLY(EMITTER_SPOOL_THREAD))
+#define LINED (ONLY(EMITTER_FILE) | ONLY(EMITTER_PROGRAM))
 #define NET_EMITTERS (ONLY(EMITTER_SYSLOG) | ONLY(EMITTER_HTTP) | ONLY(EMITTER_KAFKA))
 #define WITH_CURL (ONLY(EMITTER_HTTP) | ONLY(GATE))
 

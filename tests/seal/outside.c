@@ -97,10 +97,12 @@ static void look_at_limits(const struct probe *p)
 	expect_line(p, text, "Max core file size        0                    0 ");
 	/* which make threads */
 	if (p->program != PROG_LOADER && p->program != PROG_EMITTER_KAFKA &&
-		!(SPOOLED >> p->program & 1))
+		!((SPOOLED | ONLY(EMITTER_FILE)) >> p->program & 1))
 		expect_line(p, text, "Max processes             0                    0 ");
 	expect_line(p, text, "Max open files            4096                 4096 ");
-	if (!is_short && !((ONLY(EMITTER) | SPOOLED | ONLY(RECORDER)) >> p->program & 1))
+	if (!is_short &&
+		!((ONLY(EMITTER) | SPOOLED | ONLY(EMITTER_FILE) | ONLY(RECORDER)) >> p->program &
+			1))
 		expect_line(p, text, "Max file size             0                    0 ");
 }
 

@@ -26,7 +26,7 @@
 #ifdef PROBE_SINK
 #include <sink.h>
 #endif
-#ifdef PROBE_SPOOL
+#if defined(PROBE_SPOOL) || defined(PROBE_FILES)
 #include <liburing.h>
 
 #include <spool.h>
@@ -45,7 +45,7 @@ static struct {
 
 /* --- its io_uring rings --- */
 
-#ifdef PROBE_SPOOL
+#if defined(PROBE_SPOOL) || defined(PROBE_FILES)
 /* The backend's two stand first in what it keeps. */
 static struct io_uring *probe_rings(void)
 {
@@ -316,8 +316,14 @@ static int probe_turn(struct stage *s)
 
 static int probe_pre_seal(struct stage *s)
 {
-#ifdef PROBE_SINK
-	return stage_allow(s, &PROBE_SINK.seal); /* as the emitter's own */
+#ifdef PROBE_FILES
+	int r = PROBE_FILES(&probe_io, -1);
+
+	if (r == 0)
+		r = stage_allow(s, &probe_io.ops->seal);
+	return r < 0 ? r : stage_allow(s, &PROBE_SINK.seal); /* as the emitter's own */
+#elif defined(PROBE_SINK)
+	return stage_allow(s, &PROBE_SINK.seal); /* likewise */
 #elif defined(PROBE_SPOOL)
 	int r = PROBE_SPOOL(&probe_io, stage_fd_get(s, FD_SPOOL, 0));
 

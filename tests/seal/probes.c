@@ -51,6 +51,8 @@ static const struct {
 	[PROG_EMITTER] = {"emitter", PLAN_EMITTER},
 	[PROG_EMITTER_SPOOL] = {"emitter-spool", PLAN_EMITTER},
 	[PROG_EMITTER_SPOOL_THREAD] = {"emitter-spool-thread", PLAN_EMITTER},
+	[PROG_EMITTER_FILE] = {"emitter-file", PLAN_EMITTER},
+	[PROG_EMITTER_PROGRAM] = {"emitter-program", PLAN_EMITTER},
 	[PROG_EMITTER_SYSLOG] = {"emitter-syslog", PLAN_EMITTER},
 	[PROG_EMITTER_HTTP] = {"emitter-http", PLAN_EMITTER},
 	[PROG_EMITTER_KAFKA] = {"emitter-kafka", PLAN_EMITTER},
@@ -180,7 +182,8 @@ static int send_one(const struct probe *p, enum ctl_type type, enum ctl_role rol
 static bool has_role(enum program program, enum ctl_role role)
 {
 	const unsigned in = ONLY(COLLECTOR) | ONLY(TRACKER) | ONLY(EVALUATOR) | ONLY(EMITTER) |
-			    SPOOLED | NET_EMITTERS | ONLY(RECORDER) | ONLY(METADATA) | ONLY(GATE),
+			    SPOOLED | LINED | NET_EMITTERS | ONLY(RECORDER) | ONLY(METADATA) |
+			    ONLY(GATE),
 		       out = ONLY(COLLECTOR) | ONLY(TRACKER) | ONLY(EVALUATOR) | ONLY(METADATA) |
 			     ONLY(GATE),
 		       stages = in | out | ONLY(DIALER), bit = 1U << program;
@@ -199,7 +202,7 @@ static bool has_role(enum program program, enum ctl_role role)
 	case FD_SETTINGS:
 		return (stages | ONLY(LOADER)) & bit;
 	case FD_SINK:
-		return (ONLY(EMITTER) | SPOOLED) & bit;
+		return (ONLY(EMITTER) | SPOOLED | LINED) & bit;
 	case FD_SPOOL:
 		return SPOOLED & bit;
 	case FD_NETLINK:

@@ -316,7 +316,7 @@ def document(lines, stages):
     for line in lines:
         kind, *fields = line.rstrip("\n").split("\t")
         rows[kind].append(fields)
-    programs = ["collector", "tracker", "evaluator", "emitter", "emitter-spool", "emitter-spool-thread", "emitter-syslog", "emitter-http", "emitter-kafka",
+    programs = ["collector", "tracker", "evaluator", "emitter", "emitter-spool", "emitter-spool-thread", "emitter-file", "emitter-program", "emitter-syslog", "emitter-http", "emitter-kafka",
                 "metadata", "gate", "dialer", "recorder", "policy", "tools", "loader"]
     differs = collections.OrderedDict()
     for mode, attempt, program, here, full in rows["differs"]:
@@ -355,7 +355,7 @@ In the other start modes the same came out, but for:
 
 {table(["start mode", "attempt", "programs", "there", "in mode full"], [[m, a, ", ".join(p), h, f] for (m, a, h, f), p in differs.items()])}
 
-(*emitter-spool* is the emitter with a spool folder, its files by io_uring; *emitter-spool-thread* the same where io_uring is refused. The root folder is the host's there. It tells that a name exists, its size and owner; nothing is opened by that.)
+(*emitter-spool* is the emitter with a spool folder, its files by io_uring; *emitter-spool-thread* the same where io_uring is refused; *emitter-file* writes a file that the supervisor opens, *emitter-program* a program's pipe. The root folder is the host's there. It tells that a name exists, its size and owner; nothing is opened by that.)
 
 ## Landlock alone
 

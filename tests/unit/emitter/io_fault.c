@@ -67,6 +67,8 @@ static unsigned fault_reap(struct io *io)
 	struct io_req *q = l->first, *next;
 	unsigned n = 0;
 
+	if (l->fault->hangs)
+		return 0;
 	l->first = NULL;
 	l->last = &l->first;
 	for (; q; q = next, n++) {

@@ -27,6 +27,7 @@ struct io_fault {
 	int64_t (*decide)(struct io_fault *f, const struct io_req *q);
 	void *owner;
 	unsigned n_requests; /* so far; decide() sees the number of those before */
+	bool hangs;          /* nothing is reported */
 	bool keeps_trace;
 	struct io_trace *trace;
 	size_t n_trace, cap_trace;

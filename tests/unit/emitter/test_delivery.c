@@ -20,7 +20,9 @@
 #include <cmocka.h>
 
 #include "delivery.h"
+#include "io.h"
 
+static struct io io; /* of files */
 static struct stats_page stats;
 static struct output output;
 static struct delivery d;
@@ -34,7 +36,21 @@ static void start(enum output_kind kind, int fd, bool may_open)
 		.facility = 1,
 		.fsync = OUTPUT_FSYNC_BATCH};
 	assert_int_equal(delivery_init(&d, &output, false, &stats), 0);
+	if (d.sink.ops->needs_io) {
+		assert_int_equal(io_open(&io, -1), 0);
+		assert_int_equal(io_post_seal(&io), 0);
+		d.sink.io = &io;
+	}
 	delivery_new_sink(&d, fd, may_open, 0);
+}
+
+static void finish(void)
+{
+	bool has_io = d.sink.io != NULL;
+
+	delivery_done(&d);
+	if (has_io)
+		io_close(&io);
 }
 
 /* A message as delivery_add() makes one, but of a given line. */
@@ -56,6 +72,10 @@ static void add(const char *line, unsigned priority, bool is_test)
 static bool push(uint64_t now_ns)
 {
 	delivery_turn(&d, now_ns);
+	while (d.sink.io && d.sink.io->n_busy) {
+		io_wait(d.sink.io, 100);
+		delivery_turn(&d, now_ns);
+	}
 	return window_is_empty(&d.window);
 }
 
@@ -83,7 +103,7 @@ static void test_stdout__pipe__lines_and_counts(void **state)
 	assert_int_equal(d.n_delivered, 2);
 	assert_int_equal(stats.test_delivered, 1);
 	assert_true(stats.test_latency_ns > 0);
-	delivery_done(&d);
+	finish();
 	close(p[0]);
 }
 
@@ -120,7 +140,7 @@ static void full_pipe(bool may_open)
 		assert_int_equal(buf[(i + 1) * sizeof(line) - 1], '\n');
 	}
 	assert_int_equal(d.n_delivered, 60);
-	delivery_done(&d);
+	finish();
 	close(p[0]);
 }
 
@@ -145,7 +165,7 @@ static void test_stdout__shared_pipe__flags_untouched(void **state)
 	mine = dup(p[1]);
 	start(OUTPUT_STDOUT, p[1], true);
 	assert_int_equal(fcntl(mine, F_GETFL) & O_NONBLOCK, 0);
-	delivery_done(&d);
+	finish();
 	close(mine);
 	close(p[0]);
 }
@@ -176,7 +196,7 @@ static void test_stdout__reader_gone__asks_for_a_sink_with_growing_delays(void *
 	assert_int_equal(d.delay_ns, DELIVERY_DELAY_MIN_NS);
 	assert_int_equal(drain(p[0], buf, sizeof(buf)), 4);
 	assert_int_equal(d.n_delivered, 1);
-	delivery_done(&d);
+	finish();
 	close(p[0]);
 }
 
@@ -203,7 +223,7 @@ static void test_stream__new_sink_in_mid_line__line_is_whole(void **state)
 	}
 	assert_memory_equal(buf, line, 65535);
 	assert_int_equal(buf[65535], '\n');
-	delivery_done(&d);
+	finish();
 	close(p[0]);
 }
 
@@ -226,7 +246,7 @@ static void test_stream__predecessor_died_in_mid_line__line_is_ended_first(void 
 	assert_memory_equal(buf, "\none\n", 5);
 	assert_non_null(strstr(buf, "two\n"));
 	assert_int_equal(stats.torn, 0);
-	delivery_done(&d);
+	finish();
 	close(p[0]);
 }
 
@@ -251,7 +271,7 @@ static void test_file__appends_and_follows_a_new_descriptor(void **state)
 	assert_string_equal(buf, "old\none\ntwo\n");
 	close(fd);
 	unlink(path);
-	delivery_done(&d);
+	finish();
 }
 
 static void test_file__full_disk__waits_with_the_same_descriptor(void **state)
@@ -270,7 +290,7 @@ static void test_file__full_disk__waits_with_the_same_descriptor(void **state)
 	assert_true(delivery_timeout_ms(&d, 0) > 50);
 	assert_true(d.sink.fd >= 0);
 	assert_int_equal(d.n_delivered, 0);
-	delivery_done(&d);
+	finish();
 }
 
 static void test_syslog__datagrams__form_and_severity(void **state)
@@ -291,7 +311,7 @@ static void test_syslog__datagrams__form_and_severity(void **state)
 	buf[drain(p[0], buf, sizeof(buf) - 1)] = 0;
 	assert_string_equal(buf, want);
 	assert_int_equal(d.n_delivered, 2);
-	delivery_done(&d);
+	finish();
 	close(p[0]);
 }
 
@@ -310,7 +330,7 @@ static void test_syslog__stream__messages_end_in_nul(void **state)
 	assert_int_equal(drain(p[0], buf, sizeof(buf)), 2 * (n + 1));
 	assert_string_equal(buf, want);
 	assert_string_equal(buf + n + 1 + n - 3, "two");
-	delivery_done(&d);
+	finish();
 	close(p[0]);
 }
 
@@ -341,7 +361,7 @@ static void syslog_slow(int type)
 	}
 	assert_int_equal(lines, 40);
 	assert_int_equal(d.n_delivered, 40);
-	delivery_done(&d);
+	finish();
 	close(p[0]);
 }
 
@@ -368,7 +388,7 @@ static void test_syslog__daemon_restarts__message_is_kept(void **state)
 	delivery_new_sink(&d, p[1], false, 0);
 	assert_true(push(0));
 	assert_int_equal(d.n_delivered, 1);
-	delivery_done(&d);
+	finish();
 	close(p[0]);
 }
 
@@ -385,7 +405,7 @@ static void test_syslog__too_long_for_a_datagram__cut(void **state)
 	add(line, 4, false);
 	assert_true(push(0));
 	assert_in_range(drain(p[0], buf, sizeof(buf)), 8000, 8100);
-	delivery_done(&d);
+	finish();
 	close(p[0]);
 }
 

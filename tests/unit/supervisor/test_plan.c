@@ -197,14 +197,49 @@ static void test_plan_required_seal__by_mode__only_what_cannot_be_is_left_out(vo
 	assert_int_equal(plan_required_seal(PLAN_TRACKER, PLAN_MODE_FULL, true), SEAL_STEPS_ALL);
 	assert_int_equal(plan_required_seal(PLAN_TRACKER, PLAN_MODE_FULL, false),
 		SEAL_STEPS_ALL & ~SEAL_LANDLOCK);
-	for (unsigned t = 1; t < _PLAN_TYPE_MAX; t++)
+	for (unsigned t = 1; t < _PLAN_TYPE_MAX; t++) {
+		/* an operator's program is executed, which makes it dumpable again */
+		const uint32_t all = SEAL_NNP | SEAL_CAPS | SEAL_SECCOMP | SEAL_PDEATHSIG |
+				     SEAL_RLIMITS |
+				     (t == PLAN_PROGRAM ? 0U : (uint32_t)SEAL_DUMPABLE);
+
 		for (unsigned m = 0; m <= PLAN_MODE_USER; m++)
-			assert_int_equal(
-				plan_required_seal(t, m, false) &
-					(SEAL_NNP | SEAL_CAPS | SEAL_SECCOMP | SEAL_DUMPABLE |
-						SEAL_PDEATHSIG | SEAL_RLIMITS),
-				SEAL_NNP | SEAL_CAPS | SEAL_SECCOMP | SEAL_DUMPABLE |
-					SEAL_PDEATHSIG | SEAL_RLIMITS);
+			assert_int_equal(plan_required_seal(t, m, false) & all, all);
+	}
+	assert_int_equal(plan_required_seal(PLAN_PROGRAM, PLAN_MODE_FULL, true),
+		SEAL_STEPS_ALL & ~(SEAL_NAMESPACES | SEAL_ROOT | SEAL_DUMPABLE));
+}
+
+static void test_plan_build__programs__uids_of_their_own_and_no_ring(void **state)
+{
+	struct plan_config *c = config(2, 3);
+	const char *why = "";
+	unsigned n_programs = 0;
+	struct plan p;
+
+	(void)state;
+	c->outputs[0].kind = c->outputs[2].kind = PLAN_OUT_PROGRAM;
+	assert_int_equal(plan_check(c, &why), -EBADMSG); /* without a command */
+	set(c->outputs[0].path, sizeof(c->outputs[0].path), "cat");
+	set(c->outputs[2].path, sizeof(c->outputs[2].path), "jq .");
+	assert_int_equal(plan_check(c, &why), 0);
+	assert_int_equal(plan_build(c, PLAN_MODE_FULL, 2, &p, &why), 0);
+	for (size_t i = 1; i < p.n_procs; i++) {
+		if (p.procs[i].type != PLAN_PROGRAM)
+			continue;
+		n_programs++;
+		assert_string_equal(
+			p.procs[i].name, p.procs[i].index == 0 ? "program-out-0" : "program-out-2");
+		for (size_t k = 1; k < p.n_procs; k++)
+			assert_true(k == i || p.procs[k].uid != p.procs[i].uid);
+		for (size_t k = 0; k < p.n_rings; k++)
+			assert_true(p.rings[k].from != i && p.rings[k].to != i);
+	}
+	assert_int_equal(n_programs, 2);
+	c->outputs[0].rotate_size = 4096; /* a file's */
+	assert_int_equal(plan_check(c, &why), -EBADMSG);
+	plan_done(&p);
+	free(c);
 }
 
 int main(void)
@@ -215,6 +250,7 @@ int main(void)
 		cmocka_unit_test(test_plan_build__synthetic__nothing_of_the_kernel),
 		cmocka_unit_test(test_plan_build__too_little_of_something__refused_with_reason),
 		cmocka_unit_test(test_plan_required_seal__by_mode__only_what_cannot_be_is_left_out),
+		cmocka_unit_test(test_plan_build__programs__uids_of_their_own_and_no_ring),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,6 +35,9 @@ enum ctl_type {
 	CTL_REREAD,   /* collector: read the state of the system again, into the raw ring, from the
 			  iterators that came before it as CTL_FD */
 	CTL_AGAIN,    /* metadata, dialer: tell everything again, a new tracker knows nothing */
+	CTL_TEST,     /* emitter: deliver one test alert */
+	CTL_REOPEN,   /* emitter: ask for what you write to anew */
+	CTL_ENDED,    /* emitter: the program that you write to has ended, value[0] = wait status */
 	CTL_OPENED,   /* answer to CTL_OPEN: result 0 and a descriptor, or negative errno */
 	/* child -> supervisor */
 	CTL_SEALED = 64, /* value[0] = seal steps done (SEAL_*), value[1] = Landlock ABI in force */
@@ -43,7 +46,7 @@ enum ctl_type {
 	CTL_FAULT, /* a peer broke the protocol on a ring: role, index; text = why; the child exits
 		      with 3 */
 	CTL_IMAGE_ACK, /* result 0 verified, negative refused; text = why */
-	CTL_NEED_SINK, /* emitter: open my sink (again) */
+	CTL_NEED_SINK, /* emitter: open my sink (again); value[0] 1: a file that is to be rotated */
 	CTL_OPEN,      /* saker-policy, config run: open text (a regular file, or a directory for
 			  listing); value[0]: 0 file, 1 directory */
 	CTL_GIVE,      /* loader, policy: a descriptor for the supervisor: role, index, text */

@@ -10,6 +10,7 @@
 #define PLAN_OUTPUTS_MAX 64
 #define PLAN_RULES_MAX 256
 #define PLAN_PATH_MAX 1024
+#define PLAN_KEEP_MAX 1000
 
 enum plan_output_kind {
 	PLAN_OUT_STDOUT = 1,
@@ -22,9 +23,13 @@ enum plan_output_kind {
 };
 
 struct plan_output {
-	char name[40];            /* [a-z0-9_-]{1,32} */
-	uint32_t kind;            /* enum plan_output_kind */
-	uint32_t flags;           /* PLAN_OUT_F_* */
+	char name[40];  /* [a-z0-9_-]{1,32} */
+	uint32_t kind;  /* enum plan_output_kind */
+	uint32_t flags; /* PLAN_OUT_F_* */
+	/* file: when it is renamed aside, 0: not by this; how many of those are kept */
+	uint64_t rotate_size, rotate_age_ns;
+	uint32_t rotate_keep;     /* 1..PLAN_KEEP_MAX */
+	uint32_t rotate_gzip;     /* 1: compressed */
 	char path[PLAN_PATH_MAX]; /* file: path; syslog, http: UNIX socket's path or empty;
 				     program: command */
 };

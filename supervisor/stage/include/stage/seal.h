@@ -29,6 +29,7 @@ struct seal_spec {
 	int threads; /* 1: the stage's library makes threads (clone with CLONE_THREAD is allowed) */
 	int files;   /* 1: writes regular files (RLIMIT_FSIZE stays; else 0) */
 	uint32_t net; /* SEAL_NET_* */
+	int pipes;    /* 1: asks what waits in a pipe */
 	int workers; /* 1: the kernel makes workers in its name (io_uring); no process of its own */
 	int folder;  /* descriptor of the one folder in which it may make, read, write and remove
 			files, 0: none */
@@ -51,3 +52,7 @@ const char *seal_step_str(uint32_t step);
 #define SEAL_STEPS_ALL 0x3ff
 /* The Landlock ABI of this kernel, 0: none. */
 unsigned seal_landlock_abi(void);
+/* The seal of an operator's program, in the child between fork and exec: steps in order. A @required
+ * one that fails: negative errno and its name. ret_done, ret_landlock: 0 before. */
+int seal_program(uint32_t uid, uint32_t required, uint32_t *ret_done, uint32_t *ret_landlock,
+	const char **reterr_step);
