@@ -8,7 +8,7 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-NAMES = ["ring", "syscall", "start", "captured", "rejected", "memory", "apps", "rules", "state", "snapshot", "replay", "spool", "file", "storm"]
+NAMES = ["ring", "syscall", "start", "captured", "rejected", "memory", "apps", "rules", "state", "snapshot", "replay", "spool", "file", "storm", "kafka", "http", "latency"]
 
 
 def argv(build, name):
@@ -16,6 +16,8 @@ def argv(build, name):
         return [f"{build}/tests/bench/bench-{name}"]
     if name in ("captured", "rejected"):
         return [sys.executable, f"{HERE}/bench_load.py", name]
+    if name in ("kafka", "http", "latency"):
+        return [sys.executable, f"{HERE}/bench_sinks.py", name]
     return [sys.executable, f"{HERE}/bench_{name}.py"]
 
 
@@ -23,7 +25,8 @@ def run(build, name):
     env = dict(os.environ, SAKER_BIN=f"{build}/stage/bin/saker", SAKER_BENCH_SYSCALL=f"{build}/tests/bench/bench-syscall",
                SAKER_BENCH_LOAD=f"{build}/tests/bench/bench-load", SAKER_BENCH_KERNEL=f"{build}/tests/bench/bench-kernel",
                SAKER_BENCH_RULES=f"{build}/tests/bench/bench-rules", SAKER_BENCH_PROCS=f"{build}/tests/bench/bench-procs",
-               SAKER_BENCH_SPOOL=f"{build}/tests/bench/bench-spool", SAKER_BENCH_FILE=f"{build}/tests/bench/bench-file")
+               SAKER_BENCH_SPOOL=f"{build}/tests/bench/bench-spool", SAKER_BENCH_FILE=f"{build}/tests/bench/bench-file",
+               SAKER_BENCH_KAFKA=f"{build}/tests/bench/bench-kafka")
     t = time.monotonic()
     r = subprocess.run(argv(build, name), capture_output=True, text=True, env=env)
     if r.returncode:
@@ -134,6 +137,19 @@ def rows_storm(r):
            f"; {r['alerts'] / 1e3:.0f} k alerts in {r['seconds']:.0f} s", f"{r['target'] / 1e3:.0f} k", m["alerts"])
     yield "storm: events of others lost", f"{r['others_lost']} of {r['others']}", f"losses {r['losses'] or 'none'}", "0", m["others"]
     yield "storm: memory, growth in it", mib(r["pss_growth"]), f"before {mib(r['pss_before'])}, most {mib(r['pss_most'])}", "flat", m["memory"]
+
+
+def rows_kafka(r):
+    yield ("Kafka: from the spool", ", ".join(f"{x['per_s'] / 1e3:.0f}" for x in r["emitter"]) + " k/s",
+           "bare librdkafka " + ", ".join(f"{x['per_s'] / 1e3:.0f}" for x in r["bare"]) + f" k/s; ratio {r['ratio_of_medians']}", f"{r['target_ratio']}", r["met"])
+
+
+def rows_http(r):
+    yield "HTTP: batches to nginx", ", ".join(f"{x['per_s'] / 1e3:.0f}" for x in r["emitter"]) + " k/s", "", f"{r['target'] / 1e3:.0f} k/s", r["met"]
+
+
+def rows_latency(r):
+    yield "system call to Kafka's acknowledgement", f"p50 {r['latency_ms']['p50']:.2f} ms, p99 {r['latency_ms']['p99']:.2f} ms", f"{r['alerts']} alerts", "", None
 
 
 def rows(name, r):
