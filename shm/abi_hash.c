@@ -40,6 +40,7 @@ static const uint32_t layouts[] = {
 	AT(spsc_data_page, full), AT(spsc_data_page, high_water), AT(spsc_data_page, wakes),
 	AT(spsc_data_page, n_records), EVENT_SLOT_SEQ, EVENT_SLOT_FORWARDED, EVENT_SLOT_SHED,
 	EVENT_SLOT_TOO_BIG, EVENT_SLOT_CUT_OFF, EVENT_SLOT_HELD, EVENT_SLOT_ORD, EVENT_SLOT_LAST, EVENT_SLOT_ENDED,
+	EVENT_SLOT_PASSED,
 	SIZE(spsc_cursor_page), AT(spsc_cursor_page, tail), AT(spsc_cursor_page, sleeping),
 	AT(spsc_cursor_page, stalled),
 	AT(spsc_cursor_page, n_records),
@@ -106,7 +107,8 @@ static const uint32_t layouts[] = {
 	ALERT_TAGS_MAX,
 	/* pages */
 	SIZE(progress_tracker), AT(progress_tracker, last), AT(progress_tracker, applied),
-	AT(progress_tracker, judged_here), AT(progress_tracker, forwarded),
+	AT(progress_tracker, judged_here), AT(progress_tracker, passed),
+	AT(progress_tracker, forwarded),
 	AT(progress_tracker, last_seq), AT(progress_tracker, ended), AT(progress_tracker, first_ts_ns),
 	AT(progress_tracker, epoch), AT(progress_tracker, held_now), AT(progress_tracker, held), AT(progress_tracker, marks), SIZE(progress_tracker_mark),
 	SIZE(progress_evaluator), AT(progress_evaluator, hand), AT(progress_evaluator, marks),

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <abi/kshared.h>
 #include <driver/kev.h>
 #include <rules/image.h>
 #include <shm/ev.h>
@@ -32,11 +33,17 @@ struct st_sink {
 	bool (*is_settled)(void *arg, unsigned ring, uint64_t seq);
 	/* An event grew beyond a record: it is lost. NULL: only the core counts. */
 	void (*lose)(void *arg, unsigned ring);
+	/* No rule can match this event after all: it is judged, and nothing of it is sent. Whoever
+	 * counts it so must know it again after a restart, when what is known has changed. NULL: only
+	 * the core counts. */
+	void (*pass)(void *arg, unsigned ring, uint64_t seq);
 };
 
 struct st_config {
 	const struct img_event *events; /* [_KEV_IX_MAX], borrowed */
-	uint64_t needs;                 /* IMG_NEED_* */
+	/* Opens that some rule may want, borrowed; NULL: all of them, or the kernel has looked. */
+	const struct kshm_paths *paths;
+	uint64_t needs; /* IMG_NEED_* */
 	bool exact; /* IMG_F_EXACT: the reference's errors too (docs/compat.md names them) */
 	unsigned n_rings;
 	uint32_t threads_max, descriptors_max;
@@ -174,6 +181,9 @@ void st_forget_sent(void *core, const struct st_thread *t, uint32_t slot);
 
 /* container.c: a saker_container is told to the evaluators. 0 or -EBADMSG. */
 int st_container_told(struct st_ctx *c);
+
+/* want.c: can any rule match the event? Its state is applied: it is as an evaluator would see it. */
+bool st_is_wanted(const struct st_ctx *c);
 
 /* forward.c: the event itself. */
 void st_forward(struct st_ctx *c);

@@ -357,6 +357,13 @@ void st_forward(struct st_ctx *c)
 	if (core->cfg.sink.is_settled &&
 		core->cfg.sink.is_settled(core->cfg.sink.arg, ring, c->rec->seq))
 		return;
+	if (!st_is_wanted(c)) {
+		if (core->cfg.sink.pass)
+			core->cfg.sink.pass(core->cfg.sink.arg, ring, c->rec->seq);
+		else
+			core->counters.judged_here++;
+		return;
+	}
 	if (c->t)
 		st_announce(core, c->rec, c->t); /* first: it builds in the same buffer */
 	n = build(c);

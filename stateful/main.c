@@ -129,6 +129,7 @@ static int tracker_pre_seal(struct stage *s)
 		return r;
 	r = st_stage_init(t,
 		&(struct st_config){.events = img.events,
+			.paths = set->engine == ENGINE_BPF ? NULL : img.kpaths,
 			.needs = img.head->needs,
 			.exact = img.head->flags & IMG_F_EXACT,
 			.n_rings = set->n_evaluators,

@@ -53,6 +53,7 @@ static void resume(struct st_out *o, unsigned i)
 	o->too_big[i] = slot.cpu_pos[EVENT_SLOT_TOO_BIG];
 	o->cut_off[i] = slot.cpu_pos[EVENT_SLOT_CUT_OFF];
 	o->held[i] = slot.cpu_pos[EVENT_SLOT_HELD];
+	o->passed[i] = slot.cpu_pos[EVENT_SLOT_PASSED];
 	o->last[i] = slot.cpu_pos[EVENT_SLOT_LAST];
 	if (slot.cpu_pos[EVENT_SLOT_ENDED])
 		o->ended |= bit(i);
@@ -73,6 +74,7 @@ int st_out_init(
 	o->done_seq = progress->last_seq;
 	memcpy(o->last, progress->last, sizeof(o->last));
 	memcpy(o->forwarded, progress->forwarded, sizeof(o->forwarded));
+	memcpy(o->passed, progress->passed, sizeof(o->passed));
 	for (unsigned i = 0; i < n_rings; i++)
 		resume(o, i);
 	r = st_shadow_init(&o->shadow, threads_max, o->rings[0].size);
@@ -320,10 +322,25 @@ static void lose(void *arg, unsigned ring)
 	o->held[ring] += o->is_release;
 }
 
+/* As if it had been written: what stands before it in the rings is there, or waits and is repeated
+ * by a successor. */
+static void pass(void *arg, unsigned ring, uint64_t seq)
+{
+	struct st_out *o = arg;
+
+	o->passed[ring]++;
+	o->held[ring] += o->is_release;
+	o->sent_seq[ring] = MAX(o->sent_seq[ring], seq);
+}
+
 struct st_sink st_out_sink(struct st_out *o)
 {
-	return (struct st_sink){
-		.arg = o, .admit = admit, .emit = emit, .is_settled = is_settled, .lose = lose};
+	return (struct st_sink){.arg = o,
+		.admit = admit,
+		.emit = emit,
+		.is_settled = is_settled,
+		.lose = lose,
+		.pass = pass};
 }
 
 static struct rec_snap next_epoch(struct st_out *o)
@@ -442,6 +459,7 @@ static void publish_ring(struct st_out *o, unsigned i)
 		[EVENT_SLOT_TOO_BIG] = o->too_big[i],
 		[EVENT_SLOT_CUT_OFF] = o->cut_off[i],
 		[EVENT_SLOT_HELD] = o->held[i],
+		[EVENT_SLOT_PASSED] = o->passed[i],
 		/* what waits may be in some rings already, under the order at hand */
 		[EVENT_SLOT_ORD] = o->next_ord + (o->box_ring > 0),
 		[EVENT_SLOT_LAST] = o->last[i],

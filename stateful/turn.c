@@ -92,8 +92,10 @@ static void ledger(struct st_stage *s)
 {
 	struct progress_tracker *p = s->progress;
 
-	for (unsigned i = 0; i < s->out.n_rings; i++)
+	for (unsigned i = 0; i < s->out.n_rings; i++) {
 		atomic_store_relaxed(&p->forwarded[i], s->out.forwarded[i]);
+		atomic_store_relaxed(&p->passed[i], s->out.passed[i]);
+	}
 	atomic_store_relaxed(&p->held, s->done.held);
 	atomic_store_relaxed(&p->held_here, s->done.held_here);
 	atomic_store_relaxed(&p->held_now, held_now(s));

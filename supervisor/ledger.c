@@ -77,8 +77,10 @@ static void add_upstream(const struct sup *s, struct stage_sums *sums)
 			sums->judged_here = stats_get(&p->judged_here);
 			sums->applied = stats_get(&p->applied);
 			sums->held = stats_get(&p->held_now);
-			for (unsigned n = 0; n < PROGRESS_EVALUATORS_MAX; n++)
+			for (unsigned n = 0; n < PROGRESS_EVALUATORS_MAX; n++) {
 				sums->forwarded += stats_get(&p->forwarded[n]);
+				sums->judged_here += stats_get(&p->passed[n]);
+			}
 		}
 		if (c->proc->type == PLAN_COLLECTOR && c->stats) {
 			sums->raw = stats_get(&c->stats->raw_events);

@@ -78,7 +78,8 @@ static uint64_t settled(const struct sup *s)
 		if (!f || spsc_left_read(f->data_ro, f->cursor_ro, &left) < 0 || !left.has_slot)
 			continue;
 		n += left.slot.cpu_pos[EVENT_SLOT_FORWARDED] + left.slot.cpu_pos[EVENT_SLOT_SHED] +
-		     left.slot.cpu_pos[EVENT_SLOT_TOO_BIG] + left.slot.cpu_pos[EVENT_SLOT_CUT_OFF];
+		     left.slot.cpu_pos[EVENT_SLOT_TOO_BIG] + left.slot.cpu_pos[EVENT_SLOT_CUT_OFF] +
+		     left.slot.cpu_pos[EVENT_SLOT_PASSED];
 	}
 	return n;
 }

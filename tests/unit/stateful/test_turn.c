@@ -39,6 +39,7 @@ struct bench {
 	size_t progress_size;
 	int progress_rw, progress_ro;
 	uint64_t seq;
+	int64_t res; /* of the next events */
 	uint64_t last_ord[RINGS], n_events[RINGS], n_state[RINGS], state_hash[RINGS];
 	bool saw_end[RINGS];
 	uint64_t wait_ns; /* holds are on, with a request ring */
@@ -141,7 +142,7 @@ static void put_event(struct bench *b, uint16_t code, uint32_t pid, uint8_t cls,
 	kev_build_head(&kb)->leader_start_ns = pid;
 	kev_build_head(&kb)->cls = cls;
 	kev_build_head(&kb)->ts_ns = b->seq + 1;
-	kev_build_int(&kb, 0);
+	kev_build_int(&kb, b->res);
 	if (code == KEV_CODE_SYSCALL_UNLINK_2_X)
 		kev_build_text(&kb, SPAN_LIT("/some/file/that/goes/away"));
 	n = kev_build_finish(&kb);
@@ -197,7 +198,9 @@ static void check_ledger(struct bench *b, uint64_t n)
 		b->stats.loss[LOSS_TRACKER_EVENT_FULL] + b->stats.loss[LOSS_TRACKER_MALFORMED];
 
 	assert_int_equal(p->applied, n);
-	assert_int_equal(p->judged_here + p->forwarded[0] + p->forwarded[1] + lost, n);
+	assert_int_equal(p->judged_here + p->passed[0] + p->passed[1] + p->forwarded[0] +
+				 p->forwarded[1] + lost,
+		n);
 	assert_int_equal(p->forwarded[0], b->n_events[0]);
 	assert_int_equal(p->forwarded[1], b->n_events[1]);
 	assert_int_equal(p->last_seq, b->seq);
@@ -463,6 +466,40 @@ static void die_and_go_back(struct bench *b, const struct moment *m)
 	*(struct progress_tracker *)b->progress = m->page;
 	st_stage_done(&b->stage);
 	stage_start(b);
+}
+
+/* What was passed over is counted where what was forwarded is: the successor, which knows less and
+ * would send it, neither sends nor counts it again. */
+static void test_turn__passed_before_the_commit__not_counted_twice(void **state)
+{
+	struct bench *b = *state;
+	const struct progress_tracker *p = b->progress;
+	struct img_event *unlink = &b->events[KEV_IX_SYSCALL_UNLINK_2_X];
+	struct moment m;
+
+	unlink->want = KSHM_WANT | KSHM_WANT_SUCCESS_ONLY;
+	b->res = -2;
+	put_event(b, KEV_CODE_SYSCALL_UNLINK_2_X, 10, 3, 0);
+	assert_int_equal(st_stage_turn(&b->stage), 1);
+	assert_int_equal(p->passed[0] + p->passed[1], 1);
+	m = moment_take(b);
+	for (unsigned i = 0; i < 20; i++) {
+		b->res = i % 3 ? -2 : 0;
+		put_event(b, KEV_CODE_SYSCALL_UNLINK_2_X, 10 + i, 3, 0);
+	}
+	assert_int_equal(st_stage_turn(&b->stage), 20);
+	assert_int_equal(p->passed[0] + p->passed[1], 14);
+	assert_int_equal(p->forwarded[0] + p->forwarded[1], 7);
+	unlink->want = KSHM_WANT;
+	die_and_go_back(b, &m);
+	assert_int_equal(st_stage_turn(&b->stage), 20);
+	assert_int_equal(p->passed[0] + p->passed[1], 14);
+	put_event(b, KEV_CODE_SYSCALL_UNLINK_2_X, 10, 3, 0);
+	assert_int_equal(st_stage_turn(&b->stage), 1);
+	drain(b, 0);
+	drain(b, 1);
+	check_ledger(b, 22);
+	assert_int_equal(b->n_events[0] + b->n_events[1], 8);
 }
 
 /* Evaluators that have seen END are gone: what is written behind it is never taken. */
@@ -914,6 +951,7 @@ int main(void)
 		T(test_turn__event_larger_than_a_record__named),
 		T(test_turn__successor__goes_on),
 		T(test_turn__died_before_the_commit__nothing_twice),
+		T(test_turn__passed_before_the_commit__not_counted_twice),
 		T(test_turn__died_between_end_and_ended__nothing_behind_end),
 		T(test_turn__died_while_state_waits__order_is_not_given_again),
 		T(test_turn__ring_replaced_after_the_end__end_is_written_again),
