@@ -74,44 +74,54 @@ int kev_check_head(
 	return check_head(p, n, ret_info, reterr_why);
 }
 
-int kev_parse(const void *p, size_t n, struct kev *ret_kev, const char **reterr_why)
+static int parse_params(const struct kev_head *h, size_t left, struct kev *k, const char **reterr_why)
 {
-	const struct kev_head *h = p;
-	const struct kev_info *info;
-
-	ret_kev->head = NULL;
-	int r = kev_check_head(p, n, &info, reterr_why);
-	if (r < 0)
-		return r;
-
-	size_t left = n - sizeof(*h);
 	size_t lens_size = ALIGN_UP((size_t)h->n_params * sizeof(uint16_t), 8);
+
 	if (lens_size > left)
 		return refuse(reterr_why, "lengths beyond the end");
 	left -= lens_size;
 	const uint16_t *lens = (const uint16_t *)(h + 1);
 	const uint8_t *data = (const uint8_t *)(h + 1) + lens_size;
-	struct kev *k = ret_kev;
 
-	k->info = info;
-	k->n_params = h->n_params;
 	for (unsigned i = 0; i < h->n_params; i++) {
 		size_t len = lens[i];
 
 		if (len > left)
 			return refuse(reterr_why, "parameter beyond the end");
-		r = check_param(param_type(info, i), data, len, reterr_why);
+		int r = check_param(param_type(k->info, i), data, len, reterr_why);
 		if (r < 0)
 			return r;
 		k->param[i] = (struct span){.p = len ? (const char *)data : NULL, .n = len};
 		data += len;
 		left -= len;
 	}
-	if (left >= 8)
-		return refuse(reterr_why, "bytes left over");
-	memset(&k->param[h->n_params], 0, (KEV_PARAMS_MAX - h->n_params) * sizeof(k->param[0]));
+	return left >= 8 ? refuse(reterr_why, "bytes left over") : 0;
+}
+
+int kev_parse_again(const void *p, size_t n, struct kev *k, const char **reterr_why)
+{
+	const struct kev_head *h = p;
+	unsigned n_before = k->n_params;
+
+	k->head = NULL;
+	int r = kev_check_head(p, n, &k->info, reterr_why);
+	if (r < 0)
+		return r;
+	for (unsigned i = h->n_params; i < n_before; i++)
+		k->param[i] = (struct span){.p = NULL, .n = 0};
+	k->n_params = h->n_params;
+	r = parse_params(h, n - sizeof(*h), k, reterr_why);
+	if (r < 0)
+		return r;
 	k->head = h;
 	return 0;
+}
+
+int kev_parse(const void *p, size_t n, struct kev *ret_kev, const char **reterr_why)
+{
+	ret_kev->n_params = KEV_PARAMS_MAX;
+	return kev_parse_again(p, n, ret_kev, reterr_why);
 }
 
 bool kev_param_present(const struct kev *k, unsigned i)

@@ -38,7 +38,8 @@ int st_core_init(struct st_core *core, const struct st_config *cfg)
 	core->threads.forget = st_forget_sent;
 	core->threads.forget_arg = core;
 	core->rec_buf = r >= 0 ? aligned_alloc(8, SPSC_RECORD_MAX) : NULL;
-	if (!core->rec_buf) {
+	core->ctx = r >= 0 ? calloc(1, sizeof(*core->ctx)) : NULL;
+	if (!core->rec_buf || !core->ctx) {
 		st_core_done(core);
 		return r < 0 ? r : -ENOMEM;
 	}
@@ -48,7 +49,9 @@ int st_core_init(struct st_core *core, const struct st_config *cfg)
 void st_core_done(struct st_core *core)
 {
 	free(core->rec_buf);
+	free(core->ctx);
 	core->rec_buf = NULL;
+	core->ctx = NULL;
 	st_threads_done(&core->threads);
 	st_fds_done(&core->fds);
 	st_texts_done(&core->texts);
@@ -119,15 +122,16 @@ static void complete_head(struct st_core *core, const struct kev *k, struct kev_
 }
 
 /* @rec: our private copy. */
-static int begin(struct st_ctx *c, struct st_core *core, struct rec_head *rec)
+static int begin(struct st_core *core, struct rec_head *rec)
 {
+	struct st_ctx *c = core->ctx;
 	const char *why;
 
 	memset(c, 0, offsetof(struct st_ctx, kev));
 	c->core = core;
 	c->rec = rec;
 	if (rec->ring.len < sizeof(*rec) ||
-		kev_parse(rec + 1, rec->ring.len - sizeof(*rec), &c->kev, &why) < 0)
+		kev_parse_again(rec + 1, rec->ring.len - sizeof(*rec), &c->kev, &why) < 0)
 		return malformed(core, rec);
 	complete_head(core, &c->kev, (struct kev_head *)(rec + 1));
 	core->now_ns = MAX(core->now_ns, c->kev.head->ts_ns);
@@ -151,23 +155,23 @@ static void handle_event(struct st_ctx *c, bool forward)
 static int apply_event(struct st_core *core, struct rec_head *rec)
 {
 	const struct st_handler *h;
-	struct st_ctx c;
+	struct st_ctx *c = core->ctx;
 	bool forward, has_work;
-	int r = begin(&c, core, rec);
+	int r = begin(core, rec);
 
 	if (r < 0)
 		return r;
-	h = st_handler_get(c.kev.info->ix);
+	h = st_handler_get(c->kev.info->ix);
 	has_work = (h->pre || h->post) && (!h->only_with || (h->only_with & core->cfg.needs));
-	forward = (core->cfg.events[c.kev.info->ix].flags & IMG_EV_RULES) &&
-		  !(c.kev.head->flags & KEV_F_STATE_ONLY);
+	forward = (core->cfg.events[c->kev.info->ix].flags & IMG_EV_RULES) &&
+		  !(c->kev.head->flags & KEV_F_STATE_ONLY);
 	core->counters.events += !core->is_release;
 	core->counters.last_seq = MAX(core->counters.last_seq, rec->seq);
 	if (!core->first_ts_ns)
 		core->first_ts_ns = rec->ts_ns;
-	c.has_res = kev_rawres(&c.kev, &c.res);
+	c->has_res = kev_rawres(&c->kev, &c->res);
 	if (forward || has_work)
-		handle_event(&c, forward);
+		handle_event(c, forward);
 	if (!forward) {
 		core->counters.judged_here++;
 		core->counters.held_here += core->is_release;
@@ -203,12 +207,12 @@ static void pass_on(struct st_core *core, struct rec_head *rec)
 
 static int apply_state(struct st_core *core, struct rec_head *rec)
 {
-	struct st_ctx c;
-	int r = begin(&c, core, rec);
+	struct st_ctx *c = core->ctx;
+	int r = begin(core, rec);
 
 	if (r < 0)
 		return r;
-	switch (c.kev.head->type) {
+	switch (c->kev.head->type) {
 	case KEV_CODE_USER_ADDED_E:
 	case KEV_CODE_USER_DELETED_E:
 	case KEV_CODE_GROUP_ADDED_E:
@@ -220,9 +224,9 @@ static int apply_state(struct st_core *core, struct rec_head *rec)
 			pass_on(core, rec);
 		return 0;
 	case KEV_CODE_SAKER_CONTAINER:
-		return st_container_told(&c) < 0 ? malformed(core, rec) : 0;
+		return st_container_told(c) < 0 ? malformed(core, rec) : 0;
 	default:
-		return st_snapshot_apply(&c) < 0 ? malformed(core, rec) : 0;
+		return st_snapshot_apply(c) < 0 ? malformed(core, rec) : 0;
 	}
 }
 

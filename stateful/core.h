@@ -69,6 +69,8 @@ struct st_counters {
 	bool ended;
 };
 
+struct st_ctx;
+
 #define ST_CGROUP_CACHE 1024
 unsigned st_cgroup_cache_index(uint64_t cgroup_id);
 
@@ -101,6 +103,7 @@ struct st_core {
 	uint32_t n_loud;            /* events counted since all were halved */
 	uint32_t told_slot;         /* container that the last record told of; PREC_NO_SLOT: none */
 	bool is_release;            /* what is applied was held back, and counted then */
+	struct st_ctx *ctx;         /* the event at hand */
 	uint8_t *rec_buf;           /* SPSC_RECORD_MAX: the record under construction */
 	char name_buf[ST_PATH_BUF]; /* fd.name of the event at hand */
 };
@@ -121,7 +124,7 @@ struct st_ctx {
 	int64_t fd_num;
 	struct st_fd *fd;        /* its entry, NULL if unknown */
 	struct span fd_fallback; /* fd.name without an entry */
-	struct kev kev;          /* last: what stands before it begins as zero */
+	struct kev kev; /* last: what stands before it begins as zero, it knows what it was */
 };
 
 /* What an event does to the tables: before it is forwarded, and after. */

@@ -69,6 +69,7 @@ static struct span name_controllers(struct span cgroups, char *buf)
 void st_set_cgroups(
 	struct st_core *core, struct st_thread *t, struct span cgroups, uint64_t cgroup_id)
 {
+	uint32_t before = t->text[ST_CGROUPS];
 	struct st_cgroup *known;
 	char buf[ST_TEXT_MAX];
 
@@ -76,8 +77,9 @@ void st_set_cgroups(
 		return;
 	(void)st_thread_set_strings(&core->threads, t, ST_CGROUPS,
 		name_controllers(cgroups, buf)); /* nobody asks how many */
-	st_thread_set_text(&core->threads, t, ST_CONTAINER,
-		st_container_id(st_thread_text(&core->threads, t, ST_CGROUPS)));
+	if (!before || t->text[ST_CGROUPS] != before) /* the same are the same container's */
+		st_thread_set_text(&core->threads, t, ST_CONTAINER,
+			st_container_id(st_thread_text(&core->threads, t, ST_CGROUPS)));
 	(void)st_container_seen(
 		&core->containers, st_thread_text(&core->threads, t,
 					   ST_CONTAINER)); /* a thread on the host has none */

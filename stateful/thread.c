@@ -57,11 +57,17 @@ void st_threads_done(struct st_threads *p)
 
 struct st_thread *st_thread_find(struct st_threads *p, int64_t tid)
 {
-	uint32_t i = p->buckets[bucket_of(p, tid)];
+	uint32_t *recent = &p->recent[(uint64_t)tid % ST_RECENT], i = *recent;
 
+	if (p->slots[i].tid == tid && p->slots[i].used)
+		return &p->slots[i];
+	i = p->buckets[bucket_of(p, tid)];
 	while (i != ST_NONE && p->slots[i].tid != tid)
 		i = p->slots[i].hash_next;
-	return st_thread_at(p, i);
+	if (i == ST_NONE)
+		return NULL;
+	*recent = i;
+	return &p->slots[i];
 }
 
 static void lru_add(struct st_threads *p, struct st_thread *t)

@@ -31,28 +31,30 @@ enum st_thread_text {
 #define ST_OWN_TEXTS ST_ENV /* those below belong to every thread */
 
 struct st_thread {
+	/* what every event looks at stands together */
 	uint32_t hash_next, lru_prev, lru_next;
-	uint32_t leader;                   /* slot; its own for the leader */
+	uint32_t leader; /* slot; its own for the leader */
+	int64_t tid, pid;
+	uint64_t start_ns; /* boot time; 0 unknown */
+	uint64_t snap_ns; /* boot time of the snapshot it was taken from; older events do not change
+			     it */
+	uint32_t files; /* descriptor table, shared; never ST_NONE while in use */
+	bool used;
+	bool dead;               /* ended: a leader stays until its threads have ended too */
+	bool sent;               /* evaluators have its record, but for those of `unsent` */
+	bool dirty;              /* … an older one */
+	bool placeholder;        /* known from an event's head alone */
+	bool in_pidns;
+	uint8_t told_by;         /* of ev_fork.c: which sides told of its birth */
+	uint64_t told_gen; /* = threads.gen: evaluators know it and all its lineage as they are */
 	uint32_t thread_prev, thread_next; /* among the leader's threads */
 	uint32_t thread_first;             /* leader: first of its other threads */
 	uint32_t parent;                   /* slot of thread `ptid`; ST_NONE unknown */
 	uint32_t child_first, sibling_prev, sibling_next;
-	uint32_t files; /* descriptor table, shared; never ST_NONE while in use */
-	bool used;
-	bool dead;        /* ended: a leader stays until its threads have ended too */
-	bool sent;        /* evaluators have its record, but for those of `unsent` */
-	bool dirty;       /* … an older one */
-	bool placeholder; /* known from an event's head alone */
-	bool in_pidns;
-	uint8_t told_by;   /* of ev_fork.c: which sides told of its birth */
 	uint64_t unsent;   /* bit i: evaluator i was cut off and has not been told since */
-	uint64_t start_ns; /* boot time; 0 unknown */
-	uint64_t snap_ns; /* boot time of the snapshot it was taken from; older events do not change
-			     it */
 	uint64_t event_ns; /* boot time of the last event that changed it; older snapshots do not */
-	uint64_t told_gen; /* = threads.gen: evaluators know it and all its lineage as they are */
 	uint64_t cgroup_id;
-	int64_t tid, pid, ptid, vtid, vpid, sid, vpgid, pgid;
+	int64_t ptid, vtid, vpid, sid, vpgid, pgid;
 	uint32_t uid, gid;
 	int64_t loginuid;
 	uint32_t tty, exe_flags;
@@ -66,6 +68,8 @@ struct st_thread {
 	uint32_t text[_ST_THREAD_TEXTS];
 };
 
+#define ST_RECENT 64 /* power of two */
+
 /* Told before a slot is freed (FORGET). */
 typedef void st_forget_fn(void *arg, const struct st_thread *t, uint32_t slot);
 
@@ -73,6 +77,7 @@ struct st_threads {
 	struct st_thread *slots;
 	uint32_t *buckets;
 	uint32_t n_max, mask;
+	uint32_t recent[ST_RECENT]; /* slots of the threads found last: most events are theirs */
 	uint32_t n_live;
 	uint32_t free_first;          /* through hash_next */
 	uint32_t n_fresh;             /* slots from here on were never used */

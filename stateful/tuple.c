@@ -8,8 +8,6 @@
 #include <sys/socket.h>
 
 #include <arpa/inet.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <base/macros.h>
@@ -134,42 +132,75 @@ void st_tuple_swap(struct st_tuple *t)
 	t->dest = end;
 }
 
-static void ip_text(enum st_family family, const uint8_t *ip, char text[INET6_ADDRSTRLEN])
+/* By hand: names are made for every message over a socket whose peer is not settled, and what they
+ * are made of is a handful of numbers. */
+static char *put_text(char *p, const char *text, size_t n)
 {
-	if (!inet_ntop(family == ST_AF_INET ? AF_INET : AF_INET6, ip, text, INET6_ADDRSTRLEN))
-		text[0] = '\0';
+	memcpy(p, text, n);
+	return p + n;
 }
 
-static struct span printed(const char *buf, int n)
+static char *put_number(char *p, uint64_t v, unsigned base)
 {
-	return (struct span){.p = buf, .n = MIN((size_t)MAX(n, 0), (size_t)ST_SOCK_NAME_MAX - 1)};
+	char digits[20];
+	unsigned n = sizeof(digits);
+
+	do
+		digits[--n] = "0123456789abcdef"[v % base];
+	while (v /= base);
+	return put_text(p, digits + n, sizeof(digits) - n);
+}
+
+static char *put_ip(char *p, enum st_family family, const uint8_t *ip)
+{
+	if (family != ST_AF_INET)
+		return inet_ntop(AF_INET6, ip, p, INET6_ADDRSTRLEN) ? p + strlen(p) : p;
+	for (unsigned i = 0; i < 4; i++) {
+		if (i)
+			*p++ = '.';
+		p = put_number(p, ip[i], 10);
+	}
+	return p;
+}
+
+/* The last one: as much of it as fits. */
+static struct span put_path(char *buf, char *p, struct span path)
+{
+	size_t n = MIN(path.n, (size_t)(buf + ST_SOCK_NAME_MAX - 1 - p));
+
+	if (n)
+		p = put_text(p, path.p, n);
+	*p = '\0';
+	return (struct span){.p = buf, .n = (size_t)(p - buf)};
 }
 
 struct span st_tuple_name(const struct st_tuple *t, uint8_t l4, char *buf)
 {
-	char source[INET6_ADDRSTRLEN], dest[INET6_ADDRSTRLEN];
+	bool has_ports = l4 != EV_L4_ICMP && l4 != EV_L4_RAW;
+	char *p = buf;
 
-	if (t->family == ST_AF_UNIX)
-		return printed(buf,
-			snprintf(buf, ST_SOCK_NAME_MAX, "%" PRIx64 "->%" PRIx64 " %.*s", t->source,
-				t->dest, (int)t->path.n, t->path.n ? t->path.p : ""));
-	ip_text(t->family, t->sip, source);
-	ip_text(t->family, t->dip, dest);
+	if (t->family == ST_AF_UNIX) {
+		p = put_text(put_number(p, t->source, 16), "->", 2);
+		p = put_text(put_number(p, t->dest, 16), " ", 1);
+		return put_path(buf, p, t->path);
+	}
 	if (l4 == EV_L4_UNKNOWN)
-		return printed(buf, snprintf(buf, ST_SOCK_NAME_MAX, "<unknown>"));
-	if (l4 == EV_L4_ICMP || l4 == EV_L4_RAW)
-		return printed(buf, snprintf(buf, ST_SOCK_NAME_MAX, "%s->%s", source, dest));
-	return printed(buf,
-		snprintf(buf, ST_SOCK_NAME_MAX, "%s:%u->%s:%u", source, t->sport, dest, t->dport));
+		return put_path(buf, p, SPAN_LIT("<unknown>"));
+	p = put_ip(p, t->family, t->sip);
+	if (has_ports)
+		p = put_number(put_text(p, ":", 1), t->sport, 10);
+	p = put_ip(put_text(p, "->", 2), t->family, t->dip);
+	if (has_ports)
+		p = put_number(put_text(p, ":", 1), t->dport, 10);
+	return put_path(buf, p, (struct span){0});
 }
 
 struct span st_addr_name(const struct st_tuple *t, char *buf)
 {
-	char dest[INET6_ADDRSTRLEN];
+	char *p = buf;
 
 	if (t->family == ST_AF_UNIX)
-		return printed(buf, snprintf(buf, ST_SOCK_NAME_MAX, "%.*s", (int)t->path.n,
-					    t->path.n ? t->path.p : ""));
-	ip_text(t->family, t->dip, dest);
-	return printed(buf, snprintf(buf, ST_SOCK_NAME_MAX, "%s:%u", dest, t->dport));
+		return put_path(buf, p, t->path);
+	p = put_ip(p, t->family, t->dip);
+	return put_path(buf, put_number(put_text(p, ":", 1), t->dport, 10), (struct span){0});
 }

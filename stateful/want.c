@@ -40,6 +40,16 @@ static bool is_listed(const struct kshm_paths *p, const char *s, size_t n, unsig
 	return false;
 }
 
+static bool has_dotdot(struct span s)
+{
+	const char *end = s.p + s.n, *p = s.p;
+
+	for (; s.n && (p = memchr(p, '.', (size_t)(end - p))); p++)
+		if (end - p > 1 && p[1] == '.')
+			return true;
+	return false;
+}
+
 /* @name: absolute, as rules see it. */
 static bool is_name_wanted(const struct kshm_paths *p, struct span name, unsigned cls)
 {
@@ -84,7 +94,7 @@ static bool is_open_wanted(const struct st_ctx *c)
 	if (name.n < 2 || name.n >= KSHM_PATH_MAX - 1 || name.p[0] != '/' ||
 		name.p[name.n - 1] == '/')
 		return true;
-	return (kinds & KSHM_PATH_DOTDOT && memmem(raw.p, raw.n, "..", 2)) ||
+	return (kinds & KSHM_PATH_DOTDOT && has_dotdot(raw)) ||
 	       is_name_wanted(p, name, cls);
 }
 

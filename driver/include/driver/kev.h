@@ -26,6 +26,9 @@ struct kev {
  * otherwise, and then *ret_kev names no record (head is NULL); it is too large to be built
  * elsewhere and copied. */
 int kev_parse(const void *p, size_t n, struct kev *ret_kev, const char **reterr_why);
+/* The same into a view that was zeroed once and since then filled by this function alone: only what
+ * the record before left behind is cleared, not all. */
+int kev_parse_again(const void *p, size_t n, struct kev *kev, const char **reterr_why);
 /* The first part of it, for who numbers records and passes them on to one who parses: length,
  * alignment, and all of the head. The parameters stay unchecked and must not be looked at. */
 int kev_check_head(
