@@ -19,9 +19,16 @@ static int refuse(const char **reterr_why, const char *why)
 	return -EBADMSG;
 }
 
+#define BIT(type) (UINT64_C(1) << (type))
+#define TEXTS (BIT(KEV_T_STR) | BIT(KEV_T_PATH) | BIT(KEV_T_RELPATH))
+#define SIGNED                                                                                     \
+	(BIT(KEV_T_INT8) | BIT(KEV_T_INT16) | BIT(KEV_T_INT32) | BIT(KEV_T_INT64) | BIT(KEV_T_FD) | \
+		BIT(KEV_T_FD32) | BIT(KEV_T_PID) | BIT(KEV_T_PID32) | BIT(KEV_T_ERRNO))
+static_assert(_KEV_T_MAX <= 64, "a bit for each type");
+
 static bool is_text(uint8_t type)
 {
-	return type == KEV_T_STR || type == KEV_T_PATH || type == KEV_T_RELPATH;
+	return TEXTS >> type & 1;
 }
 
 /* Type of parameter i, extras behind the declared ones. Today's extras are all texts. */
@@ -132,20 +139,7 @@ bool kev_param_present(const struct kev *k, unsigned i)
 
 static bool is_signed(uint8_t type)
 {
-	switch (type) {
-	case KEV_T_INT8:
-	case KEV_T_INT16:
-	case KEV_T_INT32:
-	case KEV_T_INT64:
-	case KEV_T_FD:
-	case KEV_T_FD32:
-	case KEV_T_PID:
-	case KEV_T_PID32:
-	case KEV_T_ERRNO:
-		return true;
-	default:
-		return false;
-	}
+	return SIGNED >> type & 1;
 }
 
 /* Little-endian, unaligned; 0 for a width that is no integer's. */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 
 #include <base/macros.h>
 #include <driver/kev.h>
@@ -338,25 +339,35 @@ static void fill_head(const struct scap_reader *r, const struct scap_event *e, s
 		h->flags |= KEV_F_STATE_ONLY;
 }
 
-/* Births and execs say which process their thread is of. */
-static void fill_tgid(const struct scap_event *e, struct kev_head *h)
+/* Births and execs say which process their thread is of: parameter 4. */
+static bool tells_pid(uint16_t type)
 {
-	int64_t pid = 0;
-
-	switch (e->type) {
+	switch (type) {
 	case KEV_CODE_SYSCALL_CLONE_20_X:
 	case KEV_CODE_SYSCALL_FORK_20_X:
 	case KEV_CODE_SYSCALL_VFORK_20_X:
 	case KEV_CODE_SYSCALL_CLONE3_X:
 	case KEV_CODE_SYSCALL_EXECVE_19_X:
 	case KEV_CODE_SYSCALL_EXECVEAT_X:
-		if (e->n > 4 && e->p[4].n == sizeof(pid))
-			memcpy(&pid, e->p[4].p, sizeof(pid));
-		break;
+		return true;
 	default:
-		break;
+		return false;
 	}
-	if (h->tid && pid > 0 && pid <= INT32_MAX)
+}
+
+/* @h: the record, whole. */
+static void fill_tgid(struct kev_head *h)
+{
+	const uint16_t *lens = (const uint16_t *)(h + 1);
+	const uint8_t *p = (const uint8_t *)(h + 1) + ALIGN_UP(h->n_params * sizeof(*lens), 8);
+	int64_t pid = 0;
+
+	if (!tells_pid(h->type) || h->n_params <= 4 || lens[4] != sizeof(pid) || !h->tid)
+		return;
+	for (unsigned i = 0; i < 4; i++)
+		p += lens[i];
+	memcpy(&pid, p, sizeof(pid));
+	if (pid > 0 && pid <= INT32_MAX)
 		h->tgid = (uint32_t)pid;
 }
 
@@ -384,7 +395,7 @@ static int build(
 	}
 	struct kev_head *h = kev_build_head(&b);
 	fill_head(r, e, h);
-	fill_tgid(e, h);
+	fill_tgid(h);
 	if (is_cut)
 		h->flags |= KEV_F_TRUNC;
 	return len;
@@ -427,57 +438,86 @@ static int make_event(struct scap_reader *r, struct scap_event *e, struct scap_r
 	return 1;
 }
 
-/* An event of today's vocabulary whose parameters stand in the file as they shall stand in the
- * record. false: take the long way. */
-static bool is_plain(const struct scap_event *e, const struct shape *s)
+/* Do the parameters' lengths and ends suit the shape? @lens: s->n of them; the bytes stand behind, n of
+ * both. Returns how many bytes they are, or -1. */
+static ssize_t sum_plain(const struct shape *s, const uint8_t *lens, size_t n)
 {
-	if (!s->is_plain || e->n != s->n)
-		return false;
-	for (unsigned i = 0; i < e->n; i++) {
-		uint8_t width = s->widths[i];
-		size_t n = e->p[i].n;
+	const uint8_t *p = lens + (size_t)s->n * 2, *end = lens + n;
 
-		if (n == width || n == 0 || width == 0)
+	for (unsigned i = 0; i < s->n; i++) {
+		uint8_t width = s->widths[i];
+		size_t k = u16_at(lens + (size_t)i * 2);
+
+		if (k > (size_t)(end - p))
+			return -1;
+		p += k;
+		if (k == 0 || width == 0)
 			continue;
-		if (width != SHAPE_TEXT || e->p[i].p[n - 1] != 0)
-			return false;
+		if (width == SHAPE_TEXT ? p[-1] != 0 : k != width)
+			return -1;
 	}
-	return true;
+	return p - (lens + (size_t)s->n * 2);
 }
 
-static bool make_plain(struct scap_reader *r, const struct scap_event *e, struct scap_record *ret)
+/* An event of today's vocabulary whose parameters stand in the file as they shall stand in the
+ * record: nearly all are, so they are neither taken apart nor built. @p: behind the block's head, n
+ * bytes. False: take the long way, which also says what is wrong. */
+static bool take_plain(struct scap_reader *r, uint32_t block, const uint8_t *p, size_t n,
+	struct scap_record *ret)
 {
+	const size_t before = block == SCAP_EVF_V2 ? 6 : 2;
+	struct scap_event e;
 	struct kev_head *h = (struct kev_head *)r->buf;
-	size_t off, n;
+	const struct shape *s;
+	const uint8_t *lens;
+	size_t len, off;
+	ssize_t bytes;
 
-	if (e->type >= SCAP_CODES || e->realpath.n || !is_plain(e, &r->shapes[e->type]))
+	if ((block != SCAP_EV_V2 && block != SCAP_EVF_V2) || n < before + SCAP_EVENT_HEAD_V2)
 		return false;
-	off = sizeof(*h) + ALIGN_UP(e->n * sizeof(uint16_t), 8);
-	n = e->n ? (size_t)(e->p[e->n - 1].p + e->p[e->n - 1].n - e->p[0].p) : 0;
-	if (ALIGN_UP(off + n, 8) > KEV_SIZE_MAX)
+	e.cpu = u16_at(p);
+	e.flags = before == 6 ? u32_at(p + 2) : 0;
+	p += before;
+	e.ts_ns = u64_at(p);
+	e.tid = u64_at(p + 8);
+	len = u32_at(p + 16);
+	e.type = u16_at(p + 20);
+	e.kev_flags = 0;
+	if (len < SCAP_EVENT_HEAD_V2 || len > n - before || e.type >= SCAP_CODES ||
+		ALIGN_UP(before + len, 4) < n) /* options stand behind it */
 		return false;
-	memset(h, 0, off);
-	h->len = (uint32_t)ALIGN_UP(off + n, 8);
-	h->type = e->type;
-	h->n_params = (uint8_t)e->n;
-	uint16_t *lens = (uint16_t *)(h + 1);
-	for (unsigned i = 0; i < e->n; i++)
-		lens[i] = (uint16_t)e->p[i].n;
-	*(uint64_t *)((uint8_t *)h + h->len - 8) = 0;
-	if (n)
-		memcpy((uint8_t *)h + off, e->p[0].p, n);
-	fill_head(r, e, h);
-	fill_tgid(e, h);
-	*ret = (struct scap_record){.p = h, .len = h->len, .epoch_ns = e->ts_ns};
+	s = &r->shapes[e.type];
+	lens = p + SCAP_EVENT_HEAD_V2;
+	len -= SCAP_EVENT_HEAD_V2;
+	if (!s->is_plain || u32_at(p + 22) != s->n || s->n * sizeof(uint16_t) > len)
+		return false;
+	bytes = sum_plain(s, lens, len);
+	off = sizeof(*h) + ALIGN_UP(s->n * sizeof(uint16_t), 8);
+	if (bytes < 0 || ALIGN_UP(off + (size_t)bytes, 8) > KEV_SIZE_MAX)
+		return false;
+	*h = (struct kev_head){.len = (uint32_t)ALIGN_UP(off + (size_t)bytes, 8),
+		.type = e.type,
+		.n_params = s->n};
+	fill_head(r, &e, h);
+	if (s->n) { /* what fills up the lengths, and the bytes */
+		*(uint64_t *)((uint8_t *)h + off - 8) = 0;
+		*(uint64_t *)((uint8_t *)h + h->len - 8) = 0;
+	}
+	memcpy(h + 1, lens, s->n * sizeof(uint16_t));
+	memcpy((uint8_t *)h + off, lens + s->n * sizeof(uint16_t), (size_t)bytes);
+	fill_tgid(h);
+	*ret = (struct scap_record){.p = h, .len = h->len, .epoch_ns = e.ts_ns};
 	return true;
 }
 
 /* The event of a block that is there in one piece. 1, 0 none, negative. */
 static int on_event(struct scap_reader *r, uint32_t block, size_t total, struct scap_record *ret)
 {
+	const uint8_t *p = scap_input_at(&r->in) + SCAP_BLOCK_HEAD;
+	size_t n = total - SCAP_BLOCK_HEAD - TRAILER;
 	struct scap_event e;
-	int k = read_event(r, block, scap_input_at(&r->in) + SCAP_BLOCK_HEAD,
-		total - SCAP_BLOCK_HEAD - TRAILER, &e);
+	bool is_plain = take_plain(r, block, p, n, ret);
+	int k = is_plain ? 0 : read_event(r, block, p, n, &e);
 
 	if (k < 0)
 		return k;
@@ -485,7 +525,7 @@ static int on_event(struct scap_reader *r, uint32_t block, size_t total, struct 
 		return fail(r, r->block_at, "the block's two lengths differ");
 	scap_input_take(&r->in, total);
 	r->has_events = true;
-	return make_plain(r, &e, ret) ? 1 : make_event(r, &e, ret);
+	return is_plain ? 1 : make_event(r, &e, ret);
 }
 
 /* --- other blocks --- */

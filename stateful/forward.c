@@ -325,9 +325,9 @@ static int build(struct st_ctx *c)
 
 /* Did this process make more than its share of the last events? In a full ring its opens and
  * connects then go with the lowest class, so that those of others find room. */
-static bool is_loud(struct st_core *core, uint32_t tgid)
+static bool is_loud(struct st_core *core, uint32_t tgid, uint64_t hash)
 {
-	struct st_loud *l = &core->loud[(hash_u64(tgid) >> 48) % ST_LOUD_SLOTS];
+	struct st_loud *l = &core->loud[(hash >> 16) % ST_LOUD_SLOTS];
 
 	if (++core->n_loud >= LOUD_WINDOW) {
 		for (unsigned i = 0; i < ST_LOUD_SLOTS; i++)
@@ -346,7 +346,8 @@ void st_forward(struct st_ctx *c)
 {
 	struct st_core *core = c->core;
 	const struct kev_head *head = c->kev.head;
-	unsigned ring = (uint32_t)(hash_u64(head->tgid) >> 32) % core->cfg.n_rings;
+	uint64_t hash = hash_u64(head->tgid);
+	unsigned ring = (unsigned)((hash >> 32) * core->cfg.n_rings >> 32); /* of all alike */
 	unsigned cls = head->cls >= KEV_CLASS_STATE && head->cls <= KEV_CLASS_OTHER
 			       ? head->cls
 			       : KEV_CLASS_OTHER;
@@ -375,7 +376,7 @@ void st_forward(struct st_ctx *c)
 	}
 	fill_head(c, e);
 	e->h.ring.len = (uint32_t)n;
-	if (is_loud(core, head->tgid) && cls != KEV_CLASS_STATE)
+	if (is_loud(core, head->tgid, hash) && cls != KEV_CLASS_STATE)
 		cls = KEV_CLASS_OTHER;
 	if (core->cfg.sink.admit(core->cfg.sink.arg, ring, cls, (size_t)n, no_shed))
 		core->cfg.sink.emit(core->cfg.sink.arg, (int)ring, &e->h);

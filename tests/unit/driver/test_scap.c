@@ -645,6 +645,49 @@ static void test_gzip_and_pipes(void **unused)
 	scap_reader_free(r);
 }
 
+/* A file that gives a few bytes and then none, in turns: so a block's head may come with the second
+ * of two reads in a row, wherever the block begins. */
+static struct {
+	bool is_on, gives;
+	size_t n; /* at most that many bytes */
+} drip;
+ssize_t __real_read(int fd, void *p, size_t n);
+ssize_t __wrap_read(int fd, void *p, size_t n);
+ssize_t __wrap_read(int fd, void *p, size_t n)
+{
+	if (!drip.is_on)
+		return __real_read(fd, p, n);
+	drip.gives = !drip.gives;
+	if (drip.gives)
+		return __real_read(fd, p, MIN(n, drip.n));
+	errno = EAGAIN;
+	return -1;
+}
+
+static void test_head_of_a_block_with_the_second_read(void **unused)
+{
+	uint64_t want, got;
+	int end;
+
+	(void)unused;
+	made_head();
+	for (unsigned i = 0; i < 200; i++)
+		mk_event(&m, 0x216, BOOT + i, 5, KEV_CODE_SYSCALL_CLOSE_X, 2,
+			(struct mk_param[]){MK_I64(i), MK_I64(2)});
+	want = digest(mk_fd(&m), &end);
+	assert_int_equal(end, 0);
+	for (size_t n = 4; n < 160; n += 4) {
+		drip.is_on = true;
+		drip.gives = n % 8;
+		drip.n = n;
+		got = digest(mk_fd(&m), &end);
+		drip.is_on = false;
+		assert_int_equal(end, 0);
+		if (got != want)
+			fail_msg("%zu bytes at a time: other records", n);
+	}
+}
+
 /* The samples that were written by old programs, where they are. */
 static void test_old_samples(void **unused)
 {
@@ -702,6 +745,7 @@ int main(void)
 		cmocka_unit_test(test_interfaces_users_groups),
 		cmocka_unit_test(test_unknown_blocks_options_sections),
 		cmocka_unit_test(test_gzip_and_pipes),
+		cmocka_unit_test(test_head_of_a_block_with_the_second_read),
 		cmocka_unit_test(test_old_samples),
 	};
 
