@@ -47,14 +47,6 @@ enum plan_count { PLAN_ONE, PLAN_PER_EVALUATOR, PLAN_PER_OUTPUT };
 /* an emitter's row: only if its output has something that the supervisor opens */
 #define PLAN_LOCAL 128
 
-#define PLAN_FLAGS_SUM                                                                             \
-	(PLAN_LATER + PLAN_LIVE_ONLY + PLAN_SHORT + PLAN_ASIDE + PLAN_REPLAY_ONLY + PLAN_FACTS +   \
-		PLAN_RECORD_ONLY + PLAN_SLOTS + PLAN_NETWORK + PLAN_LOCAL)
-#define PLAN_FLAGS_ALL                                                                             \
-	(PLAN_LATER | PLAN_LIVE_ONLY | PLAN_SHORT | PLAN_ASIDE | PLAN_REPLAY_ONLY | PLAN_FACTS |   \
-		PLAN_RECORD_ONLY | PLAN_SLOTS | PLAN_NETWORK | PLAN_LOCAL)
-_Static_assert(PLAN_FLAGS_SUM == PLAN_FLAGS_ALL, "no two flags share a bit");
-
 struct plan_proc_row {
 	const char *name;    /* of the stage; "-N" or "-NAME" is added where there are several */
 	const char *program; /* in libexec; NULL: the supervisor itself */

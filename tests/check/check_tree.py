@@ -30,6 +30,23 @@ MAY = {
 OWN = {"abi", "base", "shm", "rules", "stage", "driver", "judge", "table"}
 
 
+# Flags that are joined with |: in one header no two of a family share a bit.
+FLAGS = [r"[A-Z]+_F_\w+", r"PLAN_OUT_F_\w+", r"IMG_NEED_\w+", r"KSHM_WANT\w*", r"PLAN_(?!UID_|OUT_F_|[A-Z_]*_MAX\b)[A-Z_]+"]
+
+
+def check_flags(text):
+    seen = {}
+    for m in re.finditer(r"^#define\s+(\w+)\s+(?:\\\n\s*)?(0x[0-9a-fA-F]+|0|[1-9][0-9]*)\b(?!\s*<<)", text, re.M):
+        name, value = m.group(1), int(m.group(2), 0)
+        if value == 0 or value & (value - 1):
+            continue # a mask of several, or none
+        for i, family in enumerate(FLAGS):
+            if re.fullmatch(family, name):
+                other = seen.setdefault((i, value), name)
+                if other != name:
+                    yield text.count("\n", 0, m.start()) + 1, f"{name} is the same bit as {other}"
+
+
 def folder_of(path):
     return max((f for f in MAY if path.startswith(f + "/")), key=len, default=None)
 
@@ -41,6 +58,8 @@ def check_text(path, text):
         yield 1, "no SPDX-License-Identifier in the first lines"
     if path.endswith(".h") and "#pragma once" not in text and "vmlinux" not in path:
         yield 1, "header without #pragma once"
+    if path.endswith(".h"):
+        yield from check_flags(text)
     for n, line in enumerate(text.splitlines(), 1):
         m = re.match(r'\s*#\s*include\s+([<"])([^>"]+)[>"]', line)
         if m:
@@ -102,6 +121,8 @@ SAMPLES = [
     ("emitter/x.c", "/* SPDX-License-Identifier: Apache-2.0 */\n#include <rules/image.h>\n"),
     ("rules/x.c", "/* SPDX-License-Identifier: Apache-2.0 */\n#include <shm/ev.h>\n"),
     ("base/x.c", "int x;\n"),
+    ("supervisor/plan.h", "/* SPDX-License-Identifier: Apache-2.0 */\n#pragma once\n#define PLAN_A 4\n#define PLAN_B 2\n#define PLAN_C                   \\\n\t4 /* three */\n"),
+    ("shm/x.h", "/* SPDX-License-Identifier: Apache-2.0 */\n#pragma once\n#define REC_F_A 0x1\n#define REC_F_B 0x0001\n"),
     ("base/x.h", "/* SPDX-License-Identifier: Apache-2.0 */\nint x;\n"),
     ("base/x.c", '/* SPDX-License-Identifier: Apache-2.0 */\n#include "../shm/x.h"\n'),
     ("base/x.c", "/* SPDX-License-Identifier: Apache-2.0 */\nint x; // why\n"),
@@ -115,6 +136,9 @@ def self_test():
         if not list(check_text(path, text)):
             sys.exit(f"self-test: nothing said of the bad sample {path}: {text!r}")
     good = "/* SPDX-License-Identifier: Apache-2.0 */\n#include <base/log.h>\n/* see http://x */\nint x;\n"
+    flags = "/* SPDX-License-Identifier: Apache-2.0 */\n#pragma once\n#define PLAN_A 1\n#define PLAN_B 2\n#define PLAN_OUT_F_A 1\n#define IMG_F_ALL 3\n#define IMG_F_A 1\n"
+    if list(check_text("supervisor/plan.h", flags)):
+        sys.exit("self-test: different flags were refused")
     if list(check_text("shm/x.c", good)):
         sys.exit("self-test: a good sample was refused")
     with tempfile.TemporaryDirectory() as d:

@@ -39,11 +39,6 @@ struct plan_output {
 #define PLAN_OUT_F_LOCAL                                                                           \
 	8 /* http, syslog: `path` is a UNIX socket that the supervisor connects to */
 #define PLAN_OUT_F_SPOOL_ASKED 16 /* by the configuration, not by default: it must be possible */
-_Static_assert((PLAN_OUT_F_SPOOL | PLAN_OUT_F_KEEP_ALIVE | PLAN_OUT_F_NETWORK | PLAN_OUT_F_LOCAL |
-		       PLAN_OUT_F_SPOOL_ASKED) ==
-		       PLAN_OUT_F_SPOOL + PLAN_OUT_F_KEEP_ALIVE + PLAN_OUT_F_NETWORK +
-			       PLAN_OUT_F_LOCAL + PLAN_OUT_F_SPOOL_ASKED,
-	"no two flags share a bit");
 
 /* A container runtime's socket. */
 struct plan_runtime {
