@@ -638,6 +638,8 @@ static int next_block(struct scap_reader *r, struct scap_record *ret)
 
 	r->block_at = scap_input_offset(&r->in);
 	k = scap_input_need(&r->in, SCAP_BLOCK_HEAD);
+	if (k == -EAGAIN) /* what comes next may be the end */
+		return k;
 	if (k == 0 && scap_input_left(&r->in) == 0 && r->has_section && !r->in.why)
 		return -ENODATA;
 	if (k == 0 && !r->has_section && !r->in.why)

@@ -8,7 +8,7 @@
  * table of threads and descriptors, and writes one event ring for each evaluator: every event that
  * some rule looks at goes to one of them, by process, with the descriptors, paths and pids that it
  * names resolved; every thread's record goes to all of them before the first event that needs it.
- * Events that no rule looks at end here. What it writes depends on what it reads alone. Tables are
+ * Events that no rule looks at, or none can match by their result, connection or name, end here. What it writes depends on what it reads alone. Tables are
  * fixed at start (memory.threads, memory.descriptors); a full one forgets what was not seen for
  * longest, and counts. A full event ring makes it shed events by class, named tracker.event_full,
  * or wait, if the source can wait. SECURITY Reads what processes chose (names, arguments, paths,
