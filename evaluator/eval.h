@@ -180,6 +180,9 @@ void evl_sift_done(struct evl *e);
 bool evl_match_next(struct evl *e, uint32_t *ret_rule);
 /* For tests: make do with fewer classes of events. */
 void evl_sift_limit(struct evl *e, uint32_t n_classes);
+/* Of the event at hand, once it is judged: predicates that were made to tell its class, rules whose
+ * programs were left to be gone through. */
+void evl_sift_figures(const struct evl *e, unsigned *ret_keys, unsigned *ret_rules);
 /* How often all classes were given up for want of room. */
 unsigned evl_sift_given_up(const struct evl *e);
 

@@ -356,6 +356,15 @@ void evl_sift_limit(struct evl *e, uint32_t n_classes)
 	e->sift->classes_max = MIN(n_classes, (uint32_t)CLASSES_MAX);
 }
 
+void evl_sift_figures(const struct evl *e, unsigned *ret_keys, unsigned *ret_rules)
+{
+	const struct evl_turn *t = &e->turn;
+
+	*ret_keys = e->sift->types[e->view->info->ix].n;
+	*ret_rules = t->cls ? t->cls->n_left - (unsigned)__builtin_popcountll(t->excluded)
+			    : e->img.events[e->view->info->ix].n_refs;
+}
+
 unsigned evl_sift_given_up(const struct evl *e)
 {
 	return e->sift->n_given_up;

@@ -212,13 +212,42 @@ static unsigned judge_one(struct evl *e, const struct ev_view *view)
 	return n;
 }
 
+/* The rules' own programs must come to the same. */
+static void check_one(struct evl *e, const struct ev_view *view)
+{
+	const struct img_event *ix = &e->img.events[view->info->ix];
+	uint32_t got[256], n = 0, rule;
+
+	evl_event_begin(e, view);
+	while (evl_match_next(e, &rule) && n < ARRAY_LEN(got))
+		got[n++] = rule;
+	evl_event_begin(e, view);
+	for (uint32_t i = 0, at = 0; i < ix->n_refs; i++) {
+		rule = e->img.rulerefs[ix->refs_first + i];
+		if (evl_rule_matches(e, &e->img.rules[rule]) != (at < n && got[at] == rule)) {
+			(void)fprintf(stderr, "rule %u: two verdicts\n", rule);
+			exit(1);
+		}
+		at += at < n && got[at] == rule;
+	}
+}
+
 /* Predicates that were computed for the event at hand. */
 static unsigned n_computed(const struct evl *e)
 {
-	unsigned n = 0;
+	unsigned n, n_rules;
 
+	evl_sift_figures(e, &n, &n_rules);
 	for (uint32_t i = 0; i < e->img.n[IMG_SEC_PRED]; i++)
 		n += e->memo[i] >> 1 == e->memo_gen;
+	return n;
+}
+
+static unsigned n_left(const struct evl *e)
+{
+	unsigned n_keys, n;
+
+	evl_sift_figures(e, &n_keys, &n);
 	return n;
 }
 
@@ -301,7 +330,7 @@ static void judge(const char *events, char **names, size_t n)
 	static struct judged j[EVENTS_MAX];
 	struct rules_file files[FILES_MAX];
 	struct rules_result res = {0};
-	double *took, *best, *computed, clock_ns, took_median, best_median, computed_median;
+	double *took, *best, *computed, *left, clock_ns, took_median, best_median, computed_median;
 	size_t count, at = 0;
 	unsigned matches = 0;
 	const char *why;
@@ -317,7 +346,8 @@ static void judge(const char *events, char **names, size_t n)
 	took = calloc(count * ROUNDS, sizeof(*took));
 	best = calloc(count, sizeof(*best));
 	computed = calloc(count, sizeof(*computed));
-	if (!took || !best || !computed || evl_init(&e, &img, &settings, &why) < 0)
+	left = calloc(count, sizeof(*left));
+	if (!took || !best || !computed || !left || evl_init(&e, &img, &settings, &why) < 0)
 		exit(1);
 	clock_ns = clock_cost_ns();
 	for (int r = 0; r < ROUNDS; r++)
@@ -336,21 +366,24 @@ static void judge(const char *events, char **names, size_t n)
 			if (r == 0 || took[at] < best[i])
 				best[i] = took[at];
 			at++;
-			if (r == 0)
-				matches += m;
-			if (r == 0)
-				computed[i] = n_computed(&e);
+			if (r > 0)
+				continue;
+			matches += m;
+			computed[i] = n_computed(&e);
+			left[i] = n_left(&e);
+			check_one(&e, &view);
 		}
 	took_median = median(took, at); /* and sorted */
 	best_median = median(best, count);
 	computed_median = median(computed, count);
 	printf("{\"rules\":%u,\"events\":%zu,\"rules_of_event\":%u,\"matches\":%u,"
-	       "\"ns_median\":%.0f,\"ns_best_median\":%.0f,\"ns_90\":%.0f,\"ns_max\":%.0f,"
+	       "\"rules_left_median\":%.0f,\"ns_median\":%.0f,\"ns_best_median\":%.0f,\"ns_90\":%."
+	       "0f,\"ns_max\":%.0f,"
 	       "\"predicates\":%u,"
 	       "\"predicates_evaluated_median\":%.0f,\"predicates_evaluated_max\":%.0f,",
 		img.n[IMG_SEC_RULE], count, img.events[KEV_IX_SYSCALL_OPENAT_2_X].n_refs, matches,
-		took_median, best_median, took[at * 9 / 10], took[at - 1], img.n[IMG_SEC_PRED],
-		computed_median, computed[count ? count - 1 : 0]);
+		median(left, count), took_median, best_median, took[at * 9 / 10], took[at - 1],
+		img.n[IMG_SEC_PRED], computed_median, computed[count ? count - 1 : 0]);
 	printf("\"unindexed_ns\":%.2f,\"clock_ns\":%.0f}\n", unindexed_ns(&e, &j[0]), clock_ns);
 	evl_done(&e);
 	arena_done(&a);
