@@ -18,52 +18,18 @@
  * The image was verified: edges point forward and stay inside their rule. All memory is there from
  * the start. A class that finds no room is judged by the rules' own programs; after a while all
  * classes are given up, so that a flood of odd ones cannot keep the usual ones out for ever. */
+#include "sift.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
-#include <abi/events.h>
 #include <base/hash.h>
 #include <base/macros.h>
 
-#include "field.h"
-#include "key.h"
-
-#define KEYS_MAX 12
-#define CLASSES_MAX 512
-#define TABLE_SIZE 2048 /* of classes: a power of two, at most a quarter full */
-#define MISSES_MAX 4096 /* events without a class, until all are given up */
+#define MISSES_MAX 16384 /* events without a class, until all are given up */
 #define POOL_NODES_MAX (1u << 18)
 #define POOL_RULES_MAX (1u << 16)
 #define LOOKS_EVAL 8 /* events of a process and class after which its facts are all found out */
-
-/* An own copy of an image's node. */
-struct node {
-	uint32_t pred, remembered;  /* evl.slot_pred */
-	uint32_t if_true, if_false; /* in the pool, or IMG_ACCEPT, IMG_REJECT */
-};
-
-/* What is left of a rule in a class. */
-struct left {
-	uint32_t rule;
-	uint32_t entry;    /* in the pool, or IMG_ACCEPT */
-	uint32_t end;      /* its nodes lie between entry and here */
-	bool has_counting; /* asks for util.cnt */
-};
-
-struct sift_class {
-	uint32_t id; /* never used again */
-	uint32_t key;
-	uint16_t ix;
-	uint32_t left_first, n_left; /* in order of the rules */
-	uint64_t maskable;           /* of the first 64: those without has_counting */
-};
-
-struct key_preds {
-	bool is_known;
-	uint8_t n;
-	uint32_t last; /* class of the event before, CLASSES_MAX: none */
-	struct evl_key key[KEYS_MAX];
-};
 
 /* What a slot remembers of a class, behind the predicates of its row. */
 struct evl_sift_known {
@@ -74,25 +40,6 @@ struct evl_sift_known {
 #define KNOWN_OF_SLOT 4
 static_assert(sizeof(struct evl_sift_known) * KNOWN_OF_SLOT == EVL_SIFT_WORDS * sizeof(uint64_t),
 	"a slot's share of its row");
-
-struct evl_sift {
-	struct key_preds *types; /* by event index */
-	struct sift_class classes[CLASSES_MAX];
-	uint32_t n_classes, classes_max, next_id, n_misses, n_given_up;
-	uint16_t table[TABLE_SIZE]; /* class + 1, 0: free */
-	struct node *nodes;
-	uint32_t n_nodes, nodes_max;
-	struct left *left;
-	uint32_t n_left, left_max;
-
-	/* while one is made */
-	uint8_t *settled;             /* by predicate: OPEN or an outcome */
-	uint32_t *n_uses, *last_rule; /* by predicate */
-	uint32_t *leads_to;           /* by node of a rule: the node that is come to in its place */
-	uint32_t *place;              /* by node of a rule: in the pool */
-	uint8_t *reached;             /* by node of a rule; all false in between */
-};
-enum { OPEN, IS_FALSE, IS_TRUE };
 
 static uint32_t longest_program(const struct img *img)
 {
@@ -111,7 +58,7 @@ int evl_sift_init(struct evl *e)
 	e->sift = s;
 	if (!s)
 		return -ENOMEM;
-	s->classes_max = CLASSES_MAX;
+	s->classes_max = EVL_SIFT_CLASSES;
 	s->nodes_max = MIN(e->img.n[IMG_SEC_NODE], POOL_NODES_MAX / 16) * 16 + 1;
 	s->left_max = MIN(e->img.n[IMG_SEC_RULEREF], POOL_RULES_MAX / 16) * 16 + 1;
 	s->types = calloc(_KEV_IX_MAX, sizeof(*s->types));
@@ -148,212 +95,9 @@ void evl_sift_done(struct evl *e)
 	e->sift = NULL;
 }
 
-/* --- predicates --- */
-
-/* Operands have lower numbers than what they belong to: the recursion ends. */
-static bool counts(const struct img *img, uint32_t expr)
-{
-	const struct img_expr *x = &img->exprs[expr];
-
-	if (x->kind == IMG_E_FIELD)
-		return x->field == FIELD_ID_UTIL_CNT;
-	for (unsigned i = 0; x->kind != IMG_E_CONST && i < x->n_args; i++)
-		if (counts(img, img->args[x->args_first + i]))
-			return true;
-	return false;
-}
-
-static bool is_counting(const struct img *img, uint32_t pred)
-{
-	const struct img_pred *p = &img->preds[pred];
-
-	return counts(img, p->expr) || (p->rhs_kind == IMG_RHS_EXPR && counts(img, p->rhs));
-}
-
-/* Does the event's type alone tell the outcome? */
-static bool is_of_type(const struct evl *e, uint32_t pred)
-{
-	uint16_t type = e->view->ev->type;
-
-	if (type == KEV_CODE_GENERIC_X || type == KEV_CODE_ASYNCEVENT_E)
-		return false; /* they carry a name of their own */
-	switch (evl_pred_field(&e->img, pred)) {
-	case FIELD_ID_EVT_TYPE:
-	case FIELD_ID_EVT_TYPE_IS:
-	case FIELD_ID_EVT_DIR:
-	case FIELD_ID_SYSCALL_TYPE:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* --- keys of an event type --- */
-
-static void add_key(const struct evl *e, struct key_preds *k, uint32_t pred)
-{
-	const struct evl_sift *s = e->sift;
-	unsigned at;
-
-	for (unsigned i = 0; i < k->n; i++)
-		if (k->key[i].pred == pred)
-			return;
-	if (k->n < KEYS_MAX)
-		k->n++;
-	else if (s->n_uses[k->key[k->n - 1].pred] >= s->n_uses[pred])
-		return;
-	/* those with most rules first */
-	for (at = k->n - 1u; at > 0 && s->n_uses[k->key[at - 1].pred] < s->n_uses[pred]; at--)
-		k->key[at] = k->key[at - 1];
-	evl_key_make(e, pred, &k->key[at]);
-}
-
-/* At the first event of the type: the predicates that are keys and stand in two rules or more. */
-static void find_keys(struct evl *e, struct key_preds *k)
-{
-	struct evl_sift *s = e->sift;
-	const struct img_event *ix = &e->img.events[e->view->info->ix];
-
-	memset(s->n_uses, 0, e->img.n[IMG_SEC_PRED] * sizeof(*s->n_uses));
-	memset(s->last_rule, 0xff, e->img.n[IMG_SEC_PRED] * sizeof(*s->last_rule));
-	*k = (struct key_preds){.is_known = true, .last = CLASSES_MAX};
-	for (unsigned pass = 0; pass < 2; pass++)
-		for (uint32_t i = 0; i < ix->n_refs; i++) {
-			uint32_t rule = e->img.rulerefs[ix->refs_first + i];
-			const struct img_rule *r = &e->img.rules[rule];
-
-			for (uint32_t n = 0; n < r->n_nodes; n++) {
-				uint32_t pred = e->img.nodes[r->nodes_first + n].pred;
-
-				if (pass == 0 && s->last_rule[pred] != rule) {
-					s->last_rule[pred] = rule;
-					s->n_uses[pred]++;
-				} else if (pass == 1 && s->n_uses[pred] > 1 &&
-					   evl_key_is_one(e, pred) && !is_of_type(e, pred)) {
-					add_key(e, k, pred);
-				}
-			}
-		}
-}
-
-/* --- making a class --- */
-
-static uint32_t where(const struct evl_sift *s, const struct img_rule *r, uint32_t to)
-{
-	return to == IMG_ACCEPT || to == IMG_REJECT ? to : s->leads_to[to - r->nodes_first];
-}
-
-static unsigned outcome(struct evl *e, uint32_t pred)
-{
-	struct evl_sift *s = e->sift;
-
-	if (s->settled[pred] == OPEN && is_of_type(e, pred))
-		return evl_pred(e, pred) ? IS_TRUE : IS_FALSE;
-	return s->settled[pred];
-}
-
-/* From the end: where each node leads, itself if its test is still open and matters. */
-static bool settle_program(struct evl *e, const struct img_rule *r)
-{
-	struct evl_sift *s = e->sift;
-	bool has_counting = false;
-
-	for (uint32_t i = r->n_nodes; i-- > 0;) {
-		const struct img_node *n = &e->img.nodes[r->nodes_first + i];
-		uint32_t t = where(s, r, n->if_true), f = where(s, r, n->if_false);
-		unsigned v = outcome(e, n->pred);
-		bool counting = v == OPEN && is_counting(&e->img, n->pred);
-
-		has_counting |= counting;
-		s->leads_to[i] = v == IS_TRUE          ? t
-				 : v == IS_FALSE       ? f
-				 : t == f && !counting ? t
-						       : r->nodes_first + i;
-	}
-	return has_counting;
-}
-
-static void reach(struct evl_sift *s, const struct img_rule *r, uint32_t to)
-{
-	if (to != IMG_ACCEPT && to != IMG_REJECT)
-		s->reached[to - r->nodes_first] = true;
-}
-
-/* Gives the nodes that can still be come to their places in the pool, in their order. */
-static uint32_t place_nodes(struct evl *e, const struct img_rule *r, uint32_t entry)
-{
-	struct evl_sift *s = e->sift;
-	uint32_t end = s->n_nodes;
-
-	reach(s, r, entry);
-	for (uint32_t i = 0; i < r->n_nodes; i++) {
-		const struct img_node *n = &e->img.nodes[r->nodes_first + i];
-
-		if (!s->reached[i])
-			continue;
-		reach(s, r, where(s, r, n->if_true));
-		reach(s, r, where(s, r, n->if_false));
-		s->place[i] = end++;
-	}
-	return end;
-}
-
-static uint32_t placed(const struct evl_sift *s, const struct img_rule *r, uint32_t to)
-{
-	to = where(s, r, to);
-	return to == IMG_ACCEPT || to == IMG_REJECT ? to : s->place[to - r->nodes_first];
-}
-
-/* 0, or -ENOSPC. */
-static int add_rule(struct evl *e, uint32_t rule)
-{
-	struct evl_sift *s = e->sift;
-	const struct img_rule *r = &e->img.rules[rule];
-	bool has_counting = settle_program(e, r);
-	uint32_t entry = where(s, r, r->entry), end;
-
-	if (entry == IMG_REJECT)
-		return 0;
-	if (s->n_left == s->left_max)
-		return -ENOSPC;
-	end = place_nodes(e, r, entry);
-	for (uint32_t i = 0; i < r->n_nodes; i++) {
-		const struct img_node *n = &e->img.nodes[r->nodes_first + i];
-
-		if (s->reached[i] && end <= s->nodes_max)
-			s->nodes[s->place[i]] = (struct node){.pred = n->pred,
-				.remembered = e->slot_pred[n->pred],
-				.if_true = placed(s, r, n->if_true),
-				.if_false = placed(s, r, n->if_false)};
-		s->reached[i] = false;
-	}
-	if (end > s->nodes_max)
-		return -ENOSPC;
-	s->left[s->n_left++] = (struct left){.rule = rule,
-		.entry = placed(s, r, r->entry),
-		.end = end,
-		.has_counting = has_counting};
-	s->n_nodes = end;
-	return 0;
-}
-
-static uint32_t table_at(uint16_t ix, uint32_t key)
-{
-	return (uint32_t)hash_u64((uint64_t)ix << 32 | key) & (TABLE_SIZE - 1);
-}
-
-static void give_up_all(struct evl_sift *s)
-{
-	memset(s->table, 0, sizeof(s->table));
-	for (unsigned i = 0; i < _KEV_IX_MAX; i++)
-		s->types[i].last = CLASSES_MAX;
-	s->n_classes = s->n_nodes = s->n_left = s->n_misses = 0;
-	s->n_given_up++;
-}
-
 void evl_sift_limit(struct evl *e, uint32_t n_classes)
 {
-	e->sift->classes_max = MIN(n_classes, (uint32_t)CLASSES_MAX);
+	e->sift->classes_max = MIN(n_classes, (uint32_t)EVL_SIFT_CLASSES);
 }
 
 void evl_sift_figures(const struct evl *e, unsigned *ret_keys, unsigned *ret_rules)
@@ -370,36 +114,21 @@ unsigned evl_sift_given_up(const struct evl *e)
 	return e->sift->n_given_up;
 }
 
-static int fill_class(struct evl *e, const struct key_preds *k, uint32_t key, struct sift_class *c)
+static uint32_t table_at(uint16_t ix, uint32_t key)
 {
-	struct evl_sift *s = e->sift;
-	const struct img_event *ix = &e->img.events[c->ix];
-	uint32_t nodes_before = s->n_nodes;
-	int r = 0;
-
-	for (unsigned i = 0; i < k->n; i++)
-		s->settled[k->key[i].pred] = key >> i & 1 ? IS_TRUE : IS_FALSE;
-	for (uint32_t i = 0; i < ix->n_refs && r == 0; i++) {
-		uint32_t rule = e->img.rulerefs[ix->refs_first + i];
-
-		if (e->img.rules[rule].enabled)
-			r = add_rule(e, rule);
-	}
-	for (unsigned i = 0; i < k->n; i++)
-		s->settled[k->key[i].pred] = OPEN;
-	if (r < 0) {
-		s->n_nodes = nodes_before;
-		s->n_left = c->left_first;
-		return r;
-	}
-	c->n_left = s->n_left - c->left_first;
-	for (uint32_t i = 0; i < MIN(c->n_left, 64u); i++)
-		if (!s->left[c->left_first + i].has_counting)
-			c->maskable |= 1ULL << i;
-	return 0;
+	return (uint32_t)hash_u64((uint64_t)ix << 32 | key) & (EVL_SIFT_TABLE - 1);
 }
 
-/* CLASSES_MAX: there is no room for it. */
+static void give_up_all(struct evl_sift *s)
+{
+	memset(s->table, 0, sizeof(s->table));
+	for (unsigned i = 0; i < _KEV_IX_MAX; i++)
+		s->types[i].last = EVL_SIFT_CLASSES;
+	s->n_classes = s->n_nodes = s->n_left = s->n_misses = 0;
+	s->n_given_up++;
+}
+
+/* EVL_SIFT_CLASSES: there is no room for it. */
 static uint32_t make_class(struct evl *e, const struct key_preds *k, uint16_t ix, uint32_t key)
 {
 	struct evl_sift *s = e->sift;
@@ -407,33 +136,33 @@ static uint32_t make_class(struct evl *e, const struct key_preds *k, uint16_t ix
 	uint32_t at = table_at(ix, key);
 
 	if (s->n_misses > 0 && s->n_misses++ < MISSES_MAX)
-		return CLASSES_MAX;
+		return EVL_SIFT_CLASSES;
 	if (s->n_misses > 0)
 		give_up_all(s);
 	c = &s->classes[s->n_classes];
 	if (s->n_classes < s->classes_max) {
 		*c = (struct sift_class){
 			.id = ++s->next_id, .key = key, .ix = ix, .left_first = s->n_left};
-		if (fill_class(e, k, key, c) == 0) {
+		if (evl_sift_fill(e, k, key, c) == 0) {
 			while (s->table[at])
-				at = (at + 1) & (TABLE_SIZE - 1);
+				at = (at + 1) & (EVL_SIFT_TABLE - 1);
 			s->table[at] = (uint16_t)++s->n_classes;
 			return s->n_classes - 1;
 		}
 	}
 	s->n_misses = 1;
-	return CLASSES_MAX;
+	return EVL_SIFT_CLASSES;
 }
 
 static uint32_t find_class(const struct evl_sift *s, uint16_t ix, uint32_t key)
 {
-	for (uint32_t at = table_at(ix, key); s->table[at]; at = (at + 1) & (TABLE_SIZE - 1)) {
+	for (uint32_t at = table_at(ix, key); s->table[at]; at = (at + 1) & (EVL_SIFT_TABLE - 1)) {
 		const struct sift_class *c = &s->classes[s->table[at] - 1];
 
 		if (c->ix == ix && c->key == key)
 			return s->table[at] - 1u;
 	}
-	return CLASSES_MAX;
+	return EVL_SIFT_CLASSES;
 }
 
 static const struct sift_class *class_of_event(struct evl *e)
@@ -444,64 +173,18 @@ static const struct sift_class *class_of_event(struct evl *e)
 	uint32_t key = 0;
 
 	if (!k->is_known)
-		find_keys(e, k);
+		evl_sift_find_keys(e, k);
 	for (unsigned i = 0; i < k->n; i++)
 		key |= (uint32_t)evl_key_holds(e, &k->key[i]) << i;
-	if (k->last != CLASSES_MAX && s->classes[k->last].key == key)
+	if (k->last != EVL_SIFT_CLASSES && s->classes[k->last].key == key)
 		return &s->classes[k->last];
 	k->last = find_class(s, ix, key);
-	if (k->last == CLASSES_MAX)
+	if (k->last == EVL_SIFT_CLASSES)
 		k->last = make_class(e, k, ix, key);
-	return k->last == CLASSES_MAX ? NULL : &s->classes[k->last];
+	return k->last == EVL_SIFT_CLASSES ? NULL : &s->classes[k->last];
 }
 
 /* --- what the process excludes --- */
-
-/* What is remembered of the process alone; -1: nothing, or it is not of the process. */
-static int of_process(struct evl *e, const struct node *n, bool find_out)
-{
-	int v = n->remembered != IMG_NONE && e->row ? replica_memo_bit(e->row, n->remembered) : -1;
-
-	if (v >= 0 || !find_out || n->remembered == IMG_NONE)
-		return v;
-	(void)evl_pred(e, n->pred);
-	/* it may be one that must not be remembered yet */
-	return e->row ? replica_memo_bit(e->row, n->remembered) : -1;
-}
-
-/* Can the rule be accepted, whatever the event says that is not settled? */
-static bool can_accept(struct evl *e, const struct left *left, bool find_out)
-{
-	struct evl_sift *s = e->sift;
-	bool can = left->entry == IMG_ACCEPT;
-	uint32_t first = left->entry;
-
-	if (can)
-		return true;
-	s->reached[0] = true;
-	for (uint32_t i = first; i < left->end; i++) {
-		const struct node *n = &s->nodes[i];
-		int v;
-
-		if (!s->reached[i - first])
-			continue;
-		s->reached[i - first] = false;
-		if (can)
-			continue;
-		v = of_process(e, n, find_out);
-		for (int way = 0; way < 2; way++) {
-			uint32_t to = way ? n->if_true : n->if_false;
-
-			if (v == !way)
-				continue;
-			if (to == IMG_ACCEPT)
-				can = true;
-			else if (to != IMG_REJECT)
-				s->reached[to - first] = true;
-		}
-	}
-	return can;
-}
 
 /* Looked through at a process's second event of the class, and at its 8th, 64th and so on; at these
  * everything that the process can be asked is found out, which is too dear for processes that live
@@ -526,7 +209,8 @@ static uint64_t excluded(struct evl *e, const struct sift_class *c, uint64_t ali
 	for (uint64_t left = alive & c->maskable; left; left &= left - 1) {
 		unsigned i = (unsigned)__builtin_ctzll(left);
 
-		if (!can_accept(e, &e->sift->left[c->left_first + i], known->looks >= LOOKS_EVAL))
+		if (!evl_sift_can_accept(e, &e->sift->left[c->left_first + i],
+			    known->looks >= LOOKS_EVAL ? BY_PROCESS_ALL : BY_PROCESS))
 			known->out |= 1ULL << i;
 	}
 	return known->out;
@@ -538,7 +222,13 @@ static bool walk(struct evl *e, const struct left *left)
 {
 	const struct node *nodes = e->sift->nodes;
 	uint32_t at = left->entry;
+	unsigned n_as_said = 0;
 
+	while (n_as_said < left->n_first &&
+		evl_pred(e, left->first[n_as_said]) == left->first_is[n_as_said])
+		n_as_said++;
+	if (left->n_first && n_as_said == left->n_first)
+		return false;
 	while (at != IMG_ACCEPT && at != IMG_REJECT) {
 		const struct node *n = &nodes[at];
 		uint32_t memo = e->memo[n->pred];
