@@ -56,7 +56,7 @@ class Saker:
         argv += list(args)
         argv = [*prefix, *argv]
         self.argv = argv
-        self.alerts, self.lines, self.log = [], [], []
+        self.alerts, self.lines, self.times, self.log = [], [], [], [] # times: ns since the epoch, of lines
         self.cond = threading.Condition()
         self.reading = threading.Event() # cleared: nobody reads the alerts
         self.reading.set()
@@ -82,6 +82,7 @@ class Saker:
                 if is_alerts:
                     if self.first_alert is None:
                         self.first_alert = time.monotonic()
+                    self.times.append(time.time_ns())
                     self.lines.append(line)
                     try:
                         self.alerts.append(json.loads(line))
