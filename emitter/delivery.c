@@ -185,9 +185,10 @@ static void submit(struct delivery *d)
 
 	do {
 		n = window_unsubmitted(&d->window, &msgs);
+		d->window.submitted += n; /* what it takes it may report at once */
 		n_taken = n ? d->sink.ops->submit(&d->sink, msgs, n) : 0;
 		assert(n_taken <= n);
-		d->window.submitted += n_taken;
+		d->window.submitted -= n - n_taken;
 	} while (n && n_taken == n);
 }
 

@@ -98,7 +98,7 @@ def too_large(d, broker):
     with open(rules, "w") as f:
         f.write(LONG.format("x" * 20000) + open(storm(d)).read())
     spool = os.path.join(d, "spool-large")
-    s = Saker("-r", rules, "-o", "engine.kind=synthetic", "-o", "engine.synthetic.events=1000", *output("large", brokers=[f"127.0.0.1:{broker.plain}"], topic="large",
+    s = Saker("-r", rules, "-o", "engine.kind=synthetic", "-o", "engine.synthetic.events=1000", "-o", "engine.synthetic.rate=150", *output("large", brokers=[f"127.0.0.1:{broker.plain}"], topic="large",
               properties={"message.max.bytes": "10000"}), uids=64300, wait=0, spool=spool)
     s.proc.wait(60)
     s.stop()

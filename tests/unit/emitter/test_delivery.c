@@ -409,6 +409,44 @@ static void test_syslog__too_long_for_a_datagram__cut(void **state)
 	close(p[0]);
 }
 
+static unsigned refuse_second(struct sink *k, const struct sink_msg *msgs, unsigned n)
+{
+	n = n > 3 ? 3 : n; /* the rest is offered again */
+	for (unsigned i = 0; i < n; i++)
+		sink_report(k, msgs[i].n, msgs[i].n == 1 ? SINK_REFUSED : SINK_DELIVERED, "large");
+	return n;
+}
+
+static int do_nothing(struct sink *k, uint64_t now_ns)
+{
+	(void)k;
+	(void)now_ns;
+	return 0;
+}
+
+static void test_delivery__sink_reports_while_it_takes__settled(void **state)
+{
+	static const struct sink_ops ops = {
+		.name = "at once", .submit = refuse_second, .turn = do_nothing};
+	int p[2];
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	start(OUTPUT_STDOUT, p[1], true);
+	for (unsigned i = 0; i < 7; i++)
+		add("x", 4, false);
+	sink_detach(&d.sink);
+	d.sink.ops = &ops;
+	for (unsigned i = 0; i < 5; i++)
+		delivery_turn(&d, 0);
+	assert_true(window_is_empty(&d.window));
+	assert_int_equal(d.n_delivered, 6);
+	assert_int_equal(d.n_refused, 1);
+	d.sink.ops = &sink_stdout_ops;
+	finish();
+	close(p[0]);
+}
+
 static void test_output_parse__blocks(void **state)
 {
 	static const char good[] =
@@ -454,6 +492,7 @@ int main(void)
 		cmocka_unit_test(test_syslog__slow_reader__every_message_once),
 		cmocka_unit_test(test_syslog__daemon_restarts__message_is_kept),
 		cmocka_unit_test(test_syslog__too_long_for_a_datagram__cut),
+		cmocka_unit_test(test_delivery__sink_reports_while_it_takes__settled),
 		cmocka_unit_test(test_output_parse__blocks),
 	};
 
