@@ -77,6 +77,8 @@ int sup_runtime_open(const struct sup *s, unsigned index)
 	if (index >= s->config->n_runtimes)
 		return -EINVAL;
 	(void)snprintf(path, sizeof(path), "%s%s", s->host_root, s->config->runtimes[index].path);
+	if (s->config->runtimes[index].uid)
+		return sup_user_socket_open(s->config->runtimes[index].uid, path);
 	return connect_unix(path, &(const int){SOCK_STREAM}, 1);
 }
 

@@ -267,6 +267,8 @@ int sup_spool_open(struct sup *s, const struct sup_child *c);
 /* Outputs keep the uids that own their spool folders: exchanged in the plan. */
 void sup_spool_keep_uids(struct sup *s);
 int sup_netlink_open(void);
+/* usersocket.c: connected to as that user. A descriptor or negative errno */
+int sup_user_socket_open(uint32_t uid, const char *path);
 int sup_runtime_open(
 	const struct sup *s, unsigned index); /* a connection to a container runtime, likewise */
 /* A new capture file: the one of `saker record`, or one around the event of that time (epoch ns) and

@@ -2,6 +2,7 @@
 /* Container runtimes, by the configuration of Falco's `container` plugin: which are asked, at which sockets, and for what. Without one the plugin's own defaults hold. */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <base/macros.h>
@@ -11,6 +12,7 @@
 #include "config_value.h"
 
 #define LABEL_MAX_LEN 100
+#define USERS "/run/user"
 
 static const struct engine {
 	const char *name;
@@ -47,6 +49,18 @@ static bool is_off(const struct config_run *c)
 	return true;
 }
 
+/* In a user's own folder: /run/user/UID/…; 0: no. */
+static uint32_t owner_of(const char *path)
+{
+	const char *const dirs[] = {USERS "/", "/var" USERS "/"};
+	unsigned long uid = 0;
+
+	for (unsigned i = 0; i < ARRAY_LEN(dirs); i++)
+		if (!strncmp(path, dirs[i], strlen(dirs[i])))
+			uid = strtoul(path + strlen(dirs[i]), NULL, 10);
+	return uid < UINT32_MAX ? (uint32_t)uid : 0;
+}
+
 static void add_socket(
 	struct config_run *c, const struct engine *e, const struct cfg_node *at, const char *path)
 {
@@ -63,8 +77,25 @@ static void add_socket(
 		return;
 	}
 	p->runtimes[p->n_runtimes].kind = e->kind;
+	p->runtimes[p->n_runtimes].uid = owner_of(path);
 	config_copy(c, at, path, p->runtimes[p->n_runtimes].path, sizeof(p->runtimes[0].path));
 	p->n_runtimes++;
+}
+
+/* Podman's of each user who is there now. */
+static void add_users(struct config_run *c, const struct engine *e)
+{
+	const char *root = c->src->env ? c->src->env(c->src->ctx, "HOST_ROOT") : NULL;
+	const char *const *names = NULL;
+	size_t n = 0;
+
+	if (c->src->list_dir(c->src->ctx, c->arena,
+		    arena_printf(c->arena, "%s" USERS, root ? root : ""), &names, &n) < 0)
+		return; /* no such folder: nobody is there */
+	for (size_t i = 0; i < n && c->result->plan.n_runtimes < GATE_RUNTIMES_MAX; i++)
+		if (strspn(names[i], "0123456789") == strlen(names[i]))
+			add_socket(c, e, NULL,
+				arena_printf(c->arena, USERS "/%s/podman/podman.sock", names[i]));
 }
 
 static void add_engine(struct config_run *c, const struct cfg_node *conf, const struct engine *e)
@@ -85,6 +116,8 @@ static void add_engine(struct config_run *c, const struct cfg_node *conf, const 
 		return;
 	for (unsigned i = 0; i < ARRAY_LEN(e->sockets) && e->sockets[i]; i++)
 		add_socket(c, e, NULL, e->sockets[i]);
+	if (e->kind == GATE_PODMAN)
+		add_users(c, e);
 }
 
 static uint32_t hooks(const struct cfg_node *conf)

@@ -115,3 +115,58 @@ class Docker:
             if at.startswith(self.dir + "/"):
                 subprocess.run(["umount", "-l", at], check=False)
         shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class Podman:
+    """Podman and its API service, with storage of their own."""
+
+    def __init__(self, image="localhost/bb:1"):
+        need("podman", "runc", "busybox", "conmon")
+        self.dir = tempfile.mkdtemp(prefix="saker-podman-")
+        self.socket = f"{self.dir}/podman.sock"
+        self.image = image
+        self.service = None
+        atexit.register(self.end)
+        root = f"{self.dir}/rootfs"
+        os.makedirs(root)
+        make_root(root)
+        tar = subprocess.Popen(["tar", "-C", root, "-c", "."], stdout=subprocess.PIPE)
+        subprocess.run([*self.argv(), "import", "-", image], stdin=tar.stdout, check=True, capture_output=True)
+        tar.wait()
+        self.start()
+
+    def argv(self):
+        return ["podman", "--root", f"{self.dir}/root", "--runroot", f"{self.dir}/run", "--tmpdir", f"{self.dir}/tmp", "--runtime", shutil.which("runc"), "--cgroup-manager=cgroupfs",
+                "--storage-driver=vfs", "--events-backend=file"]
+
+    def start(self):
+        log = open(f"{self.dir}/service.log", "ab")
+        self.service = subprocess.Popen([*self.argv(), "system", "service", "--time=0", f"unix://{self.socket}"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                        start_new_session=True)
+        log.close()
+        wait_for("podman's service", lambda: os.path.exists(self.socket))
+
+    def run(self, *args, check=True, timeout=120):
+        r = subprocess.run([*self.argv(), *args], capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+        if check and r.returncode != 0:
+            raise AssertionError(f"podman {' '.join(args)}: {r.stderr}")
+        return r.stdout.strip()
+
+    def run_container(self, name, *options, command=(), check=True):
+        # no CAP_SYS_RESOURCE here: limits may not be raised
+        return self.run("run", "--ulimit", "nofile=20000:20000", "--ulimit", "nproc=1000:1000", "--network=none", "--name", name, *options, self.image, *command, check=check)
+
+    def inspect(self, ident):
+        return json.loads(self.run("inspect", ident))[0]
+
+    def end(self):
+        if self.service:
+            subprocess.run([*self.argv(), "rm", "-f", "-a", "-t", "0"], capture_output=True, timeout=300)
+            self.service.kill()
+            self.service.wait()
+            self.service = None
+        for line in reversed(open("/proc/mounts").read().splitlines()):
+            at = line.split()[1]
+            if at.startswith(self.dir + "/"):
+                subprocess.run(["umount", "-l", at], check=False)
+        shutil.rmtree(self.dir, ignore_errors=True)

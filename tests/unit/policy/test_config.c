@@ -170,6 +170,18 @@ static void test_runtimes__as_the_container_plugin_is_configured(void **state)
 	assert_int_equal(f.r, 0);
 	assert_int_equal(f.res.plan.n_runtimes, 0);
 	done(&f);
+	f = (struct fixture){.files = {SHIPPED, {"/etc/saker/rules.d/own.yaml", ""},
+				     {"/run/user/1000", ""}, {"/run/user/x", ""}}};
+	run(&f);
+	assert_int_equal(f.r, 0);
+	assert_int_equal(f.res.plan.n_runtimes, 3);
+	assert_string_equal(f.res.plan.runtimes[0].path, "/var/run/docker.sock");
+	assert_string_equal(f.res.plan.runtimes[1].path, "/run/podman/podman.sock");
+	assert_string_equal(f.res.plan.runtimes[2].path, "/run/user/1000/podman/podman.sock");
+	assert_int_equal(f.res.plan.runtimes[1].uid, 0);
+	assert_int_equal(f.res.plan.runtimes[2].uid, 1000);
+	assert_int_equal(f.res.plan.hooks, HOOK_CREATE);
+	done(&f);
 	f = (struct fixture){.files = {SHIPPED, {"/x.yaml", bad}}, .q.config = "/x.yaml"};
 	run(&f);
 	assert_int_equal(f.r, -EINVAL);

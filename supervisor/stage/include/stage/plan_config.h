@@ -43,6 +43,7 @@ struct plan_output {
 /* A container runtime's socket. */
 struct plan_runtime {
 	uint32_t kind; /* enum gate_kind */
+	uint32_t uid;  /* whose it is: connected to as this user */
 	char path[SETTINGS_PATH_MAX];
 };
 

@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A container runtime that lies, stalls or sends nonsense: it costs its own lookups alone. Detection goes on, alerts come in time and say that facts are missing, memory stays bounded, and when the runtime
+is well again its containers are known. Also: a user's socket is connected to with that user's uid."""
+import json
+import os
+import shutil
+import socket
+import struct
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from container import Container  # noqa: E402
+from harness import SANITIZED, Saker, fail, need_root  # noqa: E402
+from runtimes import need  # noqa: E402
+
+UIDS = 66600
+MIB = 1 << 20
+RULES = """
+- rule: Executed
+  desc: every execution of cat in a container
+  condition: evt.type in (execve, execveat) and proc.name = cat and container.id != host
+  output: "%proc.cmdline | %container.full_id %container.name %container.metadata"
+  priority: WARNING
+"""
+
+
+def expect(condition, what):
+    if not condition:
+        fail(what)
+
+
+class FakeRuntime:
+    """What saker asks, answered as `mode` says: of the containers' facts; reports and lists are good."""
+
+    def __init__(self, path):
+        self.mode = "good"
+        self.ids, self.peers, self.asked, self.streams = [], [], [], []
+        self.server = socket.socket(socket.AF_UNIX)
+        self.server.bind(path)
+        self.server.listen(64)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                c, _ = self.server.accept()
+            except OSError:
+                return
+            self.peers.append(struct.unpack("3i", c.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1])
+            threading.Thread(target=self._serve, args=(c,), daemon=True).start()
+
+    @staticmethod
+    def _send(c, body, status="200 OK"):
+        c.sendall(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n" % (status.encode(), len(body)) + body)
+
+    def _serve(self, c):
+        try:
+            while True:
+                request = b""
+                while b"\r\n\r\n" not in request:
+                    part = c.recv(65536)
+                    if not part:
+                        return
+                    request += part
+                line = request.split(b"\r\n")[0].decode()
+                self.asked.append(line)
+                if "/events" in line:
+                    c.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+                    self.streams.append(c)
+                    return
+                if "/containers/json" in line:
+                    self._send(c, json.dumps([{"Id": i} for i in self.ids]).encode())
+                elif not self._answer(c, line):
+                    return
+        except OSError:
+            pass
+
+    def _answer(self, c, line):
+        ident = line.split("/")[2] if "/containers/" in line else None
+        good = json.dumps({"Id": ident, "Name": f"/n{(ident or '')[:6]}", "Config": {"Image": "x/y:1", "Labels": {}}, "HostConfig": {}}).encode()
+        mode = self.mode
+        if mode == "silent":
+            time.sleep(60)
+        elif mode == "late":
+            time.sleep(5)
+            self._send(c, good)
+        elif mode == "huge":
+            c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (100 * MIB))
+            for _ in range(100):
+                c.sendall(b" " * MIB)
+        elif mode == "deep":
+            self._send(c, b"[" * 900000)
+        elif mode == "wide":
+            self._send(c, b"[" + b"[]," * 300000 + b"[]]")
+        elif mode == "utf8":
+            self._send(c, good.replace(b"/n", b"\xff\xfe/n"))
+        elif mode == "wrong-id":
+            self._send(c, good.replace(ident.encode(), b"f" * 64))
+        elif mode == "garbage":
+            c.sendall(os.urandom(4096))
+            return False
+        elif mode == "cut":
+            c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n" + good)
+            c.shutdown(socket.SHUT_RDWR)
+            return False
+        elif mode == "error":
+            self._send(c, b"no", "500 no")
+        elif mode == "unknown":
+            self._send(c, b"{}", "404 not here")
+        else:
+            self._send(c, good)
+        return True
+
+    def report(self, ident):
+        line = json.dumps({"Type": "container", "Action": "create", "Actor": {"ID": ident}}).encode() + b"\n"
+        for c in self.streams:
+            try:
+                c.sendall(b"%x\r\n%s\r\n" % (len(line), line))
+            except OSError:
+                pass
+
+    def close(self):
+        self.server.close()
+
+
+def pss(s):
+    return {x["name"]: x["pss_bytes"] for x in s.status()["stages"]}
+
+
+def act(s, runtime, tag, reports):
+    """A container whose first execution is told of or not: its alert and how long it took."""
+    with Container({}) as c:
+        runtime.ids.append(c.id)
+        if reports:
+            runtime.report(c.id)
+        at, began = len(s.alerts), time.monotonic()
+        c.run("/bin/cat", f"/etc/{tag}")
+        a = s.wait_alert("Executed", lambda a: f"/etc/{tag}" in a["output"], after=at)
+        expect(a, f"{tag}: no alert\n" + "\n".join(s.log[-20:]))
+        runtime.ids.remove(c.id)
+        return a["output_fields"], time.monotonic() - began
+
+
+def main():
+    need_root()
+    need("runc", "busybox")
+    slow = 10 if SANITIZED else 1
+    work = tempfile.mkdtemp(prefix="saker-test-hostile-")
+    users = "/run/user/61234/podman"
+    made = not os.path.exists("/run/user/61234")
+    runtime = FakeRuntime(f"{work}/r.sock")
+    try:
+        os.makedirs(users)
+        users_runtime = FakeRuntime(f"{users}/podman.sock")
+        users_runtime.mode = "unknown"
+        os.chmod(f"{users}/podman.sock", 0o666)
+        with open(f"{work}/rules.yaml", "w") as f:
+            f.write(RULES)
+        with open(f"{work}/saker.yaml", "w") as f:
+            f.write(f"rules_files: [{work}/rules.yaml]\nplugins:\n  - name: container\n    init_config:\n"
+                    f"      engines: {{docker: {{sockets: ['{work}/r.sock']}}, podman: {{enabled: true}}}}\n")
+        s = Saker("-c", f"{work}/saker.yaml", uids=UIDS, wait=60)
+        end = time.monotonic() + 10
+        while time.monotonic() < end and not (runtime.streams and users_runtime.streams):
+            time.sleep(0.05)
+        expect(runtime.streams and users_runtime.streams, "the runtimes are not asked\n" + "\n".join(s.log))
+        expect(set(users_runtime.peers) == {61234}, f"the user's socket was connected to by uids {set(users_runtime.peers)}")
+        f, _ = act(s, runtime, "well", False)
+        expect(f["container.metadata"] == "complete" and f["container.name"] == "n" + f["container.full_id"][:6], f"a good answer: {f}")
+        before = pss(s)
+        for mode in ("silent", "late", "huge", "deep", "wide", "utf8", "wrong-id", "garbage", "cut", "error"):
+            runtime.mode = mode
+            for reports in (True, False):
+                f, took = act(s, runtime, f"{mode}-{reports}", reports)
+                expect(f["container.metadata"] == "partial" and f["container.name"] is None, f"{mode}: {f}")
+                expect(took < 5 * slow, f"{mode}: the alert took {took:.1f} s")
+            print(f"{mode}: partial, alert after {took:.2f} s")
+        time.sleep(6)
+        after = pss(s)
+        print("pss before, after: " + ", ".join(f"{n} {before[n] / MIB:.1f} {after[n] / MIB:.1f} MiB" for n in ("gate", "metadata", "tracker")))
+        for name in ("gate", "metadata", "tracker"):
+            expect(after[name] < before[name] + (200 if SANITIZED else 24) * MIB, f"{name} grew from {before[name]} to {after[name]} bytes")
+        expect(any("cannot be understood" in x for x in s.log), "the log does not say what cannot be understood")
+        expect(all(x["restarts"] == 0 for x in s.status()["stages"]), f"a stage was started again: {[(x['name'], x['restarts']) for x in s.status()['stages']]}")
+        runtime.mode = "good"
+        f, _ = act(s, runtime, "well-again", True)
+        expect(f["container.metadata"] == "complete", f"when it is well again: {f}")
+        templates = ("GET /events?filters=%7B", "GET /containers/json?all=true&filters=%7B", "GET /containers/", "GET /images/")
+        odd = [x for x in runtime.asked + users_runtime.asked if not x.startswith(templates)]
+        expect(not odd, f"asked for: {odd}")
+        expect(s.status()["ledger"]["balanced"], f"ledger: {s.status()['ledger']}")
+        expect(s.stop() == 0, "status of the end")
+        users_runtime.close()
+    finally:
+        runtime.close()
+        shutil.rmtree(work, ignore_errors=True)
+        if made:
+            shutil.rmtree("/run/user/61234", ignore_errors=True)
+    print("hostile runtimes: all good")
+
+
+if __name__ == "__main__":
+    main()
