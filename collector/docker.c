@@ -184,6 +184,27 @@ void docker_image(const json_t *root, struct md_image *ret_image)
 	}
 }
 
+/* Attributes are the labels, and what the runtime adds; a label of such a name is lost. */
+void docker_early(struct md_container *c, const json_t *root, const char *type, size_t label_max)
+{
+	static const char *const added[] = {"name", "image", "containerExitCode", "podId"};
+	const json_t *attributes = json_object_get(json_object_get(root, "Actor"), "Attributes");
+	json_t *labels = json_copy((json_t *)attributes);
+	struct span image = text(attributes, "image");
+
+	md_container_begin(c, text(json_object_get(root, "Actor"), "ID"));
+	c->flags = CREC_EARLY;
+	md_container_set(c, CREC_NAME, text(attributes, "name"));
+	md_container_set(c, CREC_TYPE, span_str(type));
+	md_container_set(c, CREC_IMAGE, image);
+	put_image(c, NULL, image);
+	for (unsigned i = 0; i < ARRAY_LEN(added); i++)
+		(void)json_object_del(labels, added[i]);
+	md_container_labels(
+		c, CREC_LABELS, labels, label_max); /* into the rows: no text of the copy is kept */
+	json_decref(labels);
+}
+
 enum docker_action docker_event(const json_t *root, struct span *ret_id)
 {
 	static const struct {

@@ -24,6 +24,9 @@ void docker_container(struct md_container *c, const json_t *root, const struct m
 /* An inspected image. @ret_image->id stays. */
 void docker_image(const json_t *root, struct md_image *ret_image);
 
+/* What a report of a container's creation tells of it already: its name, image and labels (CREC_EARLY). */
+void docker_early(struct md_container *c, const json_t *root, const char *type, size_t label_max);
+
 /* One report. */
 enum docker_action { DOCKER_OTHER, DOCKER_CREATE, DOCKER_START, DOCKER_REMOVE };
 /* @ret_id: 64 hexadecimal digits, in @root. DOCKER_OTHER: it is about something else. */

@@ -30,6 +30,9 @@
 #define TRIES_MAX 5
 #define DELAY_NS (20 * NS_PER_MS)
 #define LIST_AGAIN_NS NS_PER_S
+#define EARLY_MAX 64
+#define TOLD_EARLY (UINT32_MAX - 1)
+#define LOOKUP_WAITS 10        /* the tracker waits so many times metadata.wait for a container */
 #define ASK_NS (30 * NS_PER_S) /* the gate ends every ask sooner, or has died */
 #define KEEP_PAGES 65536u
 
@@ -96,6 +99,12 @@ struct lookups {
 	uint32_t
 		told; /* what lookups_record() gave: an ask, or of jobs from GATE_ASKS_MAX on; NONE */
 	uint64_t n_dropped;
+	/* reports of creations, to be told as they are */
+	struct {
+		json_t *root;
+		uint32_t runtime;
+	} early[EARLY_MAX];
+	unsigned n_early;
 };
 
 /* --- memory --- */
@@ -147,6 +156,8 @@ struct lookups *lookups_free(struct lookups *l)
 		return NULL;
 	for (unsigned i = 0; i < GATE_ASKS_MAX; i++)
 		json_decref(l->asks[i].root);
+	for (unsigned i = 0; i < l->n_early; i++)
+		json_decref(l->early[i].root);
 	if (l->bodies)
 		(void)munmap(l->bodies, (size_t)GATE_ASKS_MAX * GATE_BODY_MAX);
 	if (l->list)
@@ -273,7 +284,7 @@ void lookups_want(struct lookups *l, struct span id, uint64_t now_ns)
 		l->waits[l->n_waits++] = i;
 	/* a name of lxc or the like is no id of a runtime's */
 	j->want |= gate_is_hex(id, 12, 64) ? (uint16_t)(all_up(l) & ~j->open) : 0;
-	j->say_ns = j->want | j->open ? now_ns + l->set->metadata_wait_ns : 1;
+	j->say_ns = j->want | j->open ? now_ns + LOOKUP_WAITS * l->set->metadata_wait_ns : 1;
 	queue_job(l, i, true);
 }
 
@@ -604,6 +615,10 @@ static void got_report(struct lookups *l, unsigned runtime, const char *line, si
 	if ((action == DOCKER_CREATE && l->set->hooks & HOOK_CREATE) ||
 		(action == DOCKER_START && l->set->hooks & HOOK_START))
 		want_of(l, runtime, id, true);
+	if (action == DOCKER_CREATE && l->set->hooks & HOOK_CREATE && l->n_early < EARLY_MAX) {
+		l->early[l->n_early].root = json_incref(root);
+		l->early[l->n_early++].runtime = runtime;
+	}
 	json_decref(root);
 }
 
@@ -715,6 +730,13 @@ int lookups_record(struct lookups *l, void *buf, uint64_t now_ns)
 {
 	l->told = NONE;
 	give_up(l, now_ns);
+	if (l->n_early) {
+		docker_early(&l->one, l->early[0].root,
+			gate_kind_str(l->set->runtimes[l->early[0].runtime].kind),
+			l->set->label_max);
+		l->told = TOLD_EARLY;
+		return md_container_record(&l->one, buf);
+	}
 	for (unsigned i = 0; i < GATE_ASKS_MAX; i++) {
 		struct ask *a = &l->asks[i];
 
@@ -730,9 +752,16 @@ int lookups_record(struct lookups *l, void *buf, uint64_t now_ns)
 
 void lookups_told(struct lookups *l)
 {
-	uint32_t told = l->told, job = told < GATE_ASKS_MAX ? l->asks[told].job : NONE;
+	uint32_t told = l->told;
+	uint32_t job = told < GATE_ASKS_MAX ? l->asks[told].job : NONE;
 
 	l->told = NONE;
+	if (told == TOLD_EARLY) {
+		json_decref(l->early[0].root);
+		l->n_early--;
+		memmove(l->early, l->early + 1, l->n_early * sizeof(l->early[0]));
+		return;
+	}
 	if (told >= GATE_ASKS_MAX) {
 		job = told - GATE_ASKS_MAX;
 		stop_waiting(l, job);

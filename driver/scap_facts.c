@@ -176,6 +176,8 @@ int scap_fact_event(const struct kev *fact, struct strbuf *text, void *buf)
 
 	if (!is_name && fact->head->type != KEV_CODE_SAKER_CONTAINER)
 		return 0;
+	if (!is_name && kev_param_u64(fact, 1) & CREC_UNKNOWN)
+		return 0; /* it tells nothing */
 	strbuf_reset(text);
 	if (is_name)
 		name_json(fact, text);

@@ -55,9 +55,12 @@ static void get_id(struct evl *e, const struct evl_field_arg *a, struct evl_valu
 
 static void get_metadata(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
+	const struct crec *c = evl_container(e);
+
 	(void)a;
-	if (evl_container(e))
-		evl_set_str(ret_v, SPAN_LIT("complete"));
+	if (c)
+		evl_set_str(
+			ret_v, c->flags & CREC_EARLY ? SPAN_LIT("partial") : SPAN_LIT("complete"));
 	else if (e->thread)
 		evl_set_str(ret_v, is_host(e) ? SPAN_LIT("host") : SPAN_LIT("partial"));
 }
@@ -66,7 +69,7 @@ static void get_text(struct evl *e, const struct evl_field_arg *a, struct evl_va
 {
 	const struct crec *c = evl_container(e);
 
-	if (c)
+	if (c && (c->text[a->variant].off || !(c->flags & CREC_EARLY)))
 		evl_set_str(ret_v, evl_container_text(c, (enum crec_text)a->variant));
 	else if (is_host(e))
 		evl_set_str(ret_v,
@@ -79,7 +82,7 @@ static void get_flag(struct evl *e, const struct evl_field_arg *a, struct evl_va
 {
 	const struct crec *c = evl_container(e);
 
-	if (c)
+	if (c && !(c->flags & CREC_EARLY))
 		evl_set_bool(ret_v, c->flags & (uint32_t)a->variant);
 	else if (is_host(e))
 		evl_set_bool(ret_v, false);
@@ -134,7 +137,7 @@ static void get_mounts(struct evl *e, const struct evl_field_arg *a, struct evl_
 	(void)a;
 	if (!c && is_host(e))
 		evl_set_str(ret_v, SPAN_LIT(""));
-	if (!c)
+	if (!c || (c->flags & CREC_EARLY && !c->text[CREC_MOUNTS].off))
 		return;
 	t = evl_scratch_open(&e->scratch);
 	row = rec_text(c, c->text[CREC_MOUNTS]);

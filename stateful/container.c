@@ -183,7 +183,13 @@ int st_container_told(struct st_ctx *c)
 		return -EBADMSG;
 	if (kev_param_u64(&c->kev, 1) & CREC_UNKNOWN)
 		return 0; /* it stays as it is, and nobody waits any more */
-	core->containers.slots[r->slot].has_facts = true;
+	if (kev_param_u64(&c->kev, 1) & CREC_EARLY) {
+		core->told_slot = PREC_NO_SLOT; /* who waits does so for all of it */
+		if (core->containers.slots[r->slot].has_facts)
+			return 0;
+	} else {
+		core->containers.slots[r->slot].has_facts = true;
+	}
 	r->flags = (uint32_t)kev_param_u64(&c->kev, 1) & CREC_FLAGS;
 	r->id = rec_add_text(&w, id);
 	for (unsigned i = 0; i < _CREC_TEXT_MAX; i++)

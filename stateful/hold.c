@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Holds. A container that nothing is told of is met first by a record that says its cgroups (a fork into it, an execution). From there on all records of its cgroups are copied and kept,
- * unparsed but for that first look, in the order in which they came; everything else goes on. They are let go of when its facts are told, when a record of a later time shows that they have taken too long, or
- * when there is no room for more. A container is held back once in its life. Input: raw records, hostile: a record that cannot be parsed is never kept. */
+ * unparsed but for that first look, in the order in which they came; everything else goes on. A record is let go of when the container's facts are told, when it has waited for as long as it may, or when
+ * there is no room for more. What comes behind it waits on: the facts may be in time for that, the container's own program above all, which the runtime's helper comes before. A container is held back once in its life, and not for longer than some such waits. Input: raw records, hostile: a record that cannot be parsed is never kept. */
 
 #include "hold.h"
 
@@ -20,7 +20,7 @@
 struct entry {
 	uint32_t len; /* of the record, a multiple of 8 */
 	int32_t hold; /* NO_HOLD: it is gone */
-		      /* the record follows */
+	/* the record follows */
 };
 
 int st_holds_init(struct st_holds *h, uint64_t wait_ns)
@@ -95,8 +95,7 @@ static int begin(struct st_holds *h, uint32_t slot, uint64_t ts_ns)
 		if (h->list[i].is_used)
 			continue;
 		h->list[i] = (struct st_hold){
-			.slot = slot, .since_ns = ts_ns,
-			.until_ns = ts_ns + h->wait_ns, .is_used = true};
+			.slot = slot, .since_ns = ts_ns, .first_ns = UINT64_MAX, .is_used = true};
 		h->n_used++;
 		h->n_containers++;
 		return (int)i;
@@ -151,7 +150,7 @@ static bool keep(struct st_holds *h, const struct rec_head *rec, int hold)
 	*e = (struct entry){.len = (uint32_t)len, .hold = hold};
 	memcpy(e + 1, rec, rec->ring.len);
 	h->to += sizeof(*e) + len;
-	h->list[hold].n++;
+	h->list[hold].first_ns = MIN(h->list[hold].first_ns, rec->ts_ns);
 	return true;
 }
 
@@ -210,10 +209,23 @@ void st_holds_told(struct st_holds *h, uint32_t slot)
 		h->list[hold].is_over = true;
 }
 
+static uint64_t give_up_ns(const struct st_holds *h, const struct st_hold *l)
+{
+	return l->since_ns + ST_HOLD_WAITS * h->wait_ns;
+}
+
+/* Has its oldest record waited for long enough? */
+static bool is_due(const struct st_holds *h, const struct st_hold *l)
+{
+	return l->is_used &&
+	       (l->is_over || (l->first_ns != UINT64_MAX && h->now_ns >= l->first_ns + h->wait_ns));
+}
+
 void st_holds_time(struct st_holds *h, uint64_t epoch_ns)
 {
+	h->now_ns = MAX(h->now_ns, epoch_ns);
 	for (unsigned i = 0; i < ST_HOLDS_MAX && h->n_used; i++)
-		if (h->list[i].is_used && epoch_ns >= h->list[i].until_ns)
+		if (h->list[i].is_used && h->now_ns >= give_up_ns(h, &h->list[i]))
 			h->list[i].is_over = true;
 }
 
@@ -221,9 +233,14 @@ uint64_t st_holds_until(const struct st_holds *h)
 {
 	uint64_t until_ns = 0;
 
-	for (unsigned i = 0; i < ST_HOLDS_MAX && h->n_used; i++)
-		if (h->list[i].is_used && (!until_ns || h->list[i].until_ns < until_ns))
-			until_ns = h->list[i].until_ns;
+	for (unsigned i = 0; i < ST_HOLDS_MAX && h->n_used; i++) {
+		const struct st_hold *l = &h->list[i];
+		uint64_t ns =
+			l->first_ns == UINT64_MAX ? give_up_ns(h, l) : l->first_ns + h->wait_ns;
+
+		if (l->is_used && (!until_ns || ns < until_ns))
+			until_ns = ns;
+	}
 	return until_ns;
 }
 
@@ -232,9 +249,23 @@ bool st_holds_is_over(const struct st_holds *h)
 	if (h->releasing != NO_HOLD)
 		return true;
 	for (unsigned i = 0; i < ST_HOLDS_MAX && h->n_used; i++)
-		if (h->list[i].is_used && h->list[i].is_over)
+		if (is_due(h, &h->list[i]))
 			return true;
 	return false;
+}
+
+/* What stands at the front and is gone. */
+static void drop_gone(struct st_holds *h)
+{
+	while (h->from < h->to) {
+		const struct entry *e = (const struct entry *)(const void *)(h->buf + h->from);
+
+		if (e->hold != NO_HOLD)
+			break;
+		h->from += sizeof(*e) + e->len;
+	}
+	if (h->from == h->to)
+		h->from = h->to = 0;
 }
 
 static void end(struct st_holds *h, unsigned hold)
@@ -248,22 +279,24 @@ static void end(struct st_holds *h, unsigned hold)
 	h->ended_since_ns = h->list[hold].since_ns;
 	h->list[hold] = (struct st_hold){0};
 	h->n_used--;
-	h->releasing = NO_HOLD;
-	while (h->from < h->to) {
-		const struct entry *e = (const struct entry *)(const void *)(h->buf + h->from);
+}
 
-		if (e->hold != NO_HOLD)
-			break;
-		h->from += sizeof(*e) + e->len;
-	}
-	if (h->from == h->to)
-		h->from = h->to = 0;
+/* Nothing more of this one, for now or for good. */
+static void stop(struct st_holds *h, uint64_t first_ns)
+{
+	unsigned hold = (unsigned)h->releasing;
+
+	h->releasing = NO_HOLD;
+	h->list[hold].first_ns = first_ns;
+	if (h->list[hold].is_over)
+		end(h, hold);
+	drop_gone(h);
 }
 
 struct rec_head *st_holds_take(struct st_holds *h)
 {
 	for (unsigned i = 0; i < ST_HOLDS_MAX && h->releasing == NO_HOLD; i++)
-		if (h->list[i].is_used && h->list[i].is_over) {
+		if (is_due(h, &h->list[i])) {
 			h->releasing = (int)i;
 			h->at = h->from;
 		}
@@ -271,13 +304,19 @@ struct rec_head *st_holds_take(struct st_holds *h)
 		return NULL;
 	while (h->at < h->to) {
 		struct entry *e = (struct entry *)(void *)(h->buf + h->at);
+		struct rec_head *rec = (struct rec_head *)(void *)(e + 1);
 
+		if (e->hold == h->releasing && !h->list[e->hold].is_over &&
+			h->now_ns < rec->ts_ns + h->wait_ns) {
+			stop(h, rec->ts_ns); /* it and what comes behind it wait on */
+			return NULL;
+		}
 		h->at += sizeof(*e) + e->len;
 		if (e->hold != h->releasing)
 			continue;
 		e->hold = NO_HOLD;
-		return (struct rec_head *)(void *)(e + 1);
+		return rec;
 	}
-	end(h, (unsigned)h->releasing);
+	stop(h, UINT64_MAX);
 	return NULL;
 }

@@ -12,16 +12,19 @@
 #define ST_HOLD_CGROUPS 128
 #define ST_HOLD_BYTES (8u << 20)
 
+#define ST_HOLD_WAITS 10 /* so many times the longest wait of a record is a container's */
+
 struct st_hold {
 	uint32_t slot;     /* of the container */
-	uint64_t since_ns, until_ns; /* epoch: a record of that time ends it */
-	uint32_t n;        /* records */
+	uint64_t since_ns; /* epoch, as all times here */
+	uint64_t first_ns; /* of its oldest record; UINT64_MAX: it has none just now */
 	bool is_used;
-	bool is_over; /* its facts are told, or it took too long */
+	bool is_over; /* its facts are told, or it took too long: all of it goes */
 };
 
 struct st_holds {
-	uint64_t wait_ns; /* 0: nothing is held back */
+	uint64_t wait_ns; /* longest wait of a record; 0: nothing is held back */
+	uint64_t now_ns;  /* the latest time known */
 	struct st_hold list[ST_HOLDS_MAX];
 	unsigned n_used;
 	struct {
@@ -33,7 +36,7 @@ struct st_holds {
 	size_t from, to;
 	int releasing;                /* the one that is let go of, -1 */
 	size_t at;                    /* its next entry may stand from here on */
-	uint64_t ended_since_ns; /* of the last one that was let go of; 0: it was told */
+	uint64_t ended_since_ns;      /* of the last one that was let go of; 0: it was told */
 	uint64_t n_containers, n_cut; /* ever held; of them: let go of for want of room */
 };
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Containers of a real podman, through its API service: alerts of the first execution have what its own inspect says."""
+"""Containers of a real podman, through its API service: alerts of the first execution have what its own inspect says, or, where it is
+locked by the start itself for too long, at least the name, image and labels that the report of its creation has."""
 import os
 import shutil
 import subprocess
@@ -34,11 +35,12 @@ def judge(p, f, name):
             "container.image.repository": image.rsplit(":", 1)[0], "container.image.tag": image.rsplit(":", 1)[1], "container.image.id": real["Image"][:12],
             "container.image.digest": real["ImageDigest"], "container.labels": ", ".join(f"{k}:{v}" for k, v in sorted(real["Config"]["Labels"].items())),
             "container.privileged": real["HostConfig"]["Privileged"]}
-    if f["container.metadata"] == "partial":
-        bad = {k: f[k] for k in want if f[k] is not None and k != "container.full_id"}
-        return f"partial, and yet {bad}" if bad else "partial"
-    bad = {k: (f[k], v) for k, v in want.items() if f[k] != v}
-    return f"wrong: {bad}" if bad else "complete"
+    partial = f["container.metadata"] == "partial"
+    bad = {k: (f[k], v) for k, v in want.items() if f[k] != v and not (partial and f[k] is None)}
+    if bad:
+        return f"wrong: {bad}"
+    named = all(f[k] is not None for k in ("container.name", "container.image", "container.image.tag", "container.labels"))
+    return "complete" if not partial else "named" if named else "partial"
 
 
 def main():
@@ -79,9 +81,10 @@ def main():
         c = st["containers"]
         print(f"{n} podman run in {took:.1f} s on a busy host: {verdicts}; held {c['held']} containers, {c['held_events']} events, for p50 {c['wait_ms']['p50']:.2f} ms, "
               f"p99 {c['wait_ms']['p99']:.2f} ms")
-        wrong = [v for v in verdicts if v not in ("complete", "partial")]
+        wrong = [v for v in verdicts if v not in ("complete", "named", "partial")]
         expect(not wrong, f"facts that are not so: {wrong}")
-        expect(SANITIZED or verdicts.get("complete", 0) >= 0.9 * n, f"in time for {verdicts.get('complete', 0)} of {n} alone")
+        in_time = verdicts.get("complete", 0) + verdicts.get("named", 0)
+        expect(SANITIZED or in_time >= 0.9 * n, f"in time for {in_time} of {n} alone")
         expect(st["ledger"]["balanced"], f"ledger: {st['ledger']}")
         expect(s.stop() == 0, "status of the end")
     finally:

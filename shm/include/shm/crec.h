@@ -20,7 +20,9 @@
 #define CREC_HOST_NETWORK 0x04
 #define CREC_HOST_IPC 0x08
 #define CREC_CUT 0x10 /* mounts or labels did not all fit */
-#define CREC_FLAGS 0x1f
+#define CREC_EARLY                                                                                 \
+	0x40 /* a report's own words: what is not told may be so all the same; more will follow */
+#define CREC_FLAGS 0x5f
 #define CREC_UNKNOWN 0x20 /* of saker_container alone: nothing is known (yet), who waits need not */
 
 /* The texts, in the order of the parameters of saker_container from `name` on. {0,0}: not told. */

@@ -90,10 +90,23 @@ static void says(const struct gate_ask *a, const char *body, unsigned status)
 	answer(a, "", 0, status, GATE_F_END | (status ? GATE_F_FAILED : 0));
 }
 
+static bool is_early(void)
+{
+	const struct kev_head *head = (const struct kev_head *)buf;
+	const char *why = "";
+
+	if (kev_parse(buf, head->len, &kev, &why) < 0)
+		fail_msg("%s", why);
+	return kev_param_u64(&kev, 1) & CREC_EARLY;
+}
+
 static void event(unsigned runtime, const char *text, unsigned flags)
 {
 	answer(&(struct gate_ask){.runtime = runtime, .what = GATE_EVENTS}, text, strlen(text), 0,
 		flags);
+	/* what a report itself tells comes first */
+	while (lookups_record(l, buf, now) > 0 && is_early())
+		lookups_told(l);
 }
 
 static struct gate_ask next_ask(void)
@@ -230,6 +243,34 @@ static void test_reports__by_hooks__and_image_is_known(void **state)
 	assert_int_equal(stats.malformed, 0);
 }
 
+static void test_report__its_own_words_first(void **state)
+{
+	struct gate_ask a;
+
+	(void)state;
+	one_is_up();
+	event(0,
+		"{\"Type\":\"container\",\"Action\":\"create\",\"Actor\":{\"ID\":\"" ID
+		"\",\"Attributes\":{\"name\":\"web\",\"image\":\"local/"
+		"web:3\",\"a\":\"b\",\"podId\":\"\"}}}\n",
+		0);
+	/* the last record that event() saw */
+	expect("id", ID);
+	expect("name", "web");
+	expect("image", "local/web:3");
+	expect("repository", "local/web");
+	expect("tag", "3");
+	assert_int_equal(kev_param_u64(&kev, 1), CREC_EARLY);
+	assert_int_equal(kev.param[kev_param_find(kev.info, "labels")].n, 4);
+	a = next_ask();
+	says(&a, INSPECT, 0);
+	a = next_ask();
+	says(&a, IMAGE_JSON, 0);
+	assert_true(told());
+	expect("name", "web");
+	assert_false(kev_param_u64(&kev, 1) & CREC_EARLY);
+}
+
 static void test_want__all_that_answer_are_asked__one_knows(void **state)
 {
 	struct gate_ask a, b;
@@ -301,7 +342,7 @@ static void test_want__late_answer__unknown_after_the_wait_and_told_when_it_come
 	one_is_up();
 	lookups_want(l, SPAN_LIT(ID), now);
 	a = next_ask();
-	now += 99 * NS_PER_MS;
+	now += 999 * NS_PER_MS;
 	assert_false(told());
 	assert_in_range(lookups_timeout_ms(l, now), 1, 2);
 	now += 2 * NS_PER_MS;
@@ -436,6 +477,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(list__each_is_looked_at__all_of_it_told),
 		TEST(reports__by_hooks__and_image_is_known),
+		TEST(report__its_own_words_first),
 		TEST(want__all_that_answer_are_asked__one_knows),
 		TEST(want__nobody_is_there__said_at_once),
 		TEST(want__nobody_knows__said_at_once),

@@ -821,7 +821,7 @@ static void check_held(struct bench *b, uint64_t held)
 	assert_int_equal(p->held_now, held);
 	assert_int_equal(p->judged_here + p->forwarded[0] + p->forwarded[1] + p->held_now +
 				 b->stats.loss[LOSS_TRACKER_HELD] +
-			b->stats.loss[LOSS_TRACKER_EVENT_FULL],
+				 b->stats.loss[LOSS_TRACKER_EVENT_FULL],
 		b->seq);
 }
 
@@ -875,18 +875,48 @@ static void test_hold__nobody_knows__released_and_not_held_again(void **state)
 	check_held(b, 0);
 }
 
-static void test_hold__time_of_another_record__released_before_it(void **state)
+static void test_hold__time_of_another_record__each_released_when_it_has_waited(void **state)
 {
 	struct bench *b = *state;
 
-	begin_hold(b);
+	begin_hold(b); /* records of the times 1 and 2 */
 	put_in_cgroup(b, 50, 99, TS(1000));
 	turns(b);
 	check_held(b, 2);
 	put_in_cgroup(b, 50, 99, TS(1001));
 	turns(b);
+	check_held(b, 1);
+	put_in_cgroup(b, 50, 99, TS(1002));
+	turns(b);
 	check_held(b, 0);
-	assert_int_equal(n_events(b), 4);
+	assert_int_equal(n_events(b), 5);
+	/* what comes now waits for its own time, until the container has been waited for long enough */
+	put_in_cgroup(b, 11, CGROUP, TS(9990));
+	turns(b);
+	check_held(b, 1);
+	put_in_cgroup(b, 50, 99, TS(10001));
+	turns(b);
+	check_held(b, 0);
+	put_in_cgroup(b, 11, CGROUP, TS(10002));
+	turns(b);
+	check_held(b, 0);
+	assert_int_equal(n_events(b), 8);
+}
+
+static void test_hold__early_facts__wait_for_the_rest(void **state)
+{
+	struct bench *b = *state;
+
+	begin_hold(b);
+	put_facts(b, CREC_EARLY);
+	turns(b);
+	check_held(b, 2);
+	put_facts(b, 0);
+	turns(b);
+	check_held(b, 0);
+	put_facts(b, CREC_EARLY); /* too late, and less than is known */
+	turns(b);
+	assert_true(b->stage.core.containers.slots[0].has_facts);
 }
 
 static void test_hold__end__releases_all(void **state)
@@ -961,7 +991,8 @@ int main(void)
 #define HOLD(name) cmocka_unit_test_setup_teardown(test_hold__##name, setup_holds, teardown_holds)
 		HOLD(facts_come__released_with_them),
 		HOLD(nobody_knows__released_and_not_held_again),
-		HOLD(time_of_another_record__released_before_it),
+		HOLD(time_of_another_record__each_released_when_it_has_waited),
+		HOLD(early_facts__wait_for_the_rest),
 		HOLD(end__releases_all),
 		HOLD(no_room_for_more__let_go_of_and_counted),
 		HOLD(tracker_dies__what_it_held_is_a_named_loss),
