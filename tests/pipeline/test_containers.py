@@ -3,6 +3,7 @@
 """In time: the alert of the very first execution in a container has its facts, on a busy host. SAKER_CONTAINERS: how many are run (default 20); the figures are printed."""
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -74,6 +75,33 @@ def run(d, work, n, hooks):
     return c, verdicts.get("complete", 0) + verdicts.get("named", 0)
 
 
+def kill_trackers(d, work):
+    """The tracker dies while it holds a container's records back: they are a named loss, and the ledger adds up."""
+    lost = 0
+    s = Saker("-c", f"{work}/saker.yaml", uids=UIDS, wait=60)
+    for i in range(5):
+        p = subprocess.Popen([*d.argv(), "run", "--name", f"killed{i}", "--network=none", d.image, "sleep", "0.2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=d.env())
+        end, held = time.monotonic() + 10, s.status()["containers"]["held"]
+        while time.monotonic() < end and s.status()["containers"]["held"] == held:
+            pass
+        tracker = next(x for x in s.status()["stages"] if x["name"] == "tracker")
+        os.kill(tracker["pid"], signal.SIGKILL)
+        p.wait()
+        end = time.monotonic() + 20
+        while time.monotonic() < end and next(x for x in s.status()["stages"] if x["name"] == "tracker")["restarts"] == tracker["restarts"]:
+            time.sleep(0.05)
+        time.sleep(0.5)
+    end = time.monotonic() + 20
+    while time.monotonic() < end and not s.status()["ledger"]["balanced"]:
+        time.sleep(0.2)
+    ledger = s.status()["ledger"]
+    lost = ledger["losses"].get("tracker.held", 0)
+    print(f"5 kills of the tracker while containers started: {lost} events lost with it, by name")
+    expect(ledger["balanced"], f"ledger: {ledger}")
+    expect(lost > 0, "the tracker never died with something held back")
+    expect(s.stop() == 0, "status of the end")
+
+
 def main():
     need_root()
     n = int(os.environ.get("SAKER_CONTAINERS", "20"))
@@ -86,6 +114,7 @@ def main():
         expect(complete >= 0.99 * n, f"in time for {complete} of {n} alone")
         # Docker answers nothing about a container that it is just starting: its events wait as long as they may, and are marked
         c, _ = run(d, work, n, "remove")
+        kill_trackers(d, work)
         expect(c["held"] >= n, f"held back were {c['held']} of {n} containers that nobody had reported")
     finally:
         d.end()
