@@ -10,6 +10,8 @@
 #include <base/macros.h>
 #include <shm/gate.h>
 
+#include "image.h"
+
 static struct span text(const json_t *object, const char *key)
 {
 	const json_t *v = json_object_get(object, key);
@@ -24,18 +26,6 @@ static bool is_text(const json_t *object, const char *key, const char *want)
 	return span_eq(text(object, key), span_str(want));
 }
 
-/* "sha256:…" -> what follows. */
-static struct span digits_of(struct span s)
-{
-	struct span algorithm = SPAN_LIT("sha256:");
-
-	if (span_starts_with(s, algorithm)) {
-		s.p += algorithm.n;
-		s.n -= algorithm.n;
-	}
-	return gate_is_hex(s, 64, 64) ? s : (struct span){0};
-}
-
 int docker_check(const json_t *root, struct span id, struct span *ret_id, struct span *ret_image)
 {
 	struct span full = text(root, "Id");
@@ -43,43 +33,18 @@ int docker_check(const json_t *root, struct span id, struct span *ret_id, struct
 	if (!gate_is_hex(full, 64, 64) || !span_starts_with(full, id))
 		return -EBADMSG;
 	*ret_id = full;
-	*ret_image = digits_of(text(root, "Image"));
+	*ret_image = image_digits(text(root, "Image"));
 	return 0;
-}
-
-/* Place of the last @c, or n. */
-static size_t find_last(struct span s, char c)
-{
-	for (size_t i = s.n; i-- > 0;)
-		if (s.p[i] == c)
-			return i;
-	return s.n;
-}
-
-/* "host:5000/name:tag@sha256:…": what stands before the tag, and the tag. */
-static void split_name(struct span name, struct span *ret_repository, struct span *ret_tag)
-{
-	size_t at = find_last(name, '@'), colon, slash;
-
-	*ret_tag = (struct span){0};
-	name.n = at;
-	colon = find_last(name, ':');
-	slash = find_last(name, '/');
-	if (colon < name.n && (slash == name.n || colon > slash)) {
-		*ret_tag = (struct span){.p = name.p + colon + 1, .n = name.n - colon - 1};
-		name.n = colon;
-	}
-	*ret_repository = name;
 }
 
 static void put_image(struct md_container *c, const struct md_image *image, struct span name)
 {
-	struct span repository, tag;
+	struct span repository, tag, digest;
 
 	/* an id alone is no name */
-	if (digits_of(name).n)
+	if (image_digits(name).n)
 		name = (struct span){0};
-	split_name(name, &repository, &tag);
+	image_split(name, &repository, &tag, &digest);
 	/* its own name comes first: an image may have many */
 	if (image && !repository.n)
 		repository = span_str(image->repository);
@@ -133,7 +98,7 @@ void docker_container(struct md_container *c, const json_t *root, const struct m
 	md_container_set(c, CREC_NAME, name);
 	md_container_set(c, CREC_TYPE, span_str(type));
 	md_container_set(c, CREC_IMAGE, text(config, "Image"));
-	image_id = digits_of(text(root, "Image"));
+	image_id = image_digits(text(root, "Image"));
 	image_id.n = MIN(image_id.n, (size_t)CREC_SHORT_ID);
 	md_container_set(c, CREC_IMAGE_ID, image_id);
 	put_image(c, image, text(config, "Image"));
@@ -162,20 +127,21 @@ void docker_image(const json_t *root, struct md_image *ret_image)
 	ret_image->repository[0] = ret_image->tag[0] = ret_image->digest[0] = 0;
 	for (size_t i = 0; i < json_array_size(digests) && !ret_image->digest[0]; i++) {
 		const json_t *v = json_array_get(digests, i);
-		struct span s = {.p = json_string_value(v), .n = json_string_length(v)};
-		size_t at = find_last(s, '@');
+		struct span repository, tag, digest;
 
-		if (at == s.n)
+		image_split((struct span){.p = json_string_value(v), .n = json_string_length(v)},
+			&repository, &tag, &digest);
+		if (!digest.n)
 			continue;
-		keep(ret_image->repository, (struct span){.p = s.p, .n = at});
-		keep(ret_image->digest, (struct span){.p = s.p + at + 1, .n = s.n - at - 1});
+		keep(ret_image->repository, repository);
+		keep(ret_image->digest, digest);
 	}
 	for (size_t i = 0; i < json_array_size(tags) && !ret_image->tag[0]; i++) {
 		const json_t *v = json_array_get(tags, i);
-		struct span repository, tag;
+		struct span repository, tag, digest;
 
-		split_name((struct span){.p = json_string_value(v), .n = json_string_length(v)},
-			&repository, &tag);
+		image_split((struct span){.p = json_string_value(v), .n = json_string_length(v)},
+			&repository, &tag, &digest);
 		if (!tag.n || (ret_image->repository[0] &&
 				      !span_eq(repository, span_str(ret_image->repository))))
 			continue;

@@ -35,6 +35,7 @@
 #define ASKS_A_TURN 64
 #define RETRY_MIN_NS (50 * NS_PER_MS)
 #define RETRY_MAX_NS (500 * NS_PER_MS)
+#define ALIVE_NS NS_PER_S
 #define ANSWER_ROOM (sizeof(struct gate_answer) + GATE_PART_MAX)
 #define ENDS_MAX (GATE_ASKS_MAX + 2 * GATE_RUNTIMES_MAX)
 
@@ -135,6 +136,9 @@ static void on_up(void *ctx, unsigned runtime)
 	struct gate *g = ctx;
 	struct gate_runtime *rt = &g->runtimes[runtime];
 
+	if (rt->is_up)
+		return; /* asked once more, it still answers */
+
 	log_notice("%s at '%s' answers", gate_kind_str(g->set->runtimes[runtime].kind),
 		g->set->runtimes[runtime].path);
 	rt->is_up = true;
@@ -150,8 +154,9 @@ static void lost(struct gate *g, unsigned runtime, unsigned status)
 	const char *path = g->set->runtimes[runtime].path;
 
 	if (rt->is_up)
-		log_warning("%s at '%s' went away, trying again",
-			gate_kind_str(g->set->runtimes[runtime].kind), path);
+		log_warning("%s at '%s' went away (%s), trying again",
+			gate_kind_str(g->set->runtimes[runtime].kind), path,
+			gate_status_str(status));
 	else if (status != GATE_DOWN && !rt->was_said)
 		log_warning("%s at '%s': %s (status %u), trying again",
 			gate_kind_str(g->set->runtimes[runtime].kind), path,
@@ -170,7 +175,12 @@ static void on_done(void *ctx, unsigned runtime, unsigned what, uint64_t cookie,
 {
 	struct gate *g = ctx;
 
-	if (what == GATE_EVENTS)
+	if (what == GATE_EVENTS && status == GATE_OK &&
+		g->set->runtimes[runtime].kind == GATE_CRI) {
+		/* it has no reports to listen to: whether it is there is asked again and again */
+		g->runtimes[runtime].listens = false;
+		g->runtimes[runtime].retry_ns = clock_mono_ns() + ALIVE_NS;
+	} else if (what == GATE_EVENTS)
 		lost(g, runtime, status == GATE_OK ? GATE_DOWN : status);
 	else
 		say_end(g, runtime, what, cookie, status);

@@ -20,6 +20,8 @@
 #include <base/macros.h>
 #include <driver/kev.h>
 
+#include "cri.h"
+
 #define JOBS_MAX CREC_SLOTS_MAX
 #define BUCKETS (2 * JOBS_MAX)
 #define ID_MAX 255
@@ -54,18 +56,19 @@ struct queue {
 
 enum ask_state {
 	ASK_FREE,
-	ASK_OPEN,  /* sent, its answer comes */
-	ASK_IMAGE, /* the container's answer is there, its image's is not */
-	ASK_READY, /* to be told */
+	ASK_OPEN,   /* sent, its answer comes */
+	ASK_SECOND, /* the container's answer is there, its image's or pod's is not */
+	ASK_READY,  /* to be told */
 };
 
 struct ask {
 	enum ask_state state;
 	uint32_t runtime, what, job;
 	uint64_t cookie, until_ns;
-	char image[65]; /* ASK_IMAGE, and of an image's own ask */
-	json_t *root;
-	char *body; /* GATE_BODY_MAX, of the common mapping */
+	char second[65]; /* ASK_SECOND: what is asked for besides; and of that ask itself */
+	json_t *root;    /* of docker and podman */
+	struct cri *cri; /* of runtimes of Kubernetes */
+	char *body;      /* GATE_BODY_MAX, of the common mapping */
 	size_t n;
 	bool is_void; /* what comes of it is not wanted any more */
 };
@@ -74,7 +77,8 @@ struct source {
 	bool is_up, lists, wants_list, skips; /* skips: a line that is too long, up to its end */
 	uint64_t list_ns;                     /* not before */
 	size_t n;
-	char *line; /* LINE_MAX_BYTES */
+	char *line;       /* LINE_MAX_BYTES */
+	const char *type; /* of its containers */
 };
 
 struct lookups {
@@ -154,8 +158,10 @@ struct lookups *lookups_free(struct lookups *l)
 {
 	if (!l)
 		return NULL;
-	for (unsigned i = 0; i < GATE_ASKS_MAX; i++)
+	for (unsigned i = 0; i < GATE_ASKS_MAX; i++) {
 		json_decref(l->asks[i].root);
+		(void)cri_free(l->asks[i].cri);
+	}
 	for (unsigned i = 0; i < l->n_early; i++)
 		json_decref(l->early[i].root);
 	if (l->bodies)
@@ -338,6 +344,7 @@ static void ask_free(struct lookups *l, struct ask *a)
 {
 	json_decref(a->root);
 	a->root = NULL;
+	a->cri = cri_free(a->cri);
 	if (a->n > KEEP_PAGES)
 		(void)madvise(a->what == GATE_LIST ? l->list : a->body,
 			a->what == GATE_LIST ? GATE_LIST_MAX : GATE_BODY_MAX, MADV_DONTNEED);
@@ -398,33 +405,44 @@ static bool ask_list(struct lookups *l, struct gate_ask *ret, uint64_t now_ns)
 	return false;
 }
 
-static bool is_image_asked(const struct lookups *l, const struct ask *of)
+static bool is_cri(const struct lookups *l, unsigned runtime)
+{
+	return l->set->runtimes[runtime].kind == GATE_CRI;
+}
+
+/* What is asked besides: of an image, that is for all its containers; of a pod. */
+static enum gate_what second_of(const struct lookups *l, unsigned runtime)
+{
+	return is_cri(l, runtime) ? GATE_POD : GATE_IMAGE;
+}
+
+static bool is_second_asked(const struct lookups *l, const struct ask *of)
 {
 	for (unsigned i = 0; i < GATE_ASKS_MAX; i++) {
 		const struct ask *a = &l->asks[i];
 
-		if (a->state == ASK_OPEN && a->what == GATE_IMAGE && a->runtime == of->runtime &&
-			!strcmp(a->image, of->image))
+		if (a->state == ASK_OPEN && a->what == second_of(l, of->runtime) &&
+			a->runtime == of->runtime && !strcmp(a->second, of->second))
 			return true;
 	}
 	return false;
 }
 
-static bool ask_image(struct lookups *l, struct gate_ask *ret, uint64_t now_ns)
+static bool ask_second(struct lookups *l, struct gate_ask *ret, uint64_t now_ns)
 {
 	for (unsigned i = 0; i < GATE_ASKS_MAX; i++) {
 		struct ask *of = &l->asks[i], *a;
 
-		if (of->state != ASK_IMAGE || is_image_asked(l, of))
+		if (of->state != ASK_SECOND || is_second_asked(l, of))
 			continue;
-		a = new_ask(l, of->runtime, GATE_IMAGE, now_ns);
+		a = new_ask(l, of->runtime, second_of(l, of->runtime), now_ns);
 		if (!a) {
 			of->state =
-				ASK_READY; /* all are containers that wait for images: one goes without */
+				ASK_READY; /* all are containers that wait for more: one goes without */
 			return false;
 		}
-		memcpy(a->image, of->image, sizeof(a->image));
-		fill_ask(a, span_str(a->image), ret);
+		memcpy(a->second, of->second, sizeof(a->second));
+		fill_ask(a, span_str(a->second), ret);
 		return true;
 	}
 	return false;
@@ -466,8 +484,8 @@ bool lookups_ask(struct lookups *l, struct gate_ask *ret_ask, uint64_t now_ns)
 {
 	wake_paused(l, now_ns);
 	if (l->n_open == GATE_ASKS_MAX)
-		return ask_image(l, ret_ask, now_ns);
-	return ask_image(l, ret_ask, now_ns) || ask_job(l, &l->urgent, ret_ask, now_ns) ||
+		return ask_second(l, ret_ask, now_ns);
+	return ask_second(l, ret_ask, now_ns) || ask_job(l, &l->urgent, ret_ask, now_ns) ||
 	       ask_list(l, ret_ask, now_ns) ||
 	       (l->n_open < OPEN_BACKGROUND && ask_job(l, &l->background, ret_ask, now_ns));
 }
@@ -506,8 +524,89 @@ static void job_answered(
 	settle(l, job, now_ns);
 }
 
+static struct span whole_body(const struct ask *a)
+{
+	return (struct span){.p = a->body, .n = a->n};
+}
+
+/* The one message of an answer. */
+static int message_of(struct span body, struct span *ret_message)
+{
+	int r = cri_frame(&body, GATE_LIST_MAX, ret_message);
+
+	return r == 1 && body.n == 0 ? 0 : -EBADMSG;
+}
+
+static void got_cri_container(struct lookups *l, struct ask *a, uint64_t now_ns)
+{
+	struct span id = a->job == NONE ? (struct span){0} : job_id(&l->jobs[a->job]), message, pod;
+
+	a->cri = cri_new();
+	if (!a->cri || message_of(whole_body(a), &message) < 0 ||
+		cri_status(a->cri, message, id) < 0) {
+		malformed(l, a->runtime, "facts of a container");
+		job_answered(l, a->job, a->runtime, false, now_ns);
+		ask_free(l, a);
+		return;
+	}
+	pod = cri_sandbox(a->cri);
+	memcpy(a->second, pod.p ? pod.p : "", pod.n);
+	a->second[pod.n] = 0;
+	a->state = pod.n ? ASK_SECOND : ASK_READY;
+}
+
+/* No container of that id: it may be the one that holds a pod's namespaces, which has the pod's. */
+static bool may_be_pod(const struct lookups *l, const struct ask *a)
+{
+	return is_cri(l, a->runtime) && l->jobs[a->job].n == sizeof(a->second) - 1;
+}
+
+static void ask_as_pod(struct lookups *l, struct ask *a)
+{
+	a->cri = cri_new();
+	memcpy(a->second, l->jobs[a->job].id, sizeof(a->second));
+	a->n = 0;
+	a->state = ASK_SECOND;
+}
+
+/* Of all containers that wait for it. One that is the pod itself is known by it alone. */
+static void got_pod(struct lookups *l, struct ask *of, bool is_good, uint64_t now_ns)
+{
+	struct span message = {0}, id = span_str(of->second);
+
+	if (is_good && message_of(whole_body(of), &message) < 0) {
+		malformed(l, of->runtime, "facts of a pod");
+		is_good = false;
+	}
+	for (unsigned i = 0; i < GATE_ASKS_MAX; i++) {
+		struct ask *a = &l->asks[i];
+		bool is_alone, is_known;
+
+		if (a->state != ASK_SECOND || a->runtime != of->runtime ||
+			strcmp(a->second, of->second) != 0)
+			continue;
+		is_alone = a->job != NONE && span_eq(job_id(&l->jobs[a->job]), id);
+		is_known = is_good && a->cri && cri_pod(a->cri, message, id) == 0;
+		if (is_known || !is_alone) {
+			a->state = ASK_READY;
+			if (is_known && !is_alone)
+				want_of(l, of->runtime, id,
+					false); /* the one that holds its namespaces */
+			continue;
+		}
+		job_answered(l, a->job, a->runtime, false, now_ns);
+		ask_free(l, a);
+	}
+	ask_free(l, of);
+}
+
 static void got_container(struct lookups *l, struct ask *a, uint64_t now_ns)
 {
+	if (is_cri(l, a->runtime)) {
+		got_cri_container(l, a, now_ns);
+		return;
+	}
+
 	json_t *root = json_loadb(a->body, a->n, 0, NULL);
 	struct span id = a->job == NONE ? (struct span){0} : job_id(&l->jobs[a->job]), full, image;
 
@@ -519,9 +618,9 @@ static void got_container(struct lookups *l, struct ask *a, uint64_t now_ns)
 		return;
 	}
 	a->root = root;
-	memcpy(a->image, image.p ? image.p : "", image.n);
-	a->image[image.n] = 0;
-	a->state = image.n && !find_image(l, a->image) ? ASK_IMAGE : ASK_READY;
+	memcpy(a->second, image.p ? image.p : "", image.n);
+	a->second[image.n] = 0;
+	a->state = image.n && !find_image(l, a->second) ? ASK_SECOND : ASK_READY;
 }
 
 static void got_image(struct lookups *l, struct ask *a, bool is_good)
@@ -535,19 +634,46 @@ static void got_image(struct lookups *l, struct ask *a, bool is_good)
 
 		l->next_image = (l->next_image + 1) % IMAGES_MAX;
 		l->n_images = MIN(l->n_images + 1, (unsigned)IMAGES_MAX);
-		memcpy(to->id, a->image, sizeof(to->id));
+		memcpy(to->id, a->second, sizeof(to->id));
 		docker_image(root, to);
 	}
 	json_decref(root);
 	for (unsigned i = 0; i < GATE_ASKS_MAX; i++)
-		if (l->asks[i].state == ASK_IMAGE && l->asks[i].runtime == a->runtime &&
-			!strcmp(l->asks[i].image, a->image))
+		if (l->asks[i].state == ASK_SECOND && l->asks[i].runtime == a->runtime &&
+			!strcmp(l->asks[i].second, a->second))
 			l->asks[i].state = ASK_READY;
 	ask_free(l, a);
 }
 
+struct cri_list_of {
+	struct lookups *l;
+	unsigned runtime;
+};
+
+static void want_listed(void *ctx, struct span id)
+{
+	struct cri_list_of *of = ctx;
+
+	want_of(of->l, of->runtime, id, false);
+}
+
+static void got_cri_list(struct lookups *l, struct ask *a)
+{
+	struct cri_list_of of = {l, a->runtime};
+	struct span message;
+
+	if (message_of((struct span){.p = l->list, .n = a->n}, &message) < 0 ||
+		cri_list(message, want_listed, &of) < 0)
+		malformed(l, a->runtime, "a list of containers");
+}
+
 static void got_list(struct lookups *l, struct ask *a)
 {
+	if (is_cri(l, a->runtime)) {
+		got_cri_list(l, a);
+		return;
+	}
+
 	json_t *root = json_loadb(l->list, a->n, 0, NULL);
 
 	if (!json_is_array(root))
@@ -582,10 +708,14 @@ static void ask_ended(struct lookups *l, struct ask *a, unsigned status, uint64_
 		list_ended(l, a, status, now_ns);
 	} else if (a->what == GATE_IMAGE) {
 		got_image(l, a, status == GATE_OK && !a->is_void);
+	} else if (a->what == GATE_POD) {
+		got_pod(l, a, status == GATE_OK && !a->is_void, now_ns);
 	} else if (a->job == NONE) {
 		ask_free(l, a); /* somebody else has told it */
 	} else if (status == GATE_OK && !a->is_void) {
 		got_container(l, a, now_ns);
+	} else if (status == 404 && may_be_pod(l, a)) {
+		ask_as_pod(l, a);
 	} else {
 		/* what it said itself is final; the rest is about the way there */
 		job_answered(l, a->job, a->runtime,
@@ -626,6 +756,14 @@ static void got_report(struct lookups *l, unsigned runtime, const char *line, si
 static void take_reports(struct lookups *l, unsigned runtime, struct span part)
 {
 	struct source *s = &l->sources[runtime];
+	struct span message;
+
+	if (is_cri(l, runtime)) {
+		/* no reports: its version, which is a few bytes */
+		if (message_of(part, &message) == 0)
+			s->type = cri_type(message);
+		return;
+	}
 
 	while (part.n) {
 		const char *end = memchr(part.p, '\n', part.n);
@@ -726,6 +864,13 @@ static void give_up(struct lookups *l, uint64_t now_ns)
 			ask_ended(l, &l->asks[i], GATE_TIMEOUT, now_ns);
 }
 
+static const char *type_of(const struct lookups *l, unsigned runtime)
+{
+	const char *own = l->sources[runtime].type;
+
+	return own ? own : gate_kind_str(l->set->runtimes[runtime].kind);
+}
+
 int lookups_record(struct lookups *l, void *buf, uint64_t now_ns)
 {
 	l->told = NONE;
@@ -742,8 +887,11 @@ int lookups_record(struct lookups *l, void *buf, uint64_t now_ns)
 
 		if (a->state != ASK_READY)
 			continue;
-		docker_container(&l->one, a->root, find_image(l, a->image),
-			gate_kind_str(l->set->runtimes[a->runtime].kind), l->set->label_max);
+		if (a->cri)
+			cri_container(&l->one, a->cri, type_of(l, a->runtime), l->set->label_max);
+		else
+			docker_container(&l->one, a->root, find_image(l, a->second),
+				type_of(l, a->runtime), l->set->label_max);
 		l->told = i;
 		return md_container_record(&l->one, buf);
 	}

@@ -7,10 +7,12 @@
 
 #include <sys/epoll.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include <curl/curl.h>
@@ -23,6 +25,7 @@
 #define LIST_MS 20000L
 #define CONNECT_MS 2000L
 #define URL_MAX 512
+#define GRPC_MESSAGE_MAX 256
 
 enum transfer_state {
 	TR_FREE,
@@ -39,9 +42,11 @@ struct transfer {
 	bool wants_socket; /* it failed for want of one */
 	bool is_paused;    /* there was no room for what it brought */
 	bool is_too_big;
-	bool is_up; /* events: the answer's head was good */
+	bool is_up;      /* events: the answer's head was good */
+	int grpc_status; /* of a call; -1: not said yet */
 	size_t n_body;
 	char url[URL_MAX];
+	char message[GRPC_MESSAGE_MAX];
 };
 
 struct runtime {
@@ -56,7 +61,7 @@ struct transfers {
 	unsigned n_runtimes, n_open;
 	struct transfer list[GATE_ASKS_MAX +
 			     GATE_RUNTIMES_MAX]; /* events of each runtime beside the asks */
-	struct curl_slist *resolve;
+	struct curl_slist *resolve, *grpc_headers;
 	CURLM *multi;
 	uint64_t curl_ns; /* when libcurl wants to be called, 0: not */
 };
@@ -76,13 +81,43 @@ static const char *const docker_paths[_GATE_WHAT_MAX] = {
 	[GATE_IMAGE] = "/images/%.*s/json",
 };
 
+/* Calls of runtime.v1: one message after a head of five bytes (not compressed, its length). What has no id has no fields either. */
+#define CRI_SERVICE "/runtime.v1.RuntimeService/"
+#define GRPC_HEAD 5u
+static const char *const cri_paths[_GATE_WHAT_MAX] = {
+	[GATE_EVENTS] = CRI_SERVICE "Version",
+	[GATE_LIST] = CRI_SERVICE "ListContainers",
+	[GATE_INSPECT] = CRI_SERVICE "ContainerStatus",
+	[GATE_POD] = CRI_SERVICE "PodSandboxStatus",
+};
+
+/* id = 1, verbose = 2 */
+size_t transfer_message(struct span id, char *buf)
+{
+	size_t n = id.n ? id.n + 4 : 0;
+
+	assert(id.n < 128);
+	memset(buf, 0, GRPC_HEAD);
+	buf[4] = (char)n;
+	if (!n)
+		return GRPC_HEAD;
+	buf[5] = 1 << 3 | 2;
+	buf[6] = (char)id.n;
+	memcpy(buf + 7, id.p, id.n);
+	buf[7 + id.n] = 2 << 3;
+	buf[8 + id.n] = 1;
+	return GRPC_HEAD + n;
+}
+
 bool transfer_path(unsigned kind, enum gate_what what, struct span id, char *buf, size_t cap)
 {
-	const char *const *paths = kind == GATE_DOCKER || kind == GATE_PODMAN ? docker_paths : NULL;
+	const char *const *paths = kind == GATE_DOCKER || kind == GATE_PODMAN ? docker_paths
+				   : kind == GATE_CRI                         ? cri_paths
+									      : NULL;
 	const char *from, *hole;
 	int n;
 
-	if (!paths || what >= _GATE_WHAT_MAX)
+	if (!paths || what >= _GATE_WHAT_MAX || !paths[what])
 		return false;
 	from = paths[what];
 	hole = strstr(from, "%.*s");
@@ -138,17 +173,23 @@ static int on_timer(CURLM *multi _unused_, long ms, void *arg)
 	return 0;
 }
 
-static bool is_good(CURL *easy)
+static bool is_call(const struct transfer *x)
+{
+	return x->all->runtimes[x->runtime].kind == GATE_CRI;
+}
+
+/* So far: a call's own status may come behind the body. */
+static bool is_good(const struct transfer *x)
 {
 	long status = 0;
 
-	(void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-	return status == 200;
+	(void)curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status);
+	return status == 200 && x->grpc_status <= 0;
 }
 
 static void say_up(struct transfer *x)
 {
-	if (x->is_up || x->what != GATE_EVENTS || !is_good(x->easy))
+	if (x->is_up || x->what != GATE_EVENTS || !is_good(x))
 		return;
 	x->is_up = true;
 	x->all->env.up(x->all->env.ctx, x->runtime);
@@ -156,9 +197,19 @@ static void say_up(struct transfer *x)
 
 static size_t on_header(char *p, size_t size, size_t n, void *arg)
 {
-	if (size * n <= 2 && p[0] == '\r') /* the head's end */
-		say_up(arg);
-	return size * n;
+	static const char name[] = "grpc-status:";
+	struct transfer *x = arg;
+	size_t len = size * n;
+
+	if (len > sizeof(name) && is_call(x) && strncasecmp(p, name, sizeof(name) - 1) == 0) {
+		x->grpc_status = 0;
+		for (size_t i = sizeof(name) - 1; i < len && x->grpc_status < 100; i++)
+			if (p[i] >= '0' && p[i] <= '9')
+				x->grpc_status = x->grpc_status * 10 + (p[i] - '0');
+	}
+	if (len <= 2 && p[0] == '\r') /* the head's end */
+		say_up(x);
+	return len;
 }
 
 static size_t on_body(char *p, size_t size, size_t n, void *arg)
@@ -167,7 +218,7 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
 	struct transfers *t = x->all;
 	size_t max = x->what == GATE_LIST ? GATE_LIST_MAX : GATE_BODY_MAX, len = size * n;
 
-	if (!is_good(x->easy))
+	if (!is_good(x))
 		return len; /* an error's text is for nobody */
 	if (x->what != GATE_EVENTS && len > max - x->n_body) {
 		x->is_too_big = true;
@@ -227,6 +278,22 @@ int transfers_init(void)
 	return 0;
 }
 
+static bool add_grpc_headers(struct transfers *t)
+{
+	/* without the two that libcurl would add */
+	static const char *const headers[] = {
+		"Content-Type: application/grpc", "TE: trailers", "Accept:", "Expect:"};
+
+	for (unsigned i = 0; i < ARRAY_LEN(headers); i++) {
+		struct curl_slist *more = curl_slist_append(t->grpc_headers, headers[i]);
+
+		if (!more)
+			return false;
+		t->grpc_headers = more;
+	}
+	return true;
+}
+
 struct transfers *transfers_new(const uint32_t *kinds, unsigned n, const struct transfer_env *env)
 {
 	struct transfers *t = calloc(1, sizeof(*t));
@@ -248,6 +315,8 @@ struct transfers *transfers_new(const uint32_t *kinds, unsigned n, const struct 
 			return transfers_free(t);
 		t->resolve = more;
 	}
+	if (!add_grpc_headers(t))
+		return transfers_free(t);
 	t->multi = curl_multi_init();
 	ok = t->multi;
 	for (unsigned i = 0; i < ARRAY_LEN(t->list) && ok; i++)
@@ -274,6 +343,7 @@ struct transfers *transfers_free(struct transfers *t)
 	}
 	(void)curl_multi_cleanup(t->multi);
 	curl_slist_free_all(t->resolve);
+	curl_slist_free_all(t->grpc_headers);
 	for (unsigned i = 0; i < t->n_runtimes; i++)
 		(void)fd_close(t->runtimes[i].socket);
 	free(t);
@@ -294,6 +364,7 @@ static void finish(struct transfer *x, unsigned status)
 static void run(struct transfer *x)
 {
 	x->wants_socket = x->is_paused = x->is_too_big = x->is_up = false;
+	x->grpc_status = -1;
 	x->n_body = 0;
 	x->state = TR_RUNS;
 	if (curl_multi_add_handle(x->all->multi, x->easy) != CURLM_OK)
@@ -317,11 +388,30 @@ bool transfers_has_room(const struct transfers *t)
 	return t->n_open < GATE_ASKS_MAX;
 }
 
+/* A runtime's kind decides: a request of HTTP/1.1, or a call over HTTP/2 from the first byte. */
+static void set_method(struct transfer *x, struct span id)
+{
+	if (!is_call(x)) {
+		(void)curl_easy_setopt(x->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+		(void)curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, NULL);
+		(void)curl_easy_setopt(x->easy, CURLOPT_HTTPGET, 1L);
+		return;
+	}
+	(void)curl_easy_setopt(
+		x->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
+	(void)curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->all->grpc_headers);
+	(void)curl_easy_setopt(
+		x->easy, CURLOPT_POSTFIELDSIZE, (long)transfer_message(id, x->message));
+	(void)curl_easy_setopt(
+		x->easy, CURLOPT_POSTFIELDS, x->message); /* borrowed; makes it a POST */
+}
+
 int transfers_start(
 	struct transfers *t, unsigned runtime, enum gate_what what, uint64_t cookie, struct span id)
 {
 	struct transfer *x = t->list;
 	char path[URL_MAX - 32];
+	bool is_endless, has_own;
 
 	while (x < t->list + ARRAY_LEN(t->list) && x->state != TR_FREE)
 		x++;
@@ -334,13 +424,17 @@ int transfers_start(
 	x->cookie = cookie;
 	(void)snprintf(x->url, sizeof(x->url), "http://runtime%u%s", runtime, path);
 	(void)curl_easy_setopt(x->easy, CURLOPT_URL, x->url);
+	set_method(x, id);
+	/* reports never end: their connection is nobody else's. Calls have one each: libcurl 7.88 fails with
+	 * a framing error on an HTTP/2 connection that is used again. */
+	is_endless = what == GATE_EVENTS && !is_call(x);
+	has_own = is_endless || is_call(x);
 	(void)curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS,
-		what == GATE_EVENTS ? 0L
+		is_endless          ? 0L
 		: what == GATE_LIST ? LIST_MS
 				    : REQUEST_MS);
-	/* reports never end: their connection is nobody else's */
-	(void)curl_easy_setopt(x->easy, CURLOPT_FRESH_CONNECT, what == GATE_EVENTS ? 1L : 0L);
-	(void)curl_easy_setopt(x->easy, CURLOPT_FORBID_REUSE, what == GATE_EVENTS ? 1L : 0L);
+	(void)curl_easy_setopt(x->easy, CURLOPT_FRESH_CONNECT, has_own ? 1L : 0L);
+	(void)curl_easy_setopt(x->easy, CURLOPT_FORBID_REUSE, has_own ? 1L : 0L);
 	t->n_open++;
 	run(x);
 	return 0;
@@ -389,14 +483,35 @@ void transfers_drop(struct transfers *t, unsigned runtime)
 	rt->socket = fd_close(rt->socket);
 }
 
+/* A call's status as HTTP's would be. */
+static unsigned status_of_call(int status)
+{
+	switch (status) {
+	case 0:
+		return GATE_OK;
+	case 5: /* NOT_FOUND */
+		return 404;
+	case 12: /* UNIMPLEMENTED */
+		return 501;
+	case 14: /* UNAVAILABLE */
+		return 503;
+	default:
+		return 500;
+	}
+}
+
 static unsigned status_of(const struct transfer *x, CURLcode result)
 {
 	long status = 0;
 
 	if (x->is_too_big)
 		return GATE_TOO_BIG;
+	if (is_call(x) && x->grpc_status >= 0)
+		return status_of_call(x->grpc_status);
 	switch (result) {
 	case CURLE_OK:
+		if (is_call(x))
+			return GATE_PROTOCOL; /* an answer without its status is cut */
 		(void)curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status);
 		return status == 200                    ? GATE_OK
 		       : status >= 100 && status <= 599 ? (unsigned)status
@@ -407,6 +522,7 @@ static unsigned status_of(const struct transfer *x, CURLcode result)
 	case CURLE_SEND_ERROR:
 	case CURLE_RECV_ERROR:
 	case CURLE_GOT_NOTHING:
+	case CURLE_HTTP2_STREAM: /* its connection ended under it */
 		return GATE_DOWN;
 	default:
 		return GATE_PROTOCOL;

@@ -46,3 +46,5 @@ int transfers_timeout_ms(const struct transfers *t, uint64_t now_ns);
 
 /* The path that is asked for, into @buf; true if it fits. For tests too. */
 bool transfer_path(unsigned kind, enum gate_what what, struct span id, char *buf, size_t cap);
+/* The message that a call of a runtime of Kubernetes sends, into @buf (256 bytes): its length. */
+size_t transfer_message(struct span id, char *buf);

@@ -26,6 +26,7 @@ bool gate_id_fits(enum gate_what what, struct span id)
 	case GATE_INSPECT:
 		return gate_is_hex(id, 12, 64);
 	case GATE_IMAGE:
+	case GATE_POD:
 		return gate_is_hex(id, 64, 64);
 	default:
 		return false;
@@ -67,7 +68,8 @@ int lookup_validate(const struct rec_head *rec)
 
 const char *gate_kind_str(unsigned kind)
 {
-	static const char *const names[] = {[GATE_DOCKER] = "docker", [GATE_PODMAN] = "podman"};
+	static const char *const names[] = {
+		[GATE_DOCKER] = "docker", [GATE_PODMAN] = "podman", [GATE_CRI] = "cri"};
 
 	_Static_assert(ARRAY_LEN(names) == _GATE_KIND_MAX, "a name for every kind");
 	return kind < ARRAY_LEN(names) && names[kind] ? names[kind] : "?";

@@ -21,6 +21,10 @@ static const struct engine {
 } engines[] = {
 	{"docker", GATE_DOCKER, {"/var/run/docker.sock"}},
 	{"podman", GATE_PODMAN, {"/run/podman/podman.sock"}},
+	{"cri", GATE_CRI,
+		{"/run/containerd/containerd.sock", "/run/crio/crio.sock",
+			"/run/k3s/containerd/containerd.sock",
+			"/run/host-containerd/containerd.sock"}},
 };
 
 static const struct cfg_node *container_config(const struct config_run *c)

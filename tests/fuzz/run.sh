@@ -19,6 +19,7 @@ facts)
 	printf '2{"name": "a.test", "addresses": ["192.0.2.1", "::1"]}' >"$corpus/name"
 	[ ! -e "$shared/data/golden/containers.json" ] || { printf 1; cat "$shared/data/golden/containers.json"; } >"$corpus/golden" ;;
 lookups) "$5" "$corpus" ;;
+cri) "$5" "$corpus" ;;
 rules) cp "$root"/rules/default/*.yaml "$root"/tests/golden/conditions.yaml "$corpus"
 	[ ! -d "$shared/data/rules" ] || cp "$shared"/data/rules/*.yaml "$corpus" ;;
 condition | output)
@@ -31,7 +32,7 @@ condition | output)
 	} ;;
 esac
 words=
-[ "$kind" = image ] || [ "$kind" = scap ] || [ "$kind" = spool ] || [ "$kind" = facts ] || [ "$kind" = lookups ] || words=-dict=$root/tests/fuzz/rules.dict
+case $kind in image | scap | spool | facts | lookups | cri) ;; *) words=-dict=$root/tests/fuzz/rules.dict ;; esac
 status=0
 "$fuzzer" $words -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1500 -max_len=65536 -print_final_stats=1 \
 	-artifact_prefix="$PWD/fuzz-$kind-" "$corpus" >"$corpus.log" 2>&1 || status=$?

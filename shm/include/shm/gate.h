@@ -17,7 +17,7 @@
 #define GATE_BODY_MAX (1u << 20)
 #define GATE_LIST_MAX (8u << 20)
 
-enum gate_kind { GATE_DOCKER = 1, GATE_PODMAN, _GATE_KIND_MAX };
+enum gate_kind { GATE_DOCKER = 1, GATE_PODMAN, GATE_CRI, _GATE_KIND_MAX };
 
 /* What is asked for. The runtime's kind decides what is sent. */
 enum gate_what {
@@ -25,6 +25,7 @@ enum gate_what {
 	GATE_LIST,    /* all containers that are not over */
 	GATE_INSPECT, /* one of them; id: 12 to 64 hexadecimal digits */
 	GATE_IMAGE,   /* an image; id: 64 hexadecimal digits */
+	GATE_POD,     /* a pod, of runtimes of Kubernetes alone; id: 64 hexadecimal digits */
 	_GATE_WHAT_MAX
 };
 

@@ -192,9 +192,21 @@ static void test_paths__templates_alone(void **state)
 	assert_string_equal(buf, "/images/" ID "/json");
 	assert_false(transfer_path(99, GATE_INSPECT, SPAN_LIT(ID), buf, sizeof(buf)));
 	assert_false(transfer_path(GATE_DOCKER, _GATE_WHAT_MAX, SPAN_LIT(ID), buf, sizeof(buf)));
+	assert_false(transfer_path(GATE_DOCKER, GATE_POD, SPAN_LIT(ID), buf, sizeof(buf)));
+	assert_true(transfer_path(GATE_CRI, GATE_POD, SPAN_LIT(ID), buf, sizeof(buf)));
+	assert_string_equal(buf, "/runtime.v1.RuntimeService/PodSandboxStatus");
+	assert_false(transfer_path(GATE_CRI, GATE_IMAGE, SPAN_LIT(ID), buf, sizeof(buf)));
+	/* a frame: not compressed, its length; the id in field 1, true in field 2 */
+	assert_int_equal(transfer_message(SPAN_LIT("0123456789ab"), buf), 5 + 2 + 12 + 2);
+	assert_memory_equal(buf, "\0\0\0\0\x10\x0a\x0c"
+				 "0123456789ab\x10\x01",
+		21);
+	assert_int_equal(transfer_message((struct span){0}, buf), 5);
+	assert_memory_equal(buf, "\0\0\0\0\0", 5);
 	for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
 		assert_false(gate_id_fits(GATE_INSPECT, span_str(bad[i])));
 		assert_false(gate_id_fits(GATE_IMAGE, span_str(bad[i])));
+		assert_false(gate_id_fits(GATE_POD, span_str(bad[i])));
 	}
 	assert_false(gate_id_fits(GATE_LIST, SPAN_LIT(ID)));
 	assert_false(gate_id_fits(GATE_EVENTS, SPAN_LIT("")));

@@ -147,6 +147,7 @@ static void test_runtimes__as_the_container_plugin_is_configured(void **state)
 		"      engines:\n"
 		"        docker: {enabled: true, sockets: [/a.sock, 'unix:///b.sock', /a.sock]}\n"
 		"        podman: {enabled: false, sockets: [/c.sock]}\n"
+		"        cri: {sockets: /d.sock}\n"
 		"        lxc: {enabled: true}\n";
 	static const char off[] = "rules_files: [/share/rules]\nload_plugins: [json]\n";
 	static const char bad[] = "rules_files: [/share/rules]\nplugins:\n  - name: container\n    "
@@ -158,10 +159,12 @@ static void test_runtimes__as_the_container_plugin_is_configured(void **state)
 	f = (struct fixture){.files = {SHIPPED, {"/x.yaml", config}}, .q.config = "/x.yaml"};
 	run(&f);
 	assert_int_equal(f.r, 0);
-	assert_int_equal(f.res.plan.n_runtimes, 2);
+	assert_int_equal(f.res.plan.n_runtimes, 3);
 	assert_string_equal(f.res.plan.runtimes[0].path, "/a.sock");
 	assert_string_equal(f.res.plan.runtimes[1].path, "/b.sock");
 	assert_int_equal(f.res.plan.runtimes[1].kind, GATE_DOCKER);
+	assert_string_equal(f.res.plan.runtimes[2].path, "/d.sock");
+	assert_int_equal(f.res.plan.runtimes[2].kind, GATE_CRI);
 	assert_int_equal(f.res.plan.label_max, 40);
 	assert_int_equal(f.res.plan.hooks, HOOK_START);
 	done(&f);
