@@ -26,7 +26,7 @@
 #include <base/hash.h>
 #include <base/macros.h>
 
-#define MISSES_MAX 16384 /* events without a class, until all are given up */
+#define MISSES_MAX 4096 /* events without a class, until all are given up */
 #define POOL_NODES_MAX (1u << 18)
 #define POOL_RULES_MAX (1u << 16)
 #define LOOKS_EVAL 8 /* events of a process and class after which its facts are all found out */
