@@ -66,10 +66,12 @@ static void allow(json_t *at, const char *type)
 	(void)json_array_append_new(types, json_string(type));
 }
 
-/* The schema of a path: "a.b[].c" by properties and items. */
+/* The schema of a path: "a.b[].c" by properties and items. "a[word].c" is of the elements named so;
+ * others may have other keys. */
 static json_t *find(json_t *root, const char *path)
 {
 	json_t *at = root;
+	bool is_open = false; /* from here on: other elements may have other keys */
 
 	while (*path) {
 		char name[NAME_MAX_BYTES];
@@ -78,14 +80,17 @@ static json_t *find(json_t *root, const char *path)
 		if (n) {
 			(void)snprintf(name, sizeof(name), "%.*s", (int)n, path);
 			allow(at, "object");
-			(void)json_object_set_new(at, "additionalProperties", json_false());
+			if (!is_open)
+				(void)json_object_set_new(at, "additionalProperties", json_false());
 			at = sub(sub(at, "properties"), name);
 		}
 		path += n;
-		if (strncmp(path, "[]", 2) == 0) {
+		if (*path == '[') {
+			is_open = is_open || path[1] != ']';
 			allow(at, "array");
 			at = sub(at, "items");
-			path += 2;
+			path += strcspn(path, "]");
+			path += *path == ']';
 		}
 		path += *path == '.';
 	}
