@@ -102,7 +102,7 @@ class Pod:
         with open(self.pod["log"]) as f:
             rows = [line.rstrip("\n").split(" ", 3) for line in f]
         for row in rows:
-            if row[1] == "stdout":
+            if row[1] == "stdout" and row[3].startswith("{"): # what follows the last alert is the summary
                 alerts.append(json.loads(row[3]))
             else:
                 lines.append(row[3])
@@ -115,7 +115,7 @@ class Pod:
                 if a["rule"] == rule and check(a):
                     return a
             time.sleep(0.1)
-        raise AssertionError(f"no alert of '{rule}':\n" + "\n".join(self.log()[1]))
+        raise AssertionError(f"no alert of '{rule}':\n" + "\n".join(self.log()[1]) + "\n".join(a["output"] for a in self.log()[0]))
 
     def exec(self, *args):
         """(exit code, standard output), as a probe runs it."""

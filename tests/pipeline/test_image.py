@@ -22,6 +22,11 @@ MINE = f"""
   condition: evt.type in (open, openat) and fd.name = {MARKED} and user.name = daemon
   output: read (user=%user.name)
   priority: NOTICE
+- rule: In a pod
+  desc: what a pod of the node does
+  condition: evt.type in (open, openat) and fd.name = /tmp/pod-marker and container.id != host
+  output: read (pod=%k8s.pod.name ns=%k8s.ns.name image=%container.image.repository)
+  priority: NOTICE
 """
 
 
@@ -75,7 +80,8 @@ def test_manifests():
 def test_pod(archive):
     with cri.Containerd() as containerd:
         containerd.load(archive)
-        with pod.Pod(containerd, NAME, {"local_rules.yaml": MINE}) as p:
+        # the node's runtime, where the manifest mounts it
+        with pod.Pod(containerd, NAME, {"local_rules.yaml": MINE}, {"containerd": containerd.dir}) as p:
             status = p.wait_detecting()
             with open("/etc/shadow", encoding="utf-8"):
                 pass
@@ -84,6 +90,10 @@ def test_pod(archive):
             # the image's own table of users knows root alone
             subprocess.run(["setpriv", "--reuid=daemon", "--clear-groups", "cat", MARKED], stdout=subprocess.DEVNULL, check=True)
             p.wait_alert("Marked file")
+            web = containerd.run(["/bin/sh", "-c", "sleep 0.3; echo > /tmp/pod-marker; sleep 100"], name="web", namespace="shop")
+            a = p.wait_alert("In a pod", lambda a: a["output_fields"]["k8s.pod.name"] == "web")
+            assert a["output_fields"]["k8s.ns.name"] == "shop" and a["output_fields"]["container.image.repository"] == "docker.io/local/busybox", a
+            containerd.remove(web)
             seals = {row["name"]: row["seal"] for row in status["stages"]}
             assert set(seals.values()) == {"container"}, seals
             uids = [row["uid"] for row in status["stages"] if row["name"] != "supervisor"]

@@ -16,7 +16,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from container import Container # noqa: E402
-from harness import ACTOR, SAKER, Saker, fail, need_root # noqa: E402
+from harness import ACTOR, SAKER, SANITIZED, Saker, fail, need_root # noqa: E402
 
 RULE = """- rule: shadow
   desc: x
@@ -214,7 +214,10 @@ def main():
     around_alerts()
     facts_too("around")
     facts_too("whole")
-    recorder_too_slow()
+    if SANITIZED: # too slow to fill the ring before the watchdog ends the recorder
+        print("a recorder that is too slow: tried in the plain build")
+    else:
+        recorder_too_slow()
 
 
 if __name__ == "__main__":
