@@ -524,6 +524,14 @@ static void job_answered(
 	settle(l, job, now_ns);
 }
 
+/* Whose facts these must be; {0,0}: its job is done already. */
+static struct span asked_id(const struct lookups *l, const struct ask *a)
+{
+	if (a->job == NONE)
+		return (struct span){0};
+	return job_id(&l->jobs[a->job]);
+}
+
 static struct span whole_body(const struct ask *a)
 {
 	return (struct span){.p = a->body, .n = a->n};
@@ -539,7 +547,7 @@ static int message_of(struct span body, struct span *ret_message)
 
 static void got_cri_container(struct lookups *l, struct ask *a, uint64_t now_ns)
 {
-	struct span id = a->job == NONE ? (struct span){0} : job_id(&l->jobs[a->job]), message, pod;
+	struct span id = asked_id(l, a), message, pod;
 
 	a->cri = cri_new();
 	if (!a->cri || message_of(whole_body(a), &message) < 0 ||
@@ -608,7 +616,7 @@ static void got_container(struct lookups *l, struct ask *a, uint64_t now_ns)
 	}
 
 	json_t *root = json_loadb(a->body, a->n, 0, NULL);
-	struct span id = a->job == NONE ? (struct span){0} : job_id(&l->jobs[a->job]), full, image;
+	struct span id = asked_id(l, a), full, image;
 
 	if (!root || docker_check(root, id, &full, &image) < 0) {
 		json_decref(root);

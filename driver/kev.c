@@ -22,8 +22,9 @@ static int refuse(const char **reterr_why, const char *why)
 #define BIT(type) (UINT64_C(1) << (type))
 #define TEXTS (BIT(KEV_T_STR) | BIT(KEV_T_PATH) | BIT(KEV_T_RELPATH))
 #define SIGNED                                                                                     \
-	(BIT(KEV_T_INT8) | BIT(KEV_T_INT16) | BIT(KEV_T_INT32) | BIT(KEV_T_INT64) | BIT(KEV_T_FD) | \
-		BIT(KEV_T_FD32) | BIT(KEV_T_PID) | BIT(KEV_T_PID32) | BIT(KEV_T_ERRNO))
+	(BIT(KEV_T_INT8) | BIT(KEV_T_INT16) | BIT(KEV_T_INT32) | BIT(KEV_T_INT64) |                \
+		BIT(KEV_T_FD) | BIT(KEV_T_FD32) | BIT(KEV_T_PID) | BIT(KEV_T_PID32) |              \
+		BIT(KEV_T_ERRNO))
 static_assert(_KEV_T_MAX <= 64, "a bit for each type");
 
 static bool is_text(uint8_t type)
@@ -81,7 +82,8 @@ int kev_check_head(
 	return check_head(p, n, ret_info, reterr_why);
 }
 
-static int parse_params(const struct kev_head *h, size_t left, struct kev *k, const char **reterr_why)
+static int parse_params(
+	const struct kev_head *h, size_t left, struct kev *k, const char **reterr_why)
 {
 	size_t lens_size = ALIGN_UP((size_t)h->n_params * sizeof(uint16_t), 8);
 

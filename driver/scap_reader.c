@@ -462,8 +462,8 @@ static ssize_t sum_plain(const struct shape *s, const uint8_t *lens, size_t n)
 /* An event of today's vocabulary whose parameters stand in the file as they shall stand in the
  * record: nearly all are, so they are neither taken apart nor built. @p: behind the block's head, n
  * bytes. False: take the long way, which also says what is wrong. */
-static bool take_plain(struct scap_reader *r, uint32_t block, const uint8_t *p, size_t n,
-	struct scap_record *ret)
+static bool take_plain(
+	struct scap_reader *r, uint32_t block, const uint8_t *p, size_t n, struct scap_record *ret)
 {
 	const size_t before = block == SCAP_EVF_V2 ? 6 : 2;
 	struct scap_event e;

@@ -193,7 +193,8 @@ static uint64_t needs_of_field(const struct tval *t)
 		return IMG_NEED_DELTA;
 	if (!strncmp(name, "evt.reltime", 11))
 		return IMG_NEED_RELTIME;
-	if (!strncmp(name, "fs.path.", 8) || !strncmp(name, "evt.count.error.", 16) || !strncmp(name, "fdlist.", 7))
+	if (!strncmp(name, "fs.path.", 8) || !strncmp(name, "evt.count.error.", 16) ||
+		!strncmp(name, "fdlist.", 7))
 		return IMG_NEED_PARAM_FDS;
 	return 0;
 }

@@ -79,7 +79,7 @@ struct cx {
 	size_t memory_max;    /* bytes of all arenas together */
 	const char *const *statics; /* of the options */
 	size_t n_statics;
-	bool repeats;         /* a message comes again with every file that it is found with */
+	bool repeats; /* a message comes again with every file that it is found with */
 	bool oom;
 };
 

@@ -174,7 +174,7 @@ int dial_send_answer(int sock, const struct dial_answer *a, int fd)
 int dial_recv_request(int sock, struct dial_request *ret_q)
 {
 	_cleanup_close_ int fd = -1;
-	struct dial_request q;
+	struct dial_request q = {0};
 	int r = recv_packet(sock, &q, sizeof(q), &fd);
 
 	if (r <= 0)
@@ -190,7 +190,7 @@ int dial_recv_request(int sock, struct dial_request *ret_q)
 int dial_recv_answer(int sock, struct dial_answer *ret_a, int *ret_fd)
 {
 	_cleanup_close_ int fd = -1;
-	struct dial_answer a;
+	struct dial_answer a = {0};
 	int r = recv_packet(sock, &a, sizeof(a), &fd);
 
 	if (r <= 0)

@@ -44,7 +44,7 @@ struct st_config {
 	/* Opens that some rule may want, borrowed; NULL: all of them, or the kernel has looked. */
 	const struct kshm_paths *paths;
 	uint64_t needs; /* IMG_NEED_* */
-	bool exact; /* IMG_F_EXACT: the reference's errors too (docs/compat.md names them) */
+	bool exact;     /* IMG_F_EXACT: the reference's errors too (docs/compat.md names them) */
 	unsigned n_rings;
 	uint32_t threads_max, descriptors_max;
 	struct st_sink sink;

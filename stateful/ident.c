@@ -76,7 +76,7 @@ void st_set_cgroups(
 	if (!cgroups.n)
 		return;
 	(void)st_thread_set_strings(&core->threads, t, ST_CGROUPS,
-		name_controllers(cgroups, buf)); /* nobody asks how many */
+		name_controllers(cgroups, buf));      /* nobody asks how many */
 	if (!before || t->text[ST_CGROUPS] != before) /* the same are the same container's */
 		st_thread_set_text(&core->threads, t, ST_CONTAINER,
 			st_container_id(st_thread_text(&core->threads, t, ST_CGROUPS)));

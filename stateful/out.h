@@ -23,8 +23,8 @@ struct st_out {
 	uint64_t forwarded[PROGRESS_EVALUATORS_MAX]; /* written */
 	uint64_t shed[PROGRESS_EVALUATORS_MAX], too_big[PROGRESS_EVALUATORS_MAX];
 	uint64_t cut_off[PROGRESS_EVALUATORS_MAX];
-	uint64_t held[PROGRESS_EVALUATORS_MAX]; /* of all these: events that had been held back */
-	bool is_release;                        /* what comes now had been */
+	uint64_t held[PROGRESS_EVALUATORS_MAX];   /* of all these: events that had been held back */
+	bool is_release;                          /* what comes now had been */
 	uint64_t passed[PROGRESS_EVALUATORS_MAX]; /* of no rule after all: judged here */
 	uint64_t sent_seq[PROGRESS_EVALUATORS_MAX]; /* number of the last event written */
 	uint64_t settled[PROGRESS_EVALUATORS_MAX];  /* a predecessor has seen to all up to this */

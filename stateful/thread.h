@@ -38,14 +38,14 @@ struct st_thread {
 	uint64_t start_ns; /* boot time; 0 unknown */
 	uint64_t snap_ns; /* boot time of the snapshot it was taken from; older events do not change
 			     it */
-	uint32_t files; /* descriptor table, shared; never ST_NONE while in use */
+	uint32_t files;   /* descriptor table, shared; never ST_NONE while in use */
 	bool used;
-	bool dead;               /* ended: a leader stays until its threads have ended too */
-	bool sent;               /* evaluators have its record, but for those of `unsent` */
-	bool dirty;              /* … an older one */
-	bool placeholder;        /* known from an event's head alone */
+	bool dead;        /* ended: a leader stays until its threads have ended too */
+	bool sent;        /* evaluators have its record, but for those of `unsent` */
+	bool dirty;       /* … an older one */
+	bool placeholder; /* known from an event's head alone */
 	bool in_pidns;
-	uint8_t told_by;         /* of ev_fork.c: which sides told of its birth */
+	uint8_t told_by;   /* of ev_fork.c: which sides told of its birth */
 	uint64_t told_gen; /* = threads.gen: evaluators know it and all its lineage as they are */
 	uint32_t thread_prev, thread_next; /* among the leader's threads */
 	uint32_t thread_first;             /* leader: first of its other threads */

@@ -16,7 +16,8 @@
 #define O_WRONLY_F 0x2
 #define O_TRUNC_F 0x100
 
-static bool is_listed(const struct kshm_paths *p, const char *s, size_t n, unsigned kind, unsigned cls)
+static bool is_listed(
+	const struct kshm_paths *p, const char *s, size_t n, unsigned kind, unsigned cls)
 {
 	uint64_t h = kshm_hash_start(n, kind), word;
 
@@ -94,8 +95,7 @@ static bool is_open_wanted(const struct st_ctx *c)
 	if (name.n < 2 || name.n >= KSHM_PATH_MAX - 1 || name.p[0] != '/' ||
 		name.p[name.n - 1] == '/')
 		return true;
-	return (kinds & KSHM_PATH_DOTDOT && has_dotdot(raw)) ||
-	       is_name_wanted(p, name, cls);
+	return (kinds & KSHM_PATH_DOTDOT && has_dotdot(raw)) || is_name_wanted(p, name, cls);
 }
 
 /* As the evaluators' fd.l4proto. */

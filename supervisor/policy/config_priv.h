@@ -28,10 +28,10 @@ struct config_run {
 
 /* The steps, in order. Each adds errors to the diagnostics and goes on where it can; negative
  * errno: nothing more can be said. */
-int config_load(struct config_run *c);    /* files, environment, options: root */
-int config_rules(struct config_run *c);   /* plan.rules */
-int config_outputs(struct config_run *c); /* plan.outputs, output blocks, filters */
-int config_options(struct config_run *c); /* rules options block */
+int config_load(struct config_run *c);      /* files, environment, options: root */
+int config_rules(struct config_run *c);     /* plan.rules */
+int config_outputs(struct config_run *c);   /* plan.outputs, output blocks, filters */
+int config_options(struct config_run *c);   /* rules options block */
 void config_runtimes(struct config_run *c); /* plan.runtimes and how containers are looked at */
 
 /* Names *.yaml and *.yml of a folder, sorted, as paths. */

@@ -132,7 +132,8 @@ static long peak_kib(void)
 int main(int argc, char **argv)
 {
 	const char *path = argc > 1 ? argv[1] : ".";
-	double seconds = argc > 2 ? atof(argv[2]) : 1, rates[ROUNDS], limits[ROUNDS], back = 0, read;
+	double seconds = argc > 2 ? atof(argv[2]) : 1, rates[ROUNDS], limits[ROUNDS], back = 0,
+	       read;
 	uint64_t backlog = (uint64_t)(argc > 3 ? atoi(argv[3]) : 0) << 20, n_backlog = 0;
 	const struct alert *a = bench_alert();
 	size_t bytes = ALIGN_UP((size_t)a->h.ring.len, (size_t)8) + sizeof(struct spool_rec);

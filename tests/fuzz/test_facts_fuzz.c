@@ -20,7 +20,7 @@
 /* The first byte: a file (odd) or an event. */
 static const char *const seeds[] = {
 	"1{\"" ID "\": {\"name\": \"web\", \"type\": \"docker\", \"image\": \"nginx:1\", "
-		  "\"repository\": \"nginx\", "
+	"\"repository\": \"nginx\", "
 	"\"tag\": \"1\", \"image_id\": \"ab\", \"digest\": \"sha256:0\", \"ip\": \"10.0.0.1\", "
 	"\"cni_json\": \"{}\", "
 	"\"user\": \"www\", \"sandbox_id\": \"" ID

@@ -183,7 +183,8 @@ def main():
         after = pss(s)
         print("pss before, after: " + ", ".join(f"{n} {before[n] / MIB:.1f} {after[n] / MIB:.1f} MiB" for n in ("gate", "metadata", "tracker")))
         for name in ("gate", "metadata", "tracker"):
-            expect(after[name] < before[name] + (200 if SANITIZED else 24) * MIB, f"{name} grew from {before[name]} to {after[name]} bytes")
+            # the sanitizer keeps 256 MiB of freed blocks
+            expect(after[name] < before[name] + (320 if SANITIZED else 24) * MIB, f"{name} grew from {before[name]} to {after[name]} bytes")
         expect(any("cannot be understood" in x for x in s.log), "the log does not say what cannot be understood")
         expect(all(x["restarts"] == 0 for x in s.status()["stages"]), f"a stage was started again: {[(x['name'], x['restarts']) for x in s.status()['stages']]}")
         runtime.mode = "good"

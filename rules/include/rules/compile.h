@@ -54,7 +54,8 @@ struct rules_options {
 	size_t n_append;
 	const struct rules_select *select;
 	size_t n_select;
-	const char *const *statics; /* static_fields: "name=value" (first '='), sorted by name; a field
+	const char *const
+		*statics; /* static_fields: "name=value" (first '='), sorted by name; a field
 				       static.NAME each */
 	size_t n_statics;
 };

@@ -134,10 +134,11 @@ _Static_assert(sizeof(struct ev) == 72, "layout of ev");
 struct ev_view {
 	const struct ev *ev;
 	const struct kev_info *info;
-	struct span param[KEV_PARAMS_MAX]; /* raw bytes; n == 0: absent. Those of the event and of its type, ev->n_params or
+	struct span param
+		[KEV_PARAMS_MAX]; /* raw bytes; n == 0: absent. Those of the event and of its type, ev->n_params or
 					      info->n_params, whichever is more; what is behind is not set */
-	const struct ev_fd *fd;            /* the event's fd, or NULL */
-	const struct ev_att *att[16];      /* all attachments in order */
+	const struct ev_fd *fd;       /* the event's fd, or NULL */
+	const struct ev_att *att[16]; /* all attachments in order */
 	unsigned n_atts;
 };
 #define EV_ATTS_MAX 16

@@ -53,7 +53,8 @@ struct prec {
 	struct rec_str root; /* leader's record only */
 	struct rec_str cgroups;      /* "subsys=path" NUL-ended strings in a row */
 	struct rec_str container_id; /* full id; {0,0}: host */
-	uint32_t container_slot; /* where that container's record stands, if one is told; PREC_NO_SLOT: host. A slot is used again: compare the id */
+	uint32_t
+		container_slot; /* where that container's record stands, if one is told; PREC_NO_SLOT: host. A slot is used again: compare the id */
 	uint32_t pad0;
 };
 _Static_assert(sizeof(struct prec) % 8 == 0, "no tail padding");

@@ -32,7 +32,8 @@ struct progress_tracker {
 	/* the ledger: events, moved together at the commit of the raw ring */
 	uint64_t applied;     /* events taken from the raw ring and committed */
 	uint64_t judged_here; /* of them: no rule was indexed, judged by the tracker alone */
-	uint64_t passed[PROGRESS_EVALUATORS_MAX]; /* of them: evaluator i's, but no rule can match them: judged by the tracker, too */
+	uint64_t passed
+		[PROGRESS_EVALUATORS_MAX]; /* of them: evaluator i's, but no rule can match them: judged by the tracker, too */
 	uint64_t forwarded[PROGRESS_EVALUATORS_MAX]; /* of them: sent to evaluator i */
 	uint64_t last_seq;                           /* event number of the last applied */
 	uint64_t ended;                              /* 1: the END record has been passed on */

@@ -53,7 +53,8 @@ struct spsc_cursor_page {
 	uint64_t tail; /* release: everything below may be overwritten; = the commit */
 	uint8_t pad0[56];
 	uint32_t sleeping; /* 1: ring the eventfd after the next publish */
-	uint32_t stalled; /* 1: full, and nobody knows when there will be room: not worth waiting for */
+	uint32_t
+		stalled; /* 1: full, and nobody knows when there will be room: not worth waiting for */
 	uint8_t pad2[56];
 	uint64_t n_records; /* records taken and committed */
 	uint8_t pad3[56];

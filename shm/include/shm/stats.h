@@ -52,10 +52,10 @@ struct stats_page {
 	uint64_t by_class[4]; /* events by class 1..3 (collector) */
 	uint64_t latency
 		[STATS_LATENCY_BUCKETS]; /* event time -> delivered, bucket = log2(us) * 2 + half (emitter); how long containers were held back (tracker) */
-	uint64_t by_type[1024]; /* events by dense index (collector) */
-	uint64_t in_spool;      /* alerts accepted and not yet settled (emitter) */
-	uint64_t spool_bytes;   /* that its files take */
-	uint64_t spool_sel;     /* which of the two is whole: struct spool_state (shm/spool.h) */
+	uint64_t by_type[1024];          /* events by dense index (collector) */
+	uint64_t in_spool;               /* alerts accepted and not yet settled (emitter) */
+	uint64_t spool_bytes;            /* that its files take */
+	uint64_t spool_sel; /* which of the two is whole: struct spool_state (shm/spool.h) */
 	uint64_t spool_state[2][STATS_SPOOL_BYTES / 8];
 };
 _Static_assert(_LOSS_MAX <= 64, "room for every loss");

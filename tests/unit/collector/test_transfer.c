@@ -198,8 +198,9 @@ static void test_paths__templates_alone(void **state)
 	assert_false(transfer_path(GATE_CRI, GATE_IMAGE, SPAN_LIT(ID), buf, sizeof(buf)));
 	/* a frame: not compressed, its length; the id in field 1, true in field 2 */
 	assert_int_equal(transfer_message(SPAN_LIT("0123456789ab"), buf), 5 + 2 + 12 + 2);
-	assert_memory_equal(buf, "\0\0\0\0\x10\x0a\x0c"
-				 "0123456789ab\x10\x01",
+	assert_memory_equal(buf,
+		"\0\0\0\0\x10\x0a\x0c"
+		"0123456789ab\x10\x01",
 		21);
 	assert_int_equal(transfer_message((struct span){0}, buf), 5);
 	assert_memory_equal(buf, "\0\0\0\0\0", 5);

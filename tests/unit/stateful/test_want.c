@@ -202,7 +202,7 @@ static void test_send__over_tcp__not_sent_on(void **state)
 	k.events[KEV_IX_SOCKET_SENDTO_X].want = KSHM_WANT | KSHM_WANT_NOT_TCP;
 	make_socket(3, SOCK_STREAM);
 	make_socket(4, SOCK_DGRAM);
-	assert_true(sends_to(3, NULL, 0));   /* of what has no peer a rule does not see tcp */
+	assert_true(sends_to(3, NULL, 0));    /* of what has no peer a rule does not see tcp */
 	assert_false(sends_to(3, tuple, 13)); /* it is told by the event itself */
 	assert_false(sends_to(3, NULL, 0));
 	assert_true(sends_to(4, tuple, 13));
