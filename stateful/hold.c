@@ -17,10 +17,10 @@
 #define ROOT_CGROUP 1
 #define NO_HOLD (-1)
 
+/* The record follows. */
 struct entry {
 	uint32_t len; /* of the record, a multiple of 8 */
 	int32_t hold; /* NO_HOLD: it is gone */
-		      /* the record follows */
 };
 
 int st_holds_init(struct st_holds *h, uint64_t wait_ns)
