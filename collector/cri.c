@@ -216,6 +216,11 @@ int cri_pod(struct cri *c, struct span message, struct span id)
 	return 0;
 }
 
+bool cri_knows(const struct cri *c)
+{
+	return c->status || c->pod;
+}
+
 /* Member after member; NULL: it ends before. */
 static const json_t *member(const json_t *v, const char *const *keys)
 {

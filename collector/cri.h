@@ -27,7 +27,9 @@ int cri_status(struct cri *c, struct span message, struct span id);
 struct span cri_sandbox(const struct cri *c);
 /* An answer of PodSandboxStatus, verbose, for the pod @id. Without cri_status() before it, the pod is the container: the one that holds its namespaces. As cri_status(). */
 int cri_pod(struct cri *c, struct span message, struct span id);
-/* The facts. Texts point into @c. @type: cri_type(). @label_max: longer values of labels are left out. */
+/* Is anything known of it? */
+bool cri_knows(const struct cri *c);
+/* The facts, of one of which something is known. Texts point into @c. @type: cri_type(). @label_max: longer values of labels are left out. */
 void cri_container(
 	struct md_container *out, const struct cri *c, const char *type, size_t label_max);
 

@@ -879,6 +879,12 @@ static const char *type_of(const struct lookups *l, unsigned runtime)
 	return own ? own : gate_kind_str(l->set->runtimes[runtime].kind);
 }
 
+/* One that was asked for as a pod alone, and went without. */
+static bool has_facts(const struct ask *a)
+{
+	return a->root || (a->cri && cri_knows(a->cri));
+}
+
 int lookups_record(struct lookups *l, void *buf, uint64_t now_ns)
 {
 	l->told = NONE;
@@ -895,6 +901,11 @@ int lookups_record(struct lookups *l, void *buf, uint64_t now_ns)
 
 		if (a->state != ASK_READY)
 			continue;
+		if (!has_facts(a)) {
+			job_answered(l, a->job, a->runtime, false, now_ns);
+			ask_free(l, a);
+			continue;
+		}
 		if (a->cri)
 			cri_container(&l->one, a->cri, type_of(l, a->runtime), l->set->label_max);
 		else

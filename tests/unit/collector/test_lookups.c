@@ -447,6 +447,45 @@ static void test_hostile_answers__cost_their_lookup_alone(void **state)
 	free(deep);
 }
 
+/* All places are taken by containers that may be pods: one goes without, of which nothing is known. */
+static void test_pods__no_place_to_ask__nothing_told(void **state)
+{
+	struct gate_ask asks[GATE_ASKS_MAX], a;
+	unsigned n = 0, n_pods = 0;
+
+	(void)state;
+	set.runtimes[1].kind = GATE_CRI;
+	event(1, "", GATE_F_UP);
+	while (lookups_ask(l, &a, now)) /* lists */
+		says(&a, "", 404);
+	for (unsigned i = 0; i < GATE_ASKS_MAX; i++) {
+		char id[65];
+
+		(void)snprintf(id, sizeof(id), "%064x", i + 1);
+		lookups_want(l, span_str(id), now);
+	}
+	while (n < GATE_ASKS_MAX && lookups_ask(l, &asks[n], now))
+		n++;
+	assert_int_equal(n, GATE_ASKS_MAX);
+	for (unsigned i = 0; i < n; i++)
+		says(&asks[i], "", 404);
+	assert_false(lookups_ask(l, &a, now)); /* there is no place */
+	while (lookups_record(l, buf, now) > 0) {
+		assert_false(is_early());
+		assert_true(kev_param_u64(&kev, 1) & CREC_UNKNOWN);
+		lookups_told(l);
+	}
+	/* which made one */
+	while (lookups_ask(l, &a, now)) {
+		assert_int_equal(a.what, GATE_POD);
+		n_pods++;
+		says(&a, "", 404);
+		while (lookups_record(l, buf, now) > 0)
+			lookups_told(l);
+	}
+	assert_int_equal(n_pods, GATE_ASKS_MAX - 1);
+}
+
 static void test_many__jobs_are_bounded_and_freed(void **state)
 {
 	struct gate_ask a;
@@ -485,6 +524,7 @@ int main(void)
 		TEST(failures__tried_again_some_times__then_given_up),
 		TEST(gate_that_never_answers__asks_are_given_up),
 		TEST(hostile_answers__cost_their_lookup_alone),
+		TEST(pods__no_place_to_ask__nothing_told),
 		TEST(many__jobs_are_bounded_and_freed),
 	};
 
