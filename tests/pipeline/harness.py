@@ -207,3 +207,13 @@ def bpf_left(objects, seconds=5):
 def fail(what):
     print(f"FAIL: {what}")
     sys.exit(1)
+
+
+def wait_log(s, text, count, seconds):
+    """Until that text stands in so many lines of saker's log."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if sum(text in x for x in s.log) >= count:
+            return
+        time.sleep(0.02)
+    fail(f"the log does not say '{text}' {count} times in {seconds} s:\n" + "\n".join(s.log[-20:]))

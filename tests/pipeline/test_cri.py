@@ -11,7 +11,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import cri  # noqa: E402
-from harness import SANITIZED, Saker, fail, left_behind, need_root  # noqa: E402
+from harness import SANITIZED, Saker, fail, left_behind, need_root, wait_log  # noqa: E402
 
 UIDS = 66200
 FIELDS = ("container.id container.full_id container.name container.type container.image container.image.repository container.image.tag container.image.digest "
@@ -55,15 +55,6 @@ def wait_and_check(s, c, pod, seconds, mounts=""):
     a = s.wait_alert("Executed", lambda a: a["output_fields"]["k8s.pod.name"] == pod["name"], after=at, seconds=seconds)
     expect(a, f"pod {pod['name']} is not known\n" + "\n".join(s.log[-20:]))
     check_alert(c, a, pod, {"app": pod["name"], "tier": "web"}, mounts)
-
-
-def wait_log(s, text, count, seconds):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if sum(text in x for x in s.log) >= count:
-            return
-        time.sleep(0.02)
-    fail(f"the log does not say '{text}' {count} times in {seconds} s:\n" + "\n".join(s.log[-20:]))
 
 
 def main():

@@ -10,7 +10,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import SANITIZED, Saker, fail, left_behind, need_root  # noqa: E402
+from harness import SANITIZED, Saker, fail, left_behind, need_root, wait_log  # noqa: E402
 from runtimes import Docker  # noqa: E402
 
 UIDS = 66000
@@ -58,15 +58,6 @@ def run_and_check(s, d, name, *options):
     a = s.wait_alert("Executed", lambda a: f"/tmp/{name}" in a["output"], after=at)
     expect(a, f"no alert of {name}\n" + "\n".join(s.log[-20:]))
     check_alert(d, a, name)
-
-
-def wait_log(s, text, count, seconds):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if sum(text in x for x in s.log) >= count:
-            return
-        time.sleep(0.02)
-    fail(f"the log does not say '{text}' {count} times in {seconds} s:\n" + "\n".join(s.log[-20:]))
 
 
 def main():
