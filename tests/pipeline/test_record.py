@@ -174,6 +174,7 @@ def recorder_too_slow():
         s.wait_alert("shadow")
         pid = next(x["pid"] for x in s.status()["stages"] if x["name"] == "recorder")
         os.mkdir(f"{work}/flood")
+        os.chown(f"{work}/flood", 65534, 65534) # who floods
         end = time.monotonic() + 60
         lost = 0
         while not lost and time.monotonic() < end:
