@@ -21,21 +21,11 @@ static int refuse(const char **reterr_why, const char *why)
 
 #define BIT(type) (UINT64_C(1) << (type))
 #define TEXTS (BIT(KEV_T_STR) | BIT(KEV_T_PATH) | BIT(KEV_T_RELPATH))
-#define SIGNED                                                                                     \
-	(BIT(KEV_T_INT8) | BIT(KEV_T_INT16) | BIT(KEV_T_INT32) | BIT(KEV_T_INT64) |                \
-		BIT(KEV_T_FD) | BIT(KEV_T_FD32) | BIT(KEV_T_PID) | BIT(KEV_T_PID32) |              \
-		BIT(KEV_T_ERRNO))
 static_assert(_KEV_T_MAX <= 64, "a bit for each type");
 
-static bool is_text(uint8_t type)
+static bool is_text(enum kev_type type)
 {
 	return TEXTS >> type & 1;
-}
-
-/* Type of parameter i, extras behind the declared ones. Today's extras are all texts. */
-static uint8_t param_type(const struct kev_info *info, unsigned i)
-{
-	return i < info->n_params ? info->params[i].type : (uint8_t)KEV_T_STR;
 }
 
 static int check_head(const struct kev_head *h, size_t n, const struct kev_info **ret_info,
@@ -62,11 +52,11 @@ static int check_head(const struct kev_head *h, size_t n, const struct kev_info 
 	return 0;
 }
 
-static int check_param(uint8_t type, const uint8_t *p, size_t n, const char **reterr_why)
+static int check_param(enum kev_type type, const uint8_t *p, size_t n, const char **reterr_why)
 {
 	if (n == 0)
 		return 0;
-	unsigned width = kev_type_width((enum kev_type)type);
+	unsigned width = kev_type_width(type);
 	if (width && n != width)
 		return refuse(reterr_why, "width of a parameter");
 	if (is_text(type) && p[n - 1] != '\0')
@@ -98,7 +88,7 @@ static int parse_params(
 
 		if (len > left)
 			return refuse(reterr_why, "parameter beyond the end");
-		int r = check_param(param_type(k->info, i), data, len, reterr_why);
+		int r = check_param(kev_param_type(k->info, i), data, len, reterr_why);
 		if (r < 0)
 			return r;
 		k->param[i] = (struct span){.p = len ? (const char *)data : NULL, .n = len};
@@ -133,80 +123,12 @@ int kev_parse(const void *p, size_t n, struct kev *ret_kev, const char **reterr_
 	return kev_parse_again(p, n, ret_kev, reterr_why);
 }
 
-bool kev_param_present(const struct kev *k, unsigned i)
-{
-	assert(i < KEV_PARAMS_MAX);
-	return k->param[i].n > 0;
-}
-
-static bool is_signed(uint8_t type)
-{
-	return SIGNED >> type & 1;
-}
-
-/* Little-endian, unaligned; 0 for a width that is no integer's. */
-static uint64_t load(const char *p, unsigned width)
-{
-	uint64_t v64;
-	uint32_t v32;
-	uint16_t v16;
-
-	switch (width) {
-	case 8:
-		memcpy(&v64, p, sizeof(v64));
-		return v64;
-	case 4:
-		memcpy(&v32, p, sizeof(v32));
-		return v32;
-	case 2:
-		memcpy(&v16, p, sizeof(v16));
-		return v16;
-	case 1:
-		return (uint8_t)*p;
-	default:
-		return 0;
-	}
-}
-
-uint64_t kev_param_u64(const struct kev *k, unsigned i)
-{
-	assert(i < KEV_PARAMS_MAX);
-	if (k->param[i].n == 0)
-		return 0;
-	return load(k->param[i].p, kev_type_width((enum kev_type)param_type(k->info, i)));
-}
-
-int64_t kev_param_i64(const struct kev *k, unsigned i)
-{
-	uint64_t v = kev_param_u64(k, i);
-	uint8_t type = param_type(k->info, i);
-	unsigned shift = 64 - 8 * kev_type_width((enum kev_type)type);
-
-	if (!is_signed(type))
-		return (int64_t)v;
-	return (int64_t)(v << shift) >>
-	       shift; /* width of signed types is 1..8, so shift is 0..56 */
-}
-
-static struct span strip_nul(struct span s)
-{
-	if (s.n > 0 && s.p[s.n - 1] == '\0')
-		s.n--;
-	return s;
-}
-
-struct span kev_param_text(const struct kev *k, unsigned i)
-{
-	assert(i < KEV_PARAMS_MAX);
-	return strip_nul(k->param[i]);
-}
-
 struct span kev_extra(const struct kev *k, uint8_t bit)
 {
 	if (!(k->head->extras & bit))
 		return (struct span){.p = NULL, .n = 0};
 	unsigned before = (unsigned)__builtin_popcount(k->head->extras & (bit - 1u));
-	return strip_nul(k->param[k->info->n_params + before]);
+	return kev_strip_nul(k->param[k->info->n_params + before]);
 }
 
 bool kev_rawres(const struct kev *k, int64_t *ret_res)

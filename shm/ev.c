@@ -310,20 +310,33 @@ static struct rec_str put_text(struct rec_writer *w, char **at, struct span s)
 	return text;
 }
 
-void ev_add_att_fd(struct rec_writer *w, enum ev_att_kind kind, uint16_t index,
-	const struct ev_fd *fd, struct span name, struct span nameraw)
+struct ev_fd *ev_put_att_fd(struct rec_writer *w, enum ev_att_kind kind, uint16_t index,
+	struct span name, struct span nameraw)
 {
-	size_t n = sizeof(*fd) + (name.p ? name.n + 1 : 0) + (nameraw.p ? nameraw.n + 1 : 0);
+	size_t n =
+		sizeof(struct ev_fd) + (name.p ? name.n + 1 : 0) + (nameraw.p ? nameraw.n + 1 : 0);
 	struct ev_fd *out = att_reserve(w, kind, index, n);
 	char *at;
 
 	if (!out)
-		return;
+		return NULL;
 	at = (char *)(out + 1);
-	*out = *fd;
 	out->name = put_text(w, &at, name);
 	out->nameraw = put_text(w, &at, nameraw);
+	return out;
 }
+
+void ev_add_att_fd(struct rec_writer *w, enum ev_att_kind kind, uint16_t index,
+	const struct ev_fd *fd, struct span name, struct span nameraw)
+{
+	struct ev_fd *out = ev_put_att_fd(w, kind, index, name, nameraw);
+
+	if (out)
+		memcpy(out, fd, offsetof(struct ev_fd, name));
+}
+static_assert(
+	offsetof(struct ev_fd, nameraw) == offsetof(struct ev_fd, name) + sizeof(struct rec_str),
+	"the texts stand last");
 
 void ev_add_att_fdlist(struct rec_writer *w, uint16_t index, const struct ev_fd *fds,
 	const struct span *names, unsigned n)

@@ -141,14 +141,20 @@ void st_fd_set_type(struct st_fds *p, struct st_fd *f, enum ev_fd_type type)
 	f->type = (uint8_t)type;
 }
 
-void st_fd_remove(struct st_fds *p, struct st_fd *f)
+/* To the end of its table's list, where the newest are. */
+static void list_append(struct st_fds *p, struct st_files *t, uint32_t ix)
 {
-	uint32_t ix = (uint32_t)(f - p->pool), *link = &p->buckets[bucket_of(p, f->files, f->num)];
-	struct st_files *t = &p->files[f->files];
+	p->pool[ix].prev = t->last;
+	p->pool[ix].next = NONE;
+	if (t->last != NONE)
+		p->pool[t->last].next = ix;
+	else
+		t->first = ix;
+	t->last = ix;
+}
 
-	while (*link != ix)
-		link = &p->pool[*link].hash_next;
-	*link = f->hash_next;
+static void list_remove(struct st_fds *p, struct st_files *t, const struct st_fd *f)
+{
 	if (f->prev != NONE)
 		p->pool[f->prev].next = f->next;
 	else
@@ -157,6 +163,17 @@ void st_fd_remove(struct st_fds *p, struct st_fd *f)
 		p->pool[f->next].prev = f->prev;
 	else
 		t->last = f->prev;
+}
+
+void st_fd_remove(struct st_fds *p, struct st_fd *f)
+{
+	uint32_t ix = (uint32_t)(f - p->pool), *link = &p->buckets[bucket_of(p, f->files, f->num)];
+	struct st_files *t = &p->files[f->files];
+
+	while (*link != ix)
+		link = &p->pool[*link].hash_next;
+	*link = f->hash_next;
+	list_remove(p, t, f);
 	t->n--;
 	t->by_type[f->type]--;
 	st_text_drop(p->texts, &f->name);
@@ -199,6 +216,29 @@ bool st_fds_evict(struct st_fds *p, unsigned n)
 	return any;
 }
 
+/* The same number again, opened anew: the entry stays where the lookup finds it. A number is used again at once more
+ * often than not. */
+static void renew(struct st_fds *p, struct st_fd *f, enum ev_fd_type type, uint64_t ts_ns)
+{
+	struct st_files *t = &p->files[f->files];
+	uint32_t ix = (uint32_t)(f - p->pool);
+
+	st_text_drop(p->texts, &f->name);
+	st_text_drop(p->texts, &f->nameraw);
+	st_fd_set_type(p, f, type);
+	if (t->last != ix) {
+		list_remove(p, t, f);
+		list_append(p, t, ix);
+	}
+	*f = (struct st_fd){.hash_next = f->hash_next,
+		.prev = f->prev,
+		.next = f->next,
+		.files = f->files,
+		.num = f->num,
+		.type = (uint8_t)type,
+		.ts_ns = ts_ns};
+}
+
 struct st_fd *st_fd_put(
 	struct st_fds *p, uint32_t files, int64_t num, enum ev_fd_type type, uint64_t ts_ns)
 {
@@ -211,7 +251,8 @@ struct st_fd *st_fd_put(
 	if (f) {
 		if (f->ts_ns > ts_ns)
 			return NULL;
-		st_fd_remove(p, f);
+		renew(p, f, type, ts_ns);
+		return f;
 	}
 	if (p->n_live == p->n_max)
 		evict(p, files);
@@ -224,18 +265,12 @@ struct st_fd *st_fd_put(
 	f = &p->pool[ix];
 	bucket = &p->buckets[bucket_of(p, files, (int32_t)num)];
 	*f = (struct st_fd){.hash_next = *bucket,
-		.prev = t->last,
-		.next = NONE,
 		.files = files,
 		.num = (int32_t)num,
 		.type = (uint8_t)type,
 		.ts_ns = ts_ns};
 	*bucket = ix;
-	if (t->last != NONE)
-		p->pool[t->last].next = ix;
-	else
-		t->first = ix;
-	t->last = ix;
+	list_append(p, t, ix);
 	t->n++;
 	t->by_type[type]++;
 	p->n_live++;

@@ -25,55 +25,59 @@ static bool has_room(struct build *b)
 	return b->n_atts < EV_ATTS_MAX && ++b->n_atts;
 }
 
+static bool is_internet(const struct st_fd *f)
+{
+	return f->type >= EV_FD_IPV4 && f->type <= EV_FD_IPV6_SERVER;
+}
+static_assert(EV_FD_IPV6_SERVER - EV_FD_IPV4 == 3, "internet sockets stand together");
+
 static uint8_t local_flags(const struct st_core *core, const struct st_fd *f)
 {
 	unsigned family = f->type == EV_FD_IPV4 || f->type == EV_FD_IPV4_SERVER ? 4 : 6;
 	uint8_t flags = 0;
 
-	if (f->type < EV_FD_IPV4 || f->type > EV_FD_IPV6_SERVER)
-		return 0;
 	if (st_host_is_local(&core->host, family, f->sip))
 		flags |= EV_FD_CLIENT_LOCAL;
 	if (st_host_is_local(&core->host, family, f->dip))
 		flags |= EV_FD_SERVER_LOCAL;
 	return flags;
 }
-static_assert(EV_FD_IPV6_SERVER - EV_FD_IPV4 == 3, "internet sockets stand together");
 
-static struct ev_fd known_fd(struct st_ctx *c, const struct st_fd *f)
+/* All of *e but its texts, word by word and in place: what was just written in words and is read in
+ * one wide go waits for the store buffer. */
+static void tell_fd(struct st_ctx *c, const struct st_fd *f, uint8_t more_flags, struct ev_fd *e)
 {
 	const struct st_core *core = c->core;
-	struct ev_fd e = {.num = f->num,
-		.ino = f->ino,
-		.dev = f->dev,
-		.open_flags = f->open_flags,
-		.type = f->type,
-		.l4 = f->l4,
-		.role = f->role,
-		.sport = f->sport,
-		.dport = f->dport};
+	bool doubtful = core->doubt.fds_ns && f->ts_ns <= core->doubt.fds_ns;
 
-	e.flags = f->flags | EV_FD_KNOWN | local_flags(core, f);
-	if (core->doubt.fds_ns && f->ts_ns <= core->doubt.fds_ns) {
-		e.flags |= EV_FD_DOUBTFUL;
-		c->doubtful = true;
-	}
-	memcpy(e.sip, f->sip, sizeof(e.sip));
-	memcpy(e.dip, f->dip, sizeof(e.dip));
-	return e;
+	c->doubtful |= doubtful;
+	e->num = f->num;
+	e->ino = f->ino;
+	e->dev = f->dev;
+	e->open_flags = f->open_flags;
+	e->type = f->type;
+	e->l4 = f->l4;
+	e->role = f->role;
+	e->flags = f->flags | EV_FD_KNOWN | more_flags |
+		   (is_internet(f) ? local_flags(core, f) : 0) | (doubtful ? EV_FD_DOUBTFUL : 0);
+	e->sport = f->sport;
+	e->dport = f->dport;
+	memcpy(e->sip, f->sip, sizeof(e->sip));
+	memcpy(e->dip, f->dip, sizeof(e->dip));
 }
 
 static void add_known_fd(struct build *b, enum ev_att_kind kind, uint16_t index,
 	const struct st_fd *f, uint8_t more_flags)
 {
 	const struct st_core *core = b->c->core;
-	struct ev_fd e = known_fd(b->c, f);
+	struct ev_fd *e;
 
 	if (!has_room(b))
 		return;
-	e.flags |= more_flags;
-	ev_add_att_fd(&b->w, kind, index, &e, st_text_get(&core->texts, f->name),
+	e = ev_put_att_fd(&b->w, kind, index, st_text_get(&core->texts, f->name),
 		st_text_get(&core->texts, f->nameraw));
+	if (e)
+		tell_fd(b->c, f, more_flags, e);
 }
 
 static void add_event_fd(struct build *b)
@@ -124,7 +128,9 @@ static void add_param_fdlist(struct build *b, unsigned i)
 
 		memcpy(&num, list.p + sizeof(n) + (size_t)k * FDLIST_ENTRY, sizeof(num));
 		f = st_fd_find(&c->core->fds, c->t->files, num);
-		fds[k] = f ? known_fd(c, f) : (struct ev_fd){.num = num};
+		fds[k] = (struct ev_fd){.num = num};
+		if (f)
+			tell_fd(c, f, 0, &fds[k]);
 		names[k] = f ? st_text_get(&c->core->texts, f->name) : (struct span){0};
 	}
 	if (has_room(b))

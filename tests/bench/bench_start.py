@@ -18,15 +18,15 @@ class TimedSaker(bench.Saker):
         if is_alerts:
             super()._read(stream, True)
             return
-        self.times = []
+        self.log_times = []
         for raw in stream:
-            self.times.append((time.monotonic() - self.started, raw.decode(errors="replace").rstrip("\n")))
+            self.log_times.append((time.monotonic() - self.started, raw.decode(errors="replace").rstrip("\n")))
 
 
 def phases(s):
     """Seconds from the start at which each process was started or ready, by the debug log."""
     out = {}
-    for at, line in s.times:
+    for at, line in s.log_times:
         for what in (" started, pid", " is ready"):
             if what in line:
                 name = line.split(what)[0].split(": ")[-1].split()[-1]

@@ -3,9 +3,11 @@
 /* Reading and building kernel events (abi/kevent.h) in user space: the door for bytes from the
  * kernel, from iterators and from captures. */
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <abi/events.h>
 #include <abi/kevent.h>
@@ -34,11 +36,76 @@ int kev_parse_again(const void *p, size_t n, struct kev *kev, const char **reter
 int kev_check_head(
 	const void *p, size_t n, const struct kev_info **ret_info, const char **reterr_why);
 
-/* Accessors; the parameter index is one of the event's. */
-bool kev_param_present(const struct kev *k, unsigned i);
-int64_t kev_param_i64(const struct kev *k, unsigned i); /* sign-extended by its type; 0 if absent */
-uint64_t kev_param_u64(const struct kev *k, unsigned i);     /* zero-extended by its type */
-struct span kev_param_text(const struct kev *k, unsigned i); /* without the trailing NUL */
+/* Accessors; the parameter index is one of the event's. In the header: every event is read by a dozen
+ * of them, most with an index that the compiler knows. */
+
+/* Type of parameter i, extras behind the declared ones. Today's extras are all texts. */
+static inline enum kev_type kev_param_type(const struct kev_info *info, unsigned i)
+{
+	return i < info->n_params ? (enum kev_type)info->params[i].type : KEV_T_STR;
+}
+
+static inline bool kev_param_present(const struct kev *k, unsigned i)
+{
+	assert(i < KEV_PARAMS_MAX);
+	return k->param[i].n > 0;
+}
+
+/* Zero-extended by its type; 0 if absent or no integer. Bytes are little-endian and unaligned. */
+static inline uint64_t kev_param_u64(const struct kev *k, unsigned i)
+{
+	const char *p;
+	uint64_t v64;
+	uint32_t v32;
+	uint16_t v16;
+
+	if (!kev_param_present(k, i))
+		return 0;
+	p = k->param[i].p;
+	switch (kev_type_width(kev_param_type(k->info, i))) { /* the door let no other through */
+	case 8:
+		memcpy(&v64, p, sizeof(v64));
+		return v64;
+	case 4:
+		memcpy(&v32, p, sizeof(v32));
+		return v32;
+	case 2:
+		memcpy(&v16, p, sizeof(v16));
+		return v16;
+	case 1:
+		return (uint8_t)*p;
+	default:
+		return 0;
+	}
+}
+
+/* Sign-extended by its type; 0 if absent. */
+static inline int64_t kev_param_i64(const struct kev *k, unsigned i)
+{
+	uint64_t v = kev_param_u64(k, i);
+	enum kev_type type = kev_param_type(k->info, i);
+	unsigned shift = 64 - 8 * kev_type_width(type);
+
+	if (!kev_type_is_signed(type))
+		return (int64_t)v;
+	/* the width of signed types is 1..8, so shift is 0..56 */
+	return (int64_t)(v << shift) >> shift;
+}
+
+static inline struct span kev_strip_nul(struct span s)
+{
+	if (s.n > 0 && s.p[s.n - 1] == '\0')
+		s.n--;
+	return s;
+}
+
+/* Without the trailing NUL. */
+static inline struct span kev_param_text(const struct kev *k, unsigned i)
+{
+	assert(i < KEV_PARAMS_MAX);
+	return kev_strip_nul(k->param[i]);
+}
+
 /* The extra parameter of a KEV_X_* bit, {NULL,0} if absent; texts without NUL. */
 struct span kev_extra(const struct kev *k, uint8_t bit);
 /* The return value (parameter 0 of exit events, errno/fd/pid typed). false if the event has none.

@@ -160,7 +160,11 @@ void ev_add_params(struct rec_writer *w, const struct span *params, unsigned n);
 void ev_add_att(
 	struct rec_writer *w, enum ev_att_kind kind, uint16_t index, const void *data, size_t n);
 void ev_add_att_text(struct rec_writer *w, enum ev_att_kind kind, uint16_t index, struct span s);
-/* fd->name and nameraw are filled in from the spans. */
+/* Room for a descriptor with name and nameraw filled in; all else is the caller's to write. NULL: no
+ * room. */
+struct ev_fd *ev_put_att_fd(struct rec_writer *w, enum ev_att_kind kind, uint16_t index,
+	struct span name, struct span nameraw);
+/* The same with the rest copied from *fd. */
 void ev_add_att_fd(struct rec_writer *w, enum ev_att_kind kind, uint16_t index,
 	const struct ev_fd *fd, struct span name, struct span nameraw);
 /* fds[i].name is filled in from names[i]; n <= EV_FDLIST_MAX. */

@@ -51,6 +51,24 @@ static inline unsigned kev_type_width(enum kev_type type)
 {
 	return (unsigned)type < _KEV_T_MAX ? kev_type_widths[type] : 0;
 }
+/* Descriptors, pids and results among them. */
+static inline bool kev_type_is_signed(enum kev_type type)
+{
+	switch (type) {
+	case KEV_T_INT8:
+	case KEV_T_INT16:
+	case KEV_T_INT32:
+	case KEV_T_INT64:
+	case KEV_T_FD:
+	case KEV_T_FD32:
+	case KEV_T_PID:
+	case KEV_T_PID32:
+	case KEV_T_ERRNO:
+		return true;
+	default:
+		return false;
+	}
+}
 /* Errno symbol without sign ("ENOENT"), NULL if unknown. */
 const char *kev_errno_str(int64_t err);
 /* "SIGKILL", NULL if unknown. */
