@@ -80,9 +80,8 @@ static __always_inline int send_record(__u32 slot)
 }
 
 /* A successful close which is nothing but a change of state. */
-static __always_inline void close_call(__u32 fd, __u32 flags)
+static __always_inline void close_call(struct task_struct *t, __u32 fd, __u32 flags)
 {
-	struct task_struct *t = task_current();
 	struct signal_struct *sig;
 	struct known *k;
 
@@ -119,13 +118,13 @@ static __always_inline void close_call(__u32 fd, __u32 flags)
 
 /* An open of that descriptor is to leave no record; false: user space may have an old name for it,
  * or cannot be told what it knows. */
-static __always_inline bool known_skip(__s64 fd)
+static __always_inline bool known_skip(struct task_struct *t, __s64 fd)
 {
 	struct known *k;
 
 	if (fd < 0 || fd >= KNOWN_FDS)
 		return false;
-	k = known_get(task_current());
+	k = known_get(t);
 	if (!k)
 		return known_make(fd);
 	if (k->waiting == fd + 1)

@@ -129,6 +129,22 @@ __noinline int is_name_of(__u32 slot, __u32 at, __u32 n)
 	return !((a ^ b) & ((1ULL << ((n & 7) * 8)) - 1));
 }
 
+/* The same of a name of at most 16 bytes, as most are, without a call. */
+static __always_inline bool is_short_name_of(struct scratch *s, struct dentry *d, __u32 at, __u32 n)
+{
+	__u64 name = (__u64)RD(struct dentry, d, d_name.name);
+	__u64 diff = rd_word(name) ^ *(__u64 *)(s->rec + (at & REC_MASK));
+
+	if (n < 8)
+		return !(diff & ((1ULL << (n * 8)) - 1));
+	if (diff)
+		return 0;
+	if (n == 8)
+		return 1;
+	diff = rd_word(name + n - 8) ^ *(__u64 *)(s->rec + ((at + n - 8) & REC_MASK));
+	return !diff;
+}
+
 #define LIES_STEPS 12 /* names and mounts; deeper ones are walked */
 
 /* Is rec[at, at + n), an absolute name or one below the base, the path of the file that a walk has been
@@ -167,7 +183,10 @@ __noinline int lies_at(__u32 slot, __u32 at, __u32 n)
 			continue;
 		}
 		len = RD(struct dentry, d, d_name.len);
-		if (is_through || len > end || !is_name_of(slot, at + end - len, len))
+		if (is_through || len > end)
+			return 0;
+		if (!(len <= 16 ? is_short_name_of(s, d, at + end - len, len)
+				: is_name_of(slot, at + end - len, len)))
 			return 0;
 		end -= len;
 		if (end == 0)

@@ -177,7 +177,6 @@ static __always_inline __u32 open_class(struct scratch *s, __u32 flags)
 static __always_inline bool walked_is_boring(
 	struct scratch *s, __u32 slot, __u32 at, __u32 n, __u32 cls, bool is_plain)
 {
-	struct task_struct *t = task_current();
 	struct file *f = (struct file *)s->file;
 	struct inode *inode;
 	__u32 len, pos;
@@ -191,7 +190,7 @@ static __always_inline bool walked_is_boring(
 		return 1;
 	walk_start(
 		s, (__u64)RD(struct file, f, f_path.dentry), (__u64)RD(struct file, f, f_path.mnt));
-	walk_set_root(s, t);
+	walk_set_root(s, (struct task_struct *)s->task);
 	if (lies_at(slot, at, n))
 		return 1;
 	if (walk_up(slot) < 0)
@@ -240,5 +239,5 @@ static __always_inline bool open_is_boring(
 	}
 	return s->ret < 0 ||
 	       (walked_is_boring(s, slot, at, names ? n : 0, cls, !(flags & NAME_ODD)) &&
-		       known_skip(s->ret));
+		       known_skip((struct task_struct *)s->task, s->ret));
 }

@@ -188,10 +188,12 @@ static __always_inline struct task_struct *task_current(void)
 
 static __always_inline bool is_self(const struct kshm_interest *in, __u32 tgid)
 {
-	for (int i = 0; i < 64; i++) {
-		if (!in->self_tgids[i])
+	for (__u32 i = 0; i < KSHM_SELF_SLOTS; i++) {
+		__u32 self = in->self_tgids[KSHM_SELF_SLOT(tgid + i)];
+
+		if (!self)
 			return false;
-		if (in->self_tgids[i] == tgid)
+		if (self == tgid)
 			return true;
 	}
 	return false;

@@ -114,7 +114,6 @@ __noinline int open_call(__u32 slot, __u32 is_at)
 	if (n < 0 || n > KEV_PATH_MAX)
 		n = 0;
 	raw = is_at ? s->args[2] : s->args[1];
-	s->task = (__u64)task_current();
 	s->file = s->ret >= 0 ? file_of_fd((struct task_struct *)s->task, s->ret) : 0;
 	if (s->want & KSHM_WANT_PATHS &&
 		open_is_boring(s, slot, is_at ? OPENAT_NAME_AT : OPEN_NAME_AT, n - 1, raw))

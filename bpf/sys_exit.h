@@ -8,15 +8,18 @@
 #define TS_COMPAT_ 2
 #define EINPROGRESS_ 115
 
-static __always_inline bool is_compat_task(void)
+static __always_inline bool is_compat_task(struct task_struct *t)
 {
-	if (HAVE_TASK_BTF) {
-		struct task_struct *t = bpf_get_current_task_btf();
-
+	if (HAVE_TASK_BTF)
 		return t->thread_info.status & TS_COMPAT_;
-	}
-	return BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), thread_info.status) &
-	       TS_COMPAT_;
+	return BPF_CORE_READ(t, thread_info.status) & TS_COMPAT_;
+}
+
+static __always_inline __u32 tgid_of(struct task_struct *t)
+{
+	if (HAVE_TASK_BTF)
+		return t->tgid;
+	return BPF_CORE_READ(t, tgid);
 }
 
 /* 32-bit socketcall(2): its arguments are an array in memory; the row is the native call's. 0:
@@ -78,7 +81,6 @@ __noinline int call_record(__u32 slot, __u32 row_nr)
 	head_fill_current(h);
 	if (s->compat)
 		h->flags |= KEV_F_COMPAT;
-	s->task = (__u64)task_current();
 	s->file = 0;
 	s->uaddr = 0;
 	s->ualen = 0;
@@ -117,7 +119,7 @@ __noinline int call_record(__u32 slot, __u32 row_nr)
 static __always_inline bool is_tcp_send(struct scratch *s, const struct sys_row *row)
 {
 	__u32 flags = row->ix == KEV_IX_SOCKET_SENDMSG_X ? s->args[2] : s->args[3];
-	struct sock *sk = sock_of_fd(task_current(), s->args[0]);
+	struct sock *sk = sock_of_fd((struct task_struct *)s->task, s->args[0]);
 	__u16 family;
 
 	if (!sk || flags & MSG_FASTOPEN_ || RD(struct sock, sk, sk_protocol) != IPPROTO_TCP_ ||
@@ -134,6 +136,7 @@ int BPF_PROG(saker_sys_exit, struct pt_regs *regs, long ret)
 	struct kshm_interest *in = interest_get();
 	const struct sys_row *row;
 	__u32 call_args[6] = {};
+	struct task_struct *t;
 	struct scratch *s;
 	bool compat;
 
@@ -146,7 +149,8 @@ int BPF_PROG(saker_sys_exit, struct pt_regs *regs, long ret)
 	       in->by_ix[saker_rows[row32].ix & 1023] * !!row32;
 	if (!want && nr != NR32_SOCKETCALL)
 		return 0;
-	compat = is_compat_task();
+	t = task_current();
+	compat = is_compat_task(t);
 	row_nr = compat ? row32 : row64;
 	if (compat && nr == NR32_SOCKETCALL)
 		row_nr = socketcall_row(regs, call_args);
@@ -158,18 +162,19 @@ int BPF_PROG(saker_sys_exit, struct pt_regs *regs, long ret)
 		ret = (__s32)ret;
 	if (!(want & KSHM_WANT) || !want_result(want, row, ret))
 		return 0;
-	if (is_self(in, bpf_get_current_pid_tgid() >> 32)) {
-		if (in->canary && in->self_tgids[0] == bpf_get_current_pid_tgid() >> 32)
+	if (is_self(in, tgid_of(t))) {
+		if (in->canary && in->supervisor_tgid == tgid_of(t))
 			emit_canary();
 		return 0;
 	}
 	if (want & KSHM_WANT_KNOWN_FD) {
-		close_call(compat ? regs->bx : regs->di, compat ? KEV_F_COMPAT : 0);
+		close_call(t, compat ? regs->bx : regs->di, compat ? KEV_F_COMPAT : 0);
 		return 0;
 	}
 	s = scratch_take(row->cls, &slot);
 	if (!s)
 		return 0;
+	s->task = (__u64)t;
 	s->ret = ret;
 	s->nr = nr;
 	s->want = want;

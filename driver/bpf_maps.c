@@ -58,8 +58,7 @@ void drv_interest_set(struct kshm_interest *in, const uint8_t by_ix[_KEV_IX_MAX]
 	for (unsigned i = 0; i < _KEV_IX_MAX; i++)
 		atomic_store_relaxed(&in->by_ix[i], by_ix[i]);
 	atomic_store_relaxed(&in->snaplen, snaplen);
-	for (unsigned i = 0; i < ARRAY_LEN(in->self_tgids); i++)
-		atomic_store_relaxed(&in->self_tgids[i], i < n_self ? self_tgids[i] : 0);
+	kshm_exclude(in, self_tgids, n_self);
 }
 
 void drv_interest_enable(struct kshm_interest *in, int enabled)

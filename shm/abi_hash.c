@@ -61,7 +61,7 @@ static const uint32_t layouts[] = {
 	KEV_F_SNAPSHOT, KEV_F_NO_TASK, KEV_X_REALPATH, KEV_CLASS_STATE, KEV_CLASS_FILE_NET,
 	KEV_CLASS_OTHER, _KEV_T_MAX, _KEV_CAT_MAX, _KEV_KIND_MAX, _KEV_IX_MAX,
 	SIZE(kshm_interest), AT(kshm_interest, enabled), AT(kshm_interest, snaplen),
-	AT(kshm_interest, self_tgids), SIZE(kshm_counters), AT(kshm_counters, submitted),
+	AT(kshm_interest, self_tgids), AT(kshm_interest, supervisor_tgid), SIZE(kshm_counters), AT(kshm_counters, submitted),
 	AT(kshm_counters, lost_full), AT(kshm_counters, lost_flood),
 	AT(kshm_counters, lost_scratch), AT(kshm_counters, lost_size), AT(kshm_counters, cut),
 	AT(kshm_counters, wakes), SIZE(kshm_wake),

@@ -193,20 +193,16 @@ void sup_bpf_enable(struct sup *s, bool enabled)
 
 void sup_bpf_exclude(struct sup *s)
 {
-	uint32_t *list;
+	uint32_t list[KSHM_SELF_SLOTS - 1];
 	unsigned n = 0;
 
 	if (!s->bpf.interest)
 		return;
-	list = s->bpf.interest->self_tgids;
-	/* a program that reads meanwhile may see one entry too few: an event of our own more,
-	 * judged like any other */
-	atomic_store_relaxed(&list[n++], (uint32_t)getpid());
-	for (size_t i = 1; i < s->n_children && n < ARRAY_LEN(s->bpf.interest->self_tgids); i++)
+	list[n++] = (uint32_t)getpid();
+	for (size_t i = 1; i < s->n_children && n < ARRAY_LEN(list); i++)
 		if (s->children[i].pid > 0 && !(s->children[i].proc->row->flags & PLAN_FOREIGN))
-			atomic_store_relaxed(&list[n++], (uint32_t)s->children[i].pid);
-	for (; n < ARRAY_LEN(s->bpf.interest->self_tgids); n++)
-		atomic_store_relaxed(&list[n], 0U);
+			list[n++] = (uint32_t)s->children[i].pid;
+	kshm_exclude(s->bpf.interest, list, n);
 }
 
 /* The programs answer the supervisor's next call of a kind that is always wanted. */

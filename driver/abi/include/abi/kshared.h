@@ -59,17 +59,40 @@ static inline kev_u64 kshm_hash_word(kev_u64 h, kev_u64 word)
 	return h ^ h >> 29;
 }
 
+#define KSHM_SELF_SLOTS 64
+#define KSHM_SELF_SLOT(tgid) ((tgid) & (KSHM_SELF_SLOTS - 1))
+
 struct kshm_interest {
 	kev_u8 by_ix[_KEV_IX_MAX]; /* KSHM_WANT_* by dense event index */
 	kev_u8 pad[1024 - _KEV_IX_MAX];
 	kev_u32 enabled; /* 0: the programs return at once (before start, after stop) */
 	kev_u32 snaplen; /* bytes of I/O payload, 0..4096 */
-	kev_u32 self_tgids
-		[64]; /* processes of saker itself: not captured (0 ends); the first is the supervisor */
+	kev_u32 self_tgids[KSHM_SELF_SLOTS]; /* processes of saker itself, not captured: a table
+		by KSHM_SELF_SLOT(tgid), the next place where that one is taken, 0: free */
+	kev_u32 supervisor_tgid;
+	kev_u32 pad0;
 	kev_u64 canary; /* not 0: the supervisor's next call of a wanted type is answered with saker_canary of this number, once */
 	struct kshm_paths paths;
 };
 _Static_assert(_KEV_IX_MAX <= 1024, "interest by event index");
+
+/* User space: these processes, the supervisor first, are saker's own. At most KSHM_SELF_SLOTS - 1 count: a search ends at a free place. A program that reads
+ * meanwhile may miss one: an event of our own more, judged like any other. */
+static inline void kshm_exclude(struct kshm_interest *in, const kev_u32 *tgids, unsigned n)
+{
+	kev_u32 table[KSHM_SELF_SLOTS] = {0};
+
+	for (unsigned i = 0; i < n && i < KSHM_SELF_SLOTS - 1; i++) {
+		kev_u32 at = tgids[i];
+
+		while (table[KSHM_SELF_SLOT(at)])
+			at++;
+		table[KSHM_SELF_SLOT(at)] = tgids[i];
+	}
+	__atomic_store_n(&in->supervisor_tgid, n ? tgids[0] : 0, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < KSHM_SELF_SLOTS; i++)
+		__atomic_store_n(&in->self_tgids[i], table[i], __ATOMIC_RELAXED);
+}
 
 /* map saker_counters (BPF_F_MMAPABLE array, one element a CPU): written by BPF, read by the supervisor. Monotonic. */
 struct kshm_counters {
