@@ -38,7 +38,8 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
 	(void)rk;
 	(void)opaque;
 	n_done++;
-	n_failed += m->err != RD_KAFKA_RESP_ERR_NO_ERROR;
+	if (m->err != RD_KAFKA_RESP_ERR_NO_ERROR && n_failed++ == 0)
+		(void)fprintf(stderr, "first failure: %s\n", rd_kafka_err2str(m->err));
 }
 
 static void read_lines(const char *path)

@@ -8,7 +8,7 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-NAMES = ["ring", "syscall", "start", "captured", "rejected", "memory", "apps", "rules", "state", "snapshot", "replay", "spool", "file", "storm", "kafka", "http", "latency"]
+NAMES = ["ring", "syscall", "start", "captured", "rejected", "memory", "apps", "rules", "state", "snapshot", "replay", "spool", "file", "storm", "kafka", "http", "latency", "stall", "backlog"]
 
 
 def argv(build, name):
@@ -150,6 +150,17 @@ def rows_http(r):
 
 def rows_latency(r):
     yield "system call to Kafka's acknowledgement", f"p50 {r['latency_ms']['p50']:.2f} ms, p99 {r['latency_ms']['p99']:.2f} ms", f"{r['alerts']} alerts", "", None
+
+
+def rows_stall(r):
+    m = r["p99_ms_median"]
+    yield ("a stalled output: p99 of another", ", ".join(f"{n} {v:+.0f} %" for n, v in r["more_percent"].items()), ", ".join(f"{n} {v:.2f} ms" for n, v in m.items()),
+           f"{r['target_percent']} %", r["met"])
+
+
+def rows_backlog(r):
+    yield (f"backlog of {r['backlog_bytes'] / (1 << 30):.1f} GiB: the emitter's memory", f"{r['most_mib']} MiB at most",
+           f"{r['backlog_alerts'] / 1e6:.1f} M alerts, opened in {r['opened_s']:.2f} s", f"{r['target_mib']} MiB", r["met"])
 
 
 def rows(name, r):

@@ -369,7 +369,7 @@ class Kafka(Process):
 
     USER, PASSWORD = "saker", "let-me-in"
 
-    def __init__(self, d, certs, cache):
+    def __init__(self, d, certs, cache, max_bytes=200000):
         need("java")
         self.libs = self._fetch(cache)
         self.plain, self.ssl, self.sasl, controller = (free_port() for _ in range(4))
@@ -395,7 +395,7 @@ num.partitions=3
 offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
-message.max.bytes=200000
+message.max.bytes={max_bytes}
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 ssl.keystore.type=PEM
