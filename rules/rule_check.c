@@ -130,7 +130,11 @@ static void warn_deprecated_output(struct rule_run *run, const struct ptext *t)
 /* A failure of a template. False: the rule is not made. */
 static bool refuse_output(struct rule_run *run, const struct ast_problem *p)
 {
-	if (p->unknown && run->r->skip_unknown)
+	if (p->pos.file ==
+		from_config.file) /* the same for every rule, so said once: without a rule's name */
+		cx_report(run->cx, DIAG_ERROR, COMPILE_OUTPUT, from_config, p->length, p->hint,
+			"%s that '-p' or 'append_output' adds", p->message);
+	else if (p->unknown && run->r->skip_unknown)
 		cx_report(run->cx, DIAG_WARNING, "LOAD_UNKNOWN_FILTER", p->pos, p->length, p->hint,
 			"%s of rule '%s'", p->message, run->r->name);
 	else
@@ -181,9 +185,8 @@ static bool check_extra(struct rule_run *run, const char *spec)
 				run->cx, from_config, 1, NULL, true, "unknown field '%s'", spec);
 	}
 	if (p) {
-		cx_error(run->cx, COMPILE_OUTPUT, run->r->pos,
-			"%s in append_output's extra fields (for rule '%s')", p->message,
-			run->r->name);
+		cx_error(run->cx, COMPILE_OUTPUT, from_config, "%s in append_output's extra fields",
+			p->message);
 		return false;
 	}
 	run->out->n_extra++;

@@ -330,6 +330,6 @@ int sup_run(struct sup *s)
 		return -EIO;
 	/* our own source is none that somebody who knows the summary reads from */
 	if (s->config->engine != ENGINE_SYNTHETIC && s->args->verb != VERB_RECORD)
-		sup_summary_print(s, stdout);
+		sup_summary_print(s, s->config->engine == ENGINE_REPLAY ? stdout : stderr);
 	return capture_failed(s) ? -EBADMSG : 0;
 }

@@ -39,6 +39,8 @@ def cases(d):
     yield ("unknown field", [*syn, "-r", write(d, "field.yaml", GOOD_RULE.replace("and fd.name", "and fd.nmae"))],
            r"(?s)field\.yaml:3:\d+: error:.*fd\.nmae.*did you mean 'fd\.name'")
     yield ("unknown field in output", [*syn, "-r", write(d, "out.yaml", GOOD_RULE.replace("%fd.name", "%fd.nmae"))], r"out\.yaml:4:\d+: error:")
+    yield ("unknown field in -p, said once for all rules", [*syn, "-r", write(d, "two.yaml", GOOD_RULE + GOOD_RULE.replace("rule: R", "rule: S")), "-p", "%fd.nmae"],
+           r"(?s)^(?!.*nmae.*nmae).*unknown.*fd\.nmae.*did you mean 'fd\.name'")
     yield "wrong priority", [*syn, "-r", write(d, "prio.yaml", GOOD_RULE.replace("NOTICE", "LOUD"))], r"prio\.yaml:5:\d+: error:.*[Pp]riority"
     yield "unknown config key", ["-c", write(d, "key.yaml", "engine:\n  kind: synthetic\njson_ouput: true\n")], r"(?s)key\.yaml:3:1: error:.*json_ouput.*json_output"
     yield "wrong type in config", ["-c", write(d, "type.yaml", "json_output: maybe\n")], r"type\.yaml:1:\d+: error:"
