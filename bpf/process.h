@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 #pragma once
-/* Birth, exec and death of tasks: state that everything else stands on, so these are always sent
+/* Birth, exec and death of tasks, and cgroups for them: state that everything else stands on, so these are always sent
  * while capture is enabled. */
 
 #include "clone_exec.h"
@@ -99,6 +99,43 @@ int BPF_PROG(saker_fork, struct task_struct *parent, struct task_struct *child)
 	rec_finish(s);
 	send_record(slot);
 	s->busy = 0;
+	return 0;
+}
+
+/* A cgroup is made or gone: a container's, before its first process or after its last, perhaps; user space tells. */
+static __always_inline void cgroup_is(struct cgroup *cgrp, const char *what)
+{
+	__u32 slot, start;
+	struct scratch *s = state_take(KEV_CLASS_STATE, &slot);
+	struct kev_head *h;
+
+	if (!s)
+		return;
+	h = rec_start(s, KEV_CODE_SAKER_CGROUP, KEV_CLASS_STATE, N_SAKER_CGROUP, 0);
+	head_fill_current(h);
+	start = s->pos;
+	s->walk_dentry = (__u64)BPF_CORE_READ(cgrp, kn);
+	walk_cgroup(slot);
+	add_cgroup(s, what, 4);
+	start = s->pos - start;
+	s->pos -= start;
+	put_done(s, start);
+	rec_finish(s);
+	send_record(slot);
+	s->busy = 0;
+}
+
+SEC("tp_btf/cgroup_mkdir")
+int BPF_PROG(saker_cgroup, struct cgroup *cgrp)
+{
+	cgroup_is(cgrp, "made");
+	return 0;
+}
+
+SEC("tp_btf/cgroup_rmdir")
+int BPF_PROG(saker_cgroup_gone, struct cgroup *cgrp)
+{
+	cgroup_is(cgrp, "gone");
 	return 0;
 }
 

@@ -12,6 +12,9 @@
 
 #include "image.h"
 
+static const char *const mount_keys[CREC_MOUNT_PARTS] = {
+	"Source", "Destination", "Mode", "RW", "Propagation"};
+
 static struct span text(const json_t *object, const char *key)
 {
 	const json_t *v = json_object_get(object, key);
@@ -82,8 +85,6 @@ static uint32_t flags(const json_t *host)
 void docker_container(struct md_container *c, const json_t *root, const struct md_image *image,
 	const char *type, size_t label_max)
 {
-	static const char *const mount_keys[CREC_MOUNT_PARTS] = {
-		"Source", "Destination", "Mode", "RW", "Propagation"};
 	const json_t *config = json_object_get(root, "Config"),
 		     *labels = json_object_get(config, "Labels");
 	struct span name = text(root, "Name"), sandbox = text(labels, "io.kubernetes.sandbox.id"),
@@ -169,6 +170,49 @@ void docker_early(struct md_container *c, const json_t *root, const char *type, 
 	md_container_labels(
 		c, CREC_LABELS, labels, label_max); /* into the rows: no text of the copy is kept */
 	json_decref(labels);
+}
+
+static const json_t *listed(const json_t *list, struct span id)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		struct span full = docker_list_id(list, i);
+
+		if (full.n && span_starts_with(full, id))
+			return json_array_get(list, i);
+	}
+	return NULL;
+}
+
+struct span docker_brief_image(const json_t *list, struct span id)
+{
+	return image_digits(text(listed(list, id), "ImageID"));
+}
+
+bool docker_brief(struct md_container *c, const json_t *list, struct span id,
+	const struct md_image *image, const char *type, size_t label_max)
+{
+	const json_t *one = listed(list, id),
+		     *first = json_array_get(json_object_get(one, "Names"), 0);
+	struct span name = {.p = json_string_value(first), .n = json_string_length(first)},
+		    image_id = image_digits(text(one, "ImageID"));
+
+	if (!one)
+		return false;
+	md_container_begin(c, text(one, "Id"));
+	c->flags = CREC_EARLY;
+	if (name.n && name.p[0] == '/') {
+		name.p++;
+		name.n--;
+	}
+	image_id.n = MIN(image_id.n, (size_t)CREC_SHORT_ID);
+	md_container_set(c, CREC_NAME, name);
+	md_container_set(c, CREC_TYPE, span_str(type));
+	md_container_set(c, CREC_IMAGE, text(one, "Image"));
+	md_container_set(c, CREC_IMAGE_ID, image_id);
+	put_image(c, image, text(one, "Image"));
+	md_container_mounts(c, json_object_get(one, "Mounts"), mount_keys);
+	md_container_labels(c, CREC_LABELS, json_object_get(one, "Labels"), label_max);
+	return true;
 }
 
 enum docker_action docker_event(const json_t *root, struct span *ret_id)

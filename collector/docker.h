@@ -27,6 +27,12 @@ void docker_image(const json_t *root, struct md_image *ret_image);
 /* What a report of a container's creation tells of it already: its name, image and labels (CREC_EARLY). */
 void docker_early(struct md_container *c, const json_t *root, const char *type, size_t label_max);
 
+/* The same of what its list says of the one container @id, besides its mounts. false: it does not say it. */
+bool docker_brief(struct md_container *c, const json_t *list, struct span id,
+	const struct md_image *image, const char *type, size_t label_max);
+/* Its image's id, without "sha256:"; {0,0}: none. */
+struct span docker_brief_image(const json_t *list, struct span id);
+
 /* One report. */
 enum docker_action { DOCKER_OTHER, DOCKER_CREATE, DOCKER_START, DOCKER_REMOVE };
 /* @ret_id: 64 hexadecimal digits, in @root. DOCKER_OTHER: it is about something else. */

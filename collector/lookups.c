@@ -34,6 +34,9 @@
 #define LIST_AGAIN_NS NS_PER_S
 #define EARLY_MAX 64
 #define TOLD_EARLY (UINT32_MAX - 1)
+#define GONE_MAX 256 /* one more is not told: its place is the next that is taken in a full table */
+#define TOLD_GONE (UINT32_MAX - 2)
+#define TOLD_EARLY_ASK (UINT32_MAX / 2) /* and of which ask */
 #define LOOKUP_WAITS 10        /* the tracker waits so many times metadata.wait for a container */
 #define ASK_NS (30 * NS_PER_S) /* the gate ends every ask sooner, or has died */
 #define KEEP_PAGES 65536u
@@ -44,7 +47,9 @@ struct job {
 	uint32_t hash_next, next;
 	uint64_t retry_ns,
 		say_ns; /* say_ns: when the tracker is told that nothing is known yet; 0: it does not wait */
+	uint64_t since_ns;   /* when it was wanted first */
 	uint16_t want, open; /* bit i: to be asked of runtime i; has been */
+	uint16_t brief;      /* besides, what it says while the container starts */
 	uint8_t state, tries, n;
 	bool is_urgent;
 	char id[ID_MAX + 1];
@@ -70,7 +75,8 @@ struct ask {
 	struct cri *cri; /* of runtimes of Kubernetes */
 	char *body;      /* GATE_BODY_MAX, of the common mapping */
 	size_t n;
-	bool is_void; /* what comes of it is not wanted any more */
+	bool is_void;       /* what comes of it is not wanted any more */
+	bool is_told_early; /* ASK_SECOND: what the container's own answer says */
 };
 
 struct source {
@@ -103,12 +109,19 @@ struct lookups {
 	uint32_t
 		told; /* what lookups_record() gave: an ask, or of jobs from GATE_ASKS_MAX on; NONE */
 	uint64_t n_dropped;
-	/* reports of creations, to be told as they are */
+	/* reports of creations, to be told as they are, and lists of one container (whose id is here) */
 	struct {
 		json_t *root;
 		uint32_t runtime;
+		char listed[ID_MAX + 1];
 	} early[EARLY_MAX];
 	unsigned n_early;
+	/* reports of removals, to be told */
+	struct {
+		char id[65];
+		uint32_t runtime;
+	} gone[GONE_MAX];
+	unsigned n_gone;
 };
 
 /* --- memory --- */
@@ -219,7 +232,8 @@ static uint32_t job_get(struct lookups *l, struct span id)
 	}
 	j = &l->jobs[i];
 	l->free = j->next;
-	*j = (struct job){.n = (uint8_t)id.n, .hash_next = *bucket(l, id)};
+	*j = (struct job){
+		.n = (uint8_t)id.n, .hash_next = *bucket(l, id), .since_ns = clock_mono_ns()};
 	memcpy(j->id, id.p, id.n);
 	*bucket(l, id) = i;
 	return i;
@@ -269,12 +283,26 @@ static void queue_job(struct lookups *l, uint32_t job, bool is_urgent)
 	push(l, j->is_urgent ? &l->urgent : &l->background, job);
 }
 
+static bool is_cri(const struct lookups *l, unsigned runtime)
+{
+	return l->set->runtimes[runtime].kind == GATE_CRI;
+}
+
 static uint16_t all_up(const struct lookups *l)
 {
 	uint16_t bits = 0;
 
 	for (unsigned i = 0; i < l->set->n_runtimes; i++)
 		bits |= (uint16_t)(l->sources[i].is_up ? 1u << i : 0);
+	return bits;
+}
+
+static uint16_t all_cri(const struct lookups *l)
+{
+	uint16_t bits = 0;
+
+	for (unsigned i = 0; i < l->set->n_runtimes; i++)
+		bits |= (uint16_t)(is_cri(l, i) ? 1u << i : 0);
 	return bits;
 }
 
@@ -290,6 +318,7 @@ void lookups_want(struct lookups *l, struct span id, uint64_t now_ns)
 		l->waits[l->n_waits++] = i;
 	/* a name of lxc or the like is no id of a runtime's */
 	j->want |= gate_is_hex(id, 12, 64) ? (uint16_t)(all_up(l) & ~j->open) : 0;
+	j->brief |= (uint16_t)(j->want & ~all_cri(l));
 	j->say_ns = j->want | j->open ? now_ns + LOOKUP_WAITS * l->set->metadata_wait_ns : 1;
 	queue_job(l, i, true);
 }
@@ -405,11 +434,6 @@ static bool ask_list(struct lookups *l, struct gate_ask *ret, uint64_t now_ns)
 	return false;
 }
 
-static bool is_cri(const struct lookups *l, unsigned runtime)
-{
-	return l->set->runtimes[runtime].kind == GATE_CRI;
-}
-
 /* What is asked besides: of an image, that is for all its containers; of a pod. */
 static enum gate_what second_of(const struct lookups *l, unsigned runtime)
 {
@@ -457,23 +481,29 @@ static bool ask_job(struct lookups *l, struct queue *q, struct gate_ask *ret, ui
 		struct ask *a;
 
 		j->want &= (uint16_t)(all_up(l) & ~j->open);
-		if (!j->want) {
+		j->brief &= all_up(l);
+		if (!j->want && !j->brief) {
 			pop(l, q);
 			j->state = JOB_ASKED;
 			settle(l, i, now_ns);
 			continue;
 		}
-		runtime = (unsigned)__builtin_ctz(j->want);
-		a = new_ask(l, runtime, GATE_INSPECT, now_ns);
+		runtime = (unsigned)__builtin_ctz(j->want ? j->want : j->brief);
+		a = new_ask(l, runtime, j->want ? GATE_INSPECT : GATE_BRIEF, now_ns);
 		if (!a)
 			return false;
 		a->job = i;
-		j->want &= (uint16_t) ~(1u << runtime);
-		j->open |= (uint16_t)(1u << runtime);
+		if (a->what == GATE_INSPECT) {
+			j->want &= (uint16_t) ~(1u << runtime);
+			j->open |= (uint16_t)(1u << runtime);
+		} else {
+			j->brief &= (uint16_t) ~(1u << runtime);
+		}
 		fill_ask(a, job_id(j), ret);
-		if (!j->want) {
+		if (!j->want && !j->brief) {
 			pop(l, q);
 			j->state = JOB_ASKED;
+			settle(l, i, now_ns); /* its inspection may have been answered before */
 		}
 		return true;
 	}
@@ -653,6 +683,32 @@ static void got_image(struct lookups *l, struct ask *a, bool is_good)
 	ask_free(l, a);
 }
 
+static void tell_early(struct lookups *l, json_t *root, unsigned runtime, struct span listed)
+{
+	if (l->n_early == EARLY_MAX)
+		return;
+	l->early[l->n_early].root = json_incref(root);
+	l->early[l->n_early].runtime = runtime;
+	memcpy(l->early[l->n_early].listed, listed.p ? listed.p : "", listed.n);
+	l->early[l->n_early++].listed[listed.n] = 0;
+}
+
+/* Docker's: a list; Podman's: the report of its creation. Without the container there is nothing to tell. */
+static void got_brief(struct lookups *l, struct ask *a)
+{
+	bool is_list = l->set->runtimes[a->runtime].kind == GATE_DOCKER;
+	json_t *root = json_loadb(a->body, a->n, is_list ? 0 : JSON_DISABLE_EOF_CHECK, NULL);
+	struct span id = asked_id(l, a), of = {0};
+
+	if (a->n && !root)
+		malformed(l, a->runtime, is_list ? "a list of containers" : "a report");
+	else if (is_list && root)
+		tell_early(l, root, a->runtime, id);
+	else if (root && docker_event(root, &of) == DOCKER_CREATE && span_starts_with(of, id))
+		tell_early(l, root, a->runtime, (struct span){0});
+	json_decref(root);
+}
+
 struct cri_list_of {
 	struct lookups *l;
 	unsigned runtime;
@@ -720,6 +776,10 @@ static void ask_ended(struct lookups *l, struct ask *a, unsigned status, uint64_
 		got_pod(l, a, status == GATE_OK && !a->is_void, now_ns);
 	} else if (a->job == NONE) {
 		ask_free(l, a); /* somebody else has told it */
+	} else if (a->what == GATE_BRIEF) {
+		if (status == GATE_OK && !a->is_void)
+			got_brief(l, a);
+		ask_free(l, a);
 	} else if (status == GATE_OK && !a->is_void) {
 		got_container(l, a, now_ns);
 	} else if (status == 404 && may_be_pod(l, a)) {
@@ -753,9 +813,11 @@ static void got_report(struct lookups *l, unsigned runtime, const char *line, si
 	if ((action == DOCKER_CREATE && l->set->hooks & HOOK_CREATE) ||
 		(action == DOCKER_START && l->set->hooks & HOOK_START))
 		want_of(l, runtime, id, true);
-	if (action == DOCKER_CREATE && l->set->hooks & HOOK_CREATE && l->n_early < EARLY_MAX) {
-		l->early[l->n_early].root = json_incref(root);
-		l->early[l->n_early++].runtime = runtime;
+	if (action == DOCKER_CREATE && l->set->hooks & HOOK_CREATE)
+		tell_early(l, root, runtime, (struct span){0});
+	if (action == DOCKER_REMOVE && l->n_gone < GONE_MAX) {
+		memcpy(l->gone[l->n_gone].id, id.p, id.n);
+		l->gone[l->n_gone++].runtime = runtime;
 	}
 	json_decref(root);
 }
@@ -885,15 +947,64 @@ static bool has_facts(const struct ask *a)
 	return a->root || (a->cri && cri_knows(a->cri));
 }
 
+static void early_told(struct lookups *l)
+{
+	json_decref(l->early[0].root);
+	l->n_early--;
+	memmove(l->early, l->early + 1, l->n_early * sizeof(l->early[0]));
+}
+
+static int record_early(struct lookups *l, void *buf)
+{
+	while (l->n_early) {
+		const json_t *root = l->early[0].root;
+		const char *type = type_of(l, l->early[0].runtime);
+		struct span id = span_str(l->early[0].listed), of = docker_brief_image(root, id);
+		char image[65] = "";
+
+		memcpy(image, of.p ? of.p : "", of.n);
+		l->told = TOLD_EARLY;
+		if (!id.n)
+			docker_early(&l->one, root, type, l->set->label_max);
+		if (!id.n || docker_brief(&l->one, root, id, find_image(l, image), type,
+				     l->set->label_max))
+			return md_container_record(&l->one, buf);
+		l->told = NONE;
+		early_told(l); /* it is not in it */
+	}
+	return 0;
+}
+
+/* A pod's answer waits for the container's start where the same helper makes both; the container's own has all that rules name it by. */
+static int record_early_ask(struct lookups *l, void *buf)
+{
+	for (unsigned i = 0; i < GATE_ASKS_MAX; i++) {
+		const struct ask *a = &l->asks[i];
+
+		if (a->state != ASK_SECOND || a->is_told_early || !a->cri || !cri_knows(a->cri))
+			continue;
+		cri_container(&l->one, a->cri, type_of(l, a->runtime), l->set->label_max);
+		l->one.flags |= CREC_EARLY;
+		l->told = TOLD_EARLY_ASK + i;
+		return md_container_record(&l->one, buf);
+	}
+	return 0;
+}
+
 int lookups_record(struct lookups *l, void *buf, uint64_t now_ns)
 {
+	int n;
+
 	l->told = NONE;
 	give_up(l, now_ns);
-	if (l->n_early) {
-		docker_early(&l->one, l->early[0].root,
-			gate_kind_str(l->set->runtimes[l->early[0].runtime].kind),
-			l->set->label_max);
-		l->told = TOLD_EARLY;
+	n = record_early(l, buf);
+	if (n)
+		return n;
+	if (l->n_gone) {
+		md_container_begin(&l->one, span_str(l->gone[0].id));
+		l->one.flags = CREC_GONE;
+		md_container_set(&l->one, CREC_TYPE, span_str(type_of(l, l->gone[0].runtime)));
+		l->told = TOLD_GONE;
 		return md_container_record(&l->one, buf);
 	}
 	for (unsigned i = 0; i < GATE_ASKS_MAX; i++) {
@@ -914,7 +1025,8 @@ int lookups_record(struct lookups *l, void *buf, uint64_t now_ns)
 		l->told = i;
 		return md_container_record(&l->one, buf);
 	}
-	return record_unknown(l, buf, now_ns);
+	n = record_early_ask(l, buf);
+	return n ? n : record_unknown(l, buf, now_ns);
 }
 
 void lookups_told(struct lookups *l)
@@ -924,9 +1036,16 @@ void lookups_told(struct lookups *l)
 
 	l->told = NONE;
 	if (told == TOLD_EARLY) {
-		json_decref(l->early[0].root);
-		l->n_early--;
-		memmove(l->early, l->early + 1, l->n_early * sizeof(l->early[0]));
+		early_told(l);
+		return;
+	}
+	if (told == TOLD_GONE) {
+		l->n_gone--;
+		memmove(l->gone, l->gone + 1, l->n_gone * sizeof(l->gone[0]));
+		return;
+	}
+	if (told >= TOLD_EARLY_ASK) {
+		l->asks[told - TOLD_EARLY_ASK].is_told_early = true;
 		return;
 	}
 	if (told >= GATE_ASKS_MAX) {
@@ -941,12 +1060,15 @@ void lookups_told(struct lookups *l)
 	ask_free(l, &l->asks[told]);
 	if (job == NONE)
 		return;
+	stats_add(&l->stats->latency[stats_latency_bucket(clock_mono_ns() - l->jobs[job].since_ns)],
+		1);
 	/* one that is queued for another report is looked at again, for who waits too */
 	if (l->jobs[job].say_ns)
 		stop_waiting(l, job);
-	if (l->jobs[job].state == JOB_QUEUED)
+	if (l->jobs[job].state == JOB_QUEUED) {
 		l->jobs[job].open = 0;
-	else
+		l->jobs[job].since_ns = clock_mono_ns();
+	} else
 		job_free(l, job);
 }
 

@@ -166,6 +166,11 @@ static void select_programs(struct saker_bpf *skel, const struct btf *btf, struc
 	(void)bpf_program__set_autoload(
 		skel->progs.saker_iter_task, l->has_args); /* fails only on loaded objects */
 	(void)bpf_program__set_autoload(skel->progs.saker_iter_task_noargs, !l->has_args);
+	/* since 4.18; without it a container is looked up at its first process */
+	(void)bpf_program__set_autoload(
+		skel->progs.saker_cgroup, tracepoint_args(btf, "cgroup_mkdir") > 0);
+	(void)bpf_program__set_autoload(
+		skel->progs.saker_cgroup_gone, tracepoint_args(btf, "cgroup_rmdir") > 0);
 	select_uring(skel, btf);
 }
 

@@ -11,6 +11,7 @@
 
 #include <base/hash.h>
 #include <base/macros.h>
+#include <shm/crec.h>
 
 #define SLAB_BYTES ((size_t)24 << 20)
 #define NONE UINT32_MAX
@@ -89,7 +90,15 @@ void facts_take(struct facts *f, const struct kev *k)
 	struct span about = kev_param_text(k, 0);
 	uint64_t key = hash_bytes(about.p, about.n, k->head->type);
 	uint32_t i = find(f, key);
+	uint64_t flags = k->head->type == KEV_CODE_SAKER_CONTAINER ? kev_param_u64(k, 1) : 0;
 
+	if (flags & CREC_UNKNOWN || (flags & CREC_GONE && i == NONE))
+		return; /* it tells nothing */
+	if (flags & CREC_GONE) {
+		slab_put(&f->slab, f->all[i].rec);
+		f->all[i].rec = NULL;
+		return;
+	}
 	if (i == NONE)
 		i = place(f, key);
 	slab_put(&f->slab, f->all[i].rec);

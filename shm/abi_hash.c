@@ -82,7 +82,7 @@ static const uint32_t layouts[] = {
 	/* container record */
 	SIZE(crec), AT(crec, slot), AT(crec, flags), AT(crec, id), AT(crec, text), _CREC_TEXT_MAX,
 	CREC_SLOTS_MAX, CREC_PRIVILEGED, CREC_HOST_PID, CREC_HOST_NETWORK, CREC_HOST_IPC,
-	CREC_CUT, CREC_UNKNOWN, CREC_EARLY,
+	CREC_CUT, CREC_UNKNOWN, CREC_EARLY, CREC_GONE,
 	/* event record */
 	SIZE(ev), AT(ev, slot), AT(ev, type), AT(ev, cpu), AT(ev, flags), AT(ev, n_params),
 	AT(ev, n_atts), AT(ev, rawres), AT(ev, tid), AT(ev, params_off), AT(ev, atts_off),

@@ -24,6 +24,7 @@ bool gate_id_fits(enum gate_what what, struct span id)
 	case GATE_LIST:
 		return id.n == 0;
 	case GATE_INSPECT:
+	case GATE_BRIEF:
 		return gate_is_hex(id, 12, 64);
 	case GATE_IMAGE:
 	case GATE_POD:

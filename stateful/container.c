@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of containers, and their records for evaluators. Slots are given by least recent use;
+/* The table of containers, and their records for evaluators. Slots are given again when their container has been gone for a while, in a full table by least recent use;
  * nothing is told when one changes hands, as a thread's record has the id beside the slot. The ids
  * come from cgroup paths, which others choose: whoever makes many can push real ones out, which are
  * then without facts until they are told again, and counted. Must not allocate after
@@ -11,12 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <base/clock.h>
 #include <base/hash.h>
 #include <base/macros.h>
 
+#include "container_id.h"
 #include "core.h"
+#include "families.h"
 
 #define N_BUCKETS (2 * CREC_SLOTS_MAX)
+#define GONE_KEEP_NS (10 * NS_PER_S) /* for late events of it */
 
 int st_containers_init(struct st_containers *c)
 {
@@ -24,7 +28,8 @@ int st_containers_init(struct st_containers *c)
 	c->slots = calloc(CREC_SLOTS_MAX, sizeof(*c->slots));
 	c->buckets = malloc(N_BUCKETS * sizeof(*c->buckets));
 	c->wanted = calloc(CREC_SLOTS_MAX, sizeof(*c->wanted));
-	if (!c->slots || !c->buckets || !c->wanted) {
+	c->gone = calloc(CREC_SLOTS_MAX, sizeof(*c->gone));
+	if (!c->slots || !c->buckets || !c->wanted || !c->gone) {
 		st_containers_done(c);
 		return -ENOMEM;
 	}
@@ -37,6 +42,7 @@ void st_containers_done(struct st_containers *c)
 	free(c->slots);
 	free(c->buckets);
 	free(c->wanted);
+	free(c->gone);
 	*c = (struct st_containers){0};
 }
 
@@ -72,23 +78,69 @@ static void lru_put(struct st_containers *c, uint32_t i)
 	c->lru_first = i;
 }
 
-/* A slot to be filled: a fresh one, or that of the container longest unseen. */
-static uint32_t vacant(struct st_containers *c)
+static void forget(struct st_containers *c, uint32_t i)
 {
-	struct st_container *e;
-	uint32_t i, *at;
+	struct st_container *e = &c->slots[i];
+	uint32_t *at = bucket(c, (struct span){e->id, e->n});
 
-	if (c->n_used < CREC_SLOTS_MAX)
-		return c->n_used++;
-	i = c->lru_last;
-	e = &c->slots[i];
 	lru_take(c, i);
-	at = bucket(c, (struct span){e->id, e->n});
 	while (*at != i)
 		at = &c->slots[*at].hash_next;
 	*at = e->hash_next;
-	c->n_evicted++;
+}
+
+/* The next of those that are gone, if it has been for long enough. PREC_NO_SLOT: none. */
+static uint32_t take_gone(struct st_containers *c)
+{
+	while (c->n_gone) {
+		uint32_t i = c->gone[c->gone_first];
+		struct st_container *e = &c->slots[i];
+
+		if (e->is_listed && e->gone_ns && c->now_ns < e->gone_ns + GONE_KEEP_NS)
+			break;
+		c->gone_first = (c->gone_first + 1) % CREC_SLOTS_MAX;
+		c->n_gone--;
+		e->is_listed = false;
+		if (e->gone_ns)
+			return i;
+	}
+	return PREC_NO_SLOT;
+}
+
+static void set_gone(struct st_containers *c, uint32_t i)
+{
+	struct st_container *e = &c->slots[i];
+
+	e->gone_ns = e->gone_ns ? e->gone_ns : c->now_ns;
+	if (e->is_listed)
+		return;
+	e->is_listed = true;
+	c->gone[(c->gone_first + c->n_gone++) % CREC_SLOTS_MAX] = i;
+}
+
+/* A slot to be filled: of one that is gone, a fresh one, or that of the container longest unseen. */
+static uint32_t vacant(struct st_containers *c)
+{
+	uint32_t i = take_gone(c);
+
+	if (i == PREC_NO_SLOT && c->n_used < CREC_SLOTS_MAX)
+		return c->n_used++;
+	if (i == PREC_NO_SLOT) {
+		i = c->lru_last;
+		c->n_evicted++;
+	}
+	forget(c, i);
 	return i;
+}
+
+/* PREC_NO_SLOT: it has none. @id: as key_of() gives it. */
+static uint32_t find(struct st_containers *c, struct span id)
+{
+	uint32_t i = *bucket(c, id);
+
+	while (i != ST_NONE && !span_eq(id, (struct span){c->slots[i].id, c->slots[i].n}))
+		i = c->slots[i].hash_next;
+	return i == ST_NONE ? PREC_NO_SLOT : i;
 }
 
 uint32_t st_container_slot(struct st_containers *c, struct span id)
@@ -100,9 +152,8 @@ uint32_t st_container_slot(struct st_containers *c, struct span id)
 	if (id.n == 0 || id.n > ST_CONTAINER_ID_MAX)
 		return PREC_NO_SLOT;
 	id = key_of(id);
-	for (i = *bucket(c, id); i != ST_NONE; i = c->slots[i].hash_next) {
-		if (!span_eq(id, (struct span){c->slots[i].id, c->slots[i].n}))
-			continue;
+	i = find(c, id);
+	if (i != PREC_NO_SLOT) {
 		if (c->lru_first != i) {
 			lru_take(c, i);
 			lru_put(c, i);
@@ -111,7 +162,8 @@ uint32_t st_container_slot(struct st_containers *c, struct span id)
 	}
 	i = vacant(c);
 	e = &c->slots[i];
-	e->has_facts = e->was_asked = e->has_waited = false;
+	e->gone_ns = 0; /* it may stand in the list still, which passes over it */
+	e->has_facts = e->was_asked = e->is_early = e->has_waited = false;
 	memcpy(e->id, full.p, full.n);
 	e->n = (uint16_t)id.n;
 	e->n_full = (uint16_t)full.n;
@@ -127,6 +179,11 @@ uint32_t st_container_seen(struct st_containers *c, struct span id)
 {
 	uint32_t i = st_container_slot(c, id);
 
+	if (i != PREC_NO_SLOT && c->slots[i].gone_ns) {
+		/* it is back, and may be another one now */
+		c->slots[i].gone_ns = 0;
+		c->slots[i].has_facts = c->slots[i].was_asked = false;
+	}
 	if (i == PREC_NO_SLOT || !c->asks || c->slots[i].has_facts || c->slots[i].was_asked)
 		return i;
 	if (c->n_wanted == CREC_SLOTS_MAX)
@@ -134,6 +191,35 @@ uint32_t st_container_seen(struct st_containers *c, struct span id)
 	c->slots[i].was_asked = true;
 	c->wanted[c->n_wanted++] = i;
 	return i;
+}
+
+static void on_gone(struct st_containers *c, struct span id)
+{
+	uint32_t i = find(c, key_of(id));
+
+	if (i != PREC_NO_SLOT)
+		set_gone(c, i);
+}
+
+/* Its lookup begins before its first process does; it is gone after its last. */
+void st_on_cgroup(struct st_ctx *c)
+{
+	struct st_containers *all = &c->core->containers;
+	struct span id = st_container_id(c->kev.param[0]);
+	uint32_t n = all->n_wanted, i;
+
+	all->now_ns = c->rec->ts_ns;
+	if (!id.n || id.n > ST_CONTAINER_ID_MAX)
+		return;
+	if (span_starts_with(c->kev.param[0], SPAN_LIT("gone="))) {
+		on_gone(all, id);
+		return;
+	}
+	if (!all->asks)
+		return;
+	i = st_container_seen(all, id);
+	if (all->n_wanted > n)
+		all->slots[i].is_early = true;
 }
 
 bool st_container_may_wait(struct st_containers *c, uint32_t slot)
@@ -178,11 +264,23 @@ int st_container_told(struct st_ctx *c)
 	int n;
 
 	memset(r, 0, sizeof(*r));
+	core->containers.now_ns = c->rec->ts_ns;
+	if (kev_param_u64(&c->kev, 1) & CREC_GONE) {
+		if (id.n == 0 || id.n > ST_CONTAINER_ID_MAX)
+			return -EBADMSG;
+		on_gone(&core->containers, id);
+		return 0;
+	}
 	r->slot = core->told_slot = st_container_slot(&core->containers, id);
 	if (r->slot == PREC_NO_SLOT)
 		return -EBADMSG;
-	if (kev_param_u64(&c->kev, 1) & CREC_UNKNOWN)
+	if (kev_param_u64(&c->kev, 1) & CREC_UNKNOWN) {
+		struct st_container *e = &core->containers.slots[r->slot];
+
+		e->was_asked &= !e->is_early;
+		e->is_early = false;
 		return 0; /* it stays as it is, and nobody waits any more */
+	}
 	if (kev_param_u64(&c->kev, 1) & CREC_EARLY) {
 		core->told_slot = PREC_NO_SLOT; /* who waits does so for all of it */
 		if (core->containers.slots[r->slot].has_facts)

@@ -13,11 +13,14 @@
 
 struct st_container {
 	uint32_t hash_next, lru_prev, lru_next;
-	uint16_t n;      /* of the id that tells it apart */
-	uint16_t n_full; /* of all that is known of it */
-	bool has_facts;  /* something was told of it */
-	bool was_asked;  /* somebody was, or is to be, asked for them */
-	bool has_waited; /* its records were held back once */
+	uint16_t n;       /* of the id that tells it apart */
+	uint16_t n_full;  /* of all that is known of it */
+	bool has_facts;   /* something was told of it */
+	bool was_asked;   /* somebody was, or is to be, asked for them */
+	bool is_early;    /* before it had a process: who does not know it then may do so later */
+	bool has_waited;  /* its records were held back once */
+	bool is_listed;   /* among those that are gone */
+	uint64_t gone_ns; /* its cgroup or the runtime's word was gone then; 0: it was seen since */
 	char id[ST_CONTAINER_ID_MAX + 1];
 };
 
@@ -27,7 +30,11 @@ struct st_containers {
 	uint32_t n_used;
 	uint32_t lru_first, lru_last; /* most and least recently seen */
 	uint64_t n_evicted;
-	bool asks; /* there is somebody to be asked */
+	/* slots of containers that are gone, the first one first: a ring of CREC_SLOTS_MAX */
+	uint32_t *gone;
+	uint32_t gone_first, n_gone;
+	uint64_t now_ns; /* of the last record about a container */
+	bool asks;       /* there is somebody to be asked */
 	/* slots whose facts are to be asked for, in order */
 	uint32_t *wanted;
 	uint32_t n_wanted;
@@ -35,7 +42,7 @@ struct st_containers {
 
 int st_containers_init(struct st_containers *c);
 void st_containers_done(struct st_containers *c);
-/* The slot of a full id, as just seen. A new one may take the place of the one longest unseen.
+/* The slot of a full id, as just seen. A new one may take the place of one that has been gone for a while, or, in a full table, of the one longest unseen.
  * PREC_NO_SLOT: no id, or too long for one. */
 uint32_t st_container_slot(struct st_containers *c, struct span id);
 /* The same, by a process in it: its facts will be asked for, if nothing is told of it. */

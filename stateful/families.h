@@ -10,6 +10,8 @@ void st_on_clone(struct st_ctx *c);
 void st_on_exec(struct st_ctx *c);
 void st_on_exit(struct st_ctx *c);
 void st_after_exit(struct st_ctx *c);
+/* container.c */
+void st_on_cgroup(struct st_ctx *c);
 /* ev_memory.c */
 void st_on_memory(struct st_ctx *c);
 /* ev_limit.c */

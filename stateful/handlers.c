@@ -21,6 +21,7 @@ static const struct st_handler handlers[_KEV_IX_MAX] = {
 	ROW(SYSCALL_CLONE3_X, st_on_clone),
 	ROW(SYSCALL_EXECVE_19_X, st_on_exec),
 	ROW(SYSCALL_EXECVEAT_X, st_on_exec),
+	[KEV_IX_SAKER_CGROUP] = {.pre = st_on_cgroup},
 	[KEV_IX_PROCEXIT_1_E] = {.pre = st_on_exit, .post = st_after_exit},
 
 	VM(SYSCALL_BRK_4_X),

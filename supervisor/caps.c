@@ -31,7 +31,7 @@ static const struct {
 	{CAP_DAC_READ_SEARCH, "configuration and rules of other owners"},
 	{CAP_SYS_ADMIN, "namespaces and the empty root"},
 	{CAP_SYS_CHROOT, "the empty root"},
-	{CAP_SYS_NICE, "the collector's priority"},
+	{CAP_SYS_NICE, "the priority of the collector and of lookups of containers"},
 	{CAP_SYS_RESOURCE, "locked memory of BPF maps before 5.11"},
 	{CAP_PERFMON_NR, "the loader"},
 	{CAP_BPF_NR, "the loader; iterators on 5.10"},

@@ -29,7 +29,7 @@
 #define WATCHDOG_BUSY_NS (2 * NS_PER_S)
 #define WATCHDOG_WAITING_NS (3 * NS_PER_S) /* the skeleton wakes up each second even when idle */
 #define MESSAGES_A_ROUND 128
-#define COLLECTOR_NICE (-15)
+#define URGENT_NICE (-15)
 
 void sup_child_init(struct sup_child *c, const struct plan_proc *proc)
 {
@@ -98,10 +98,12 @@ static int start_stage(struct sup *s, struct sup_child *c)
 	r = sup_spawn(s, c, argv);
 	if (r < 0)
 		return r;
-	/* Whoever makes events must not keep their reader from its CPU. Without the right: as it
-	 * is. */
-	if (c->proc->type == PLAN_COLLECTOR)
-		(void)setpriority(PRIO_PROCESS, (id_t)c->pid, COLLECTOR_NICE);
+	/* Whoever makes events must not keep their reader from its CPU, nor a busy host the few
+	 * questions about a container from their answer before its first process. Without the right:
+	 * as it is. */
+	if (c->proc->type == PLAN_COLLECTOR || c->proc->type == PLAN_GATE ||
+		c->proc->type == PLAN_METADATA)
+		(void)setpriority(PRIO_PROCESS, (id_t)c->pid, URGENT_NICE);
 	r = sup_send_hello(s, c);
 	if (r == 0)
 		r = sup_give(s, c);

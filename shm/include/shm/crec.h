@@ -23,7 +23,9 @@
 #define CREC_EARLY                                                                                 \
 	0x40 /* a report's own words: what is not told may be so all the same; more will follow */
 #define CREC_FLAGS 0x5f
-#define CREC_UNKNOWN 0x20 /* of saker_container alone: nothing is known (yet), who waits need not */
+/* of saker_container alone */
+#define CREC_UNKNOWN 0x20 /* nothing is known (yet), who waits need not */
+#define CREC_GONE 0x80 /* its runtime has removed it: no facts, its place may be another's soon */
 
 /* The texts, in the order of the parameters of saker_container from `name` on. {0,0}: not told. */
 enum crec_text {

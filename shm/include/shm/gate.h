@@ -26,6 +26,7 @@ enum gate_what {
 	GATE_INSPECT, /* one of them; id: 12 to 64 hexadecimal digits */
 	GATE_IMAGE,   /* an image; id: 64 hexadecimal digits */
 	GATE_POD,     /* a pod, of runtimes of Kubernetes alone; id: 64 hexadecimal digits */
+	GATE_BRIEF, /* what is said of a container even while it starts, by docker's and podman's alone; id: as GATE_INSPECT's */
 	_GATE_WHAT_MAX
 };
 

@@ -271,6 +271,65 @@ static void test_report__its_own_words_first(void **state)
 	assert_false(kev_param_u64(&kev, 1) & CREC_EARLY);
 }
 
+/* What a container that starts is asked for besides: nothing comes of it. */
+static void brief_says_nothing(void)
+{
+	struct gate_ask a = next_ask();
+
+	assert_int_equal(a.what, GATE_BRIEF);
+	says(&a, set.runtimes[a.runtime].kind == GATE_DOCKER ? "[]" : "", 0);
+}
+
+static void test_want__it_starts__told_early(void **state)
+{
+	static const char *const bodies[] = {
+		"[{\"Id\":\"" IMAGE_ID "\"},{\"Id\":\"" ID
+		"\",\"Names\":[\"/web\"],\"Image\":\"local/web:3\",\"ImageID\":\"sha256:" IMAGE_ID
+		"\",\"Labels\":{\"a\":\"b\"},\"Mounts\":[{\"Source\":\"/s\"}]}]",
+		"{\"Type\":\"container\",\"Action\":\"create\",\"Actor\":{\"ID\":\"" ID
+		"\",\"Attributes\":{\"name\":\"web\",\"image\":\"local/web:3\"}}}\n"};
+	struct gate_ask a;
+
+	(void)state;
+	one_is_up();
+	event(1, "", GATE_F_UP);
+	a = next_ask();
+	says(&a, "[]", 0);
+	lookups_want(l, SPAN_LIT(ID), now);
+	(void)next_ask();
+	(void)next_ask(); /* inspections, which wait */
+	for (unsigned i = 0; i < 2; i++) {
+		a = next_ask();
+		assert_int_equal(a.what, GATE_BRIEF);
+		says(&a, bodies[a.runtime], 0);
+		assert_true(told());
+		assert_int_equal(kev_param_u64(&kev, 1), CREC_EARLY);
+		expect("id", ID);
+		expect("name", "web");
+		expect("type", a.runtime ? "podman" : "docker");
+		expect("repository", "local/web");
+		expect("tag", "3");
+		expect("image_id", a.runtime ? "" : "ffeeddccbbaa");
+		assert_false(told());
+	}
+	no_ask();
+	assert_true(lookups_timeout_ms(l, now) > 0); /* it is waited for all the same */
+}
+
+static void test_removal__told(void **state)
+{
+	(void)state;
+	one_is_up();
+	event(0, "{\"Type\":\"container\",\"Action\":\"destroy\",\"Actor\":{\"ID\":\"" ID "\"}}\n",
+		0);
+	no_ask();
+	assert_true(told());
+	expect("id", ID);
+	expect("type", "docker");
+	assert_int_equal(kev_param_u64(&kev, 1), CREC_GONE);
+	assert_false(told());
+}
+
 static void test_want__all_that_answer_are_asked__one_knows(void **state)
 {
 	struct gate_ask a, b;
@@ -285,6 +344,8 @@ static void test_want__all_that_answer_are_asked__one_knows(void **state)
 	lookups_want(l, SPAN_LIT(ID), now);
 	a = next_ask();
 	b = next_ask();
+	brief_says_nothing();
+	brief_says_nothing();
 	no_ask();
 	assert_int_equal(a.what, GATE_INSPECT);
 	assert_int_equal(b.what, GATE_INSPECT);
@@ -326,6 +387,7 @@ static void test_want__nobody_knows__said_at_once(void **state)
 	one_is_up();
 	lookups_want(l, SPAN_LIT(ID), now);
 	a = next_ask();
+	brief_says_nothing();
 	says(&a, "", 404);
 	expect_unknown();
 	lookups_want(l, SPAN_LIT("a-name-of-lxc"), now); /* no runtime is asked for such */
@@ -342,6 +404,7 @@ static void test_want__late_answer__unknown_after_the_wait_and_told_when_it_come
 	one_is_up();
 	lookups_want(l, SPAN_LIT(ID), now);
 	a = next_ask();
+	brief_says_nothing();
 	now += 999 * NS_PER_MS;
 	assert_false(told());
 	assert_in_range(lookups_timeout_ms(l, now), 1, 2);
@@ -447,6 +510,45 @@ static void test_hostile_answers__cost_their_lookup_alone(void **state)
 	free(deep);
 }
 
+/* One message of an answer: its pod is said, and is told of only once the container has started. */
+static void test_pod__late__container_told_early(void **state)
+{
+	static const char pod[] =
+		"fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210";
+	char m[512], *p = m + 5, info[128], *at, *end = m + sizeof(m);
+	struct gate_ask a;
+	int n;
+
+	(void)state;
+	set.runtimes[1].kind = GATE_CRI;
+	event(1, "", GATE_F_UP);
+	while (lookups_ask(l, &a, now)) /* lists */
+		says(&a, "", 404);
+	lookups_want(l, SPAN_LIT(ID), now);
+	a = next_ask();
+	assert_int_equal(a.what, GATE_INSPECT);
+	n = snprintf(info, sizeof(info), "{\"sandboxID\":\"%s\"}", pod);
+	p += snprintf(p, (size_t)(end - p), "\x0a%c\x0a\x40%s", 66, ID);
+	at = p + 1;
+	p += snprintf(p, (size_t)(end - p), "\x12%c\x0a\x04info\x12%c%s", 1, n, info);
+	*at = (char)(p - at - 1);
+	memcpy(m, "\0\0\0\0", 4);
+	m[4] = (char)(p - m - 5);
+	answer(&a, m, (size_t)(p - m), 0, GATE_F_END);
+	assert_true(lookups_record(l, buf, now) > 0);
+	assert_true(is_early());
+	assert_true(span_eq_str(kev_param_text(&kev, 0), ID));
+	lookups_told(l);
+	assert_int_equal(lookups_record(l, buf, now), 0); /* once */
+	a = next_ask();
+	assert_int_equal(a.what, GATE_POD);
+	assert_string_equal(a.id, pod);
+	says(&a, "", 404);
+	assert_true(lookups_record(l, buf, now) > 0);
+	assert_false(is_early());
+	lookups_told(l);
+}
+
 /* All places are taken by containers that may be pods: one goes without, of which nothing is known. */
 static void test_pods__no_place_to_ask__nothing_told(void **state)
 {
@@ -517,6 +619,8 @@ int main(void)
 		TEST(list__each_is_looked_at__all_of_it_told),
 		TEST(reports__by_hooks__and_image_is_known),
 		TEST(report__its_own_words_first),
+		TEST(want__it_starts__told_early),
+		TEST(removal__told),
 		TEST(want__all_that_answer_are_asked__one_knows),
 		TEST(want__nobody_is_there__said_at_once),
 		TEST(want__nobody_knows__said_at_once),
@@ -524,6 +628,7 @@ int main(void)
 		TEST(failures__tried_again_some_times__then_given_up),
 		TEST(gate_that_never_answers__asks_are_given_up),
 		TEST(hostile_answers__cost_their_lookup_alone),
+		TEST(pod__late__container_told_early),
 		TEST(pods__no_place_to_ask__nothing_told),
 		TEST(many__jobs_are_bounded_and_freed),
 	};

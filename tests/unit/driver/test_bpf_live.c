@@ -566,6 +566,24 @@ static void test_exec__true_with_arguments__has_everything(void **state)
 	assert_int_equal(int_of("reaper_tid"), 0);
 }
 
+static void test_mkdir__of_a_cgroup__has_its_path(void **state)
+{
+	char path[128];
+
+	(void)state;
+	/* v1 or hybrid, where the folder above is no cgroup; v2 */
+	(void)snprintf(path, sizeof(path), "/sys/fs/cgroup/memory/saker-live-%d", (int)getpid());
+	if (mkdir(path, 0755) < 0) {
+		(void)snprintf(path, sizeof(path), "/sys/fs/cgroup/saker-live-%d", (int)getpid());
+		if (mkdir(path, 0755) < 0)
+			skip(); /* may not be written to */
+	}
+	(void)rmdir(path);
+	assert_true(expect(KEV_CODE_SAKER_CGROUP));
+	assert_true(contains(bytes_of("cgroups"), strrchr(path, '/')));
+	assert_memory_equal(bytes_of("cgroups").p, "made=/", 6);
+}
+
 static void test_exec__missing_file__fails_with_arguments(void **state)
 {
 	/* in memory that is there: the kernel fails before it reads them, and nobody faults them in */
@@ -1126,6 +1144,7 @@ int main(void)
 		cmocka_unit_test(test_connect__unix__has_the_path),
 		cmocka_unit_test(test_socketcall__32_bit__is_the_socket_call),
 		cmocka_unit_test(test_exec__true_with_arguments__has_everything),
+		cmocka_unit_test(test_mkdir__of_a_cgroup__has_its_path),
 		cmocka_unit_test(test_exec__missing_file__fails_with_arguments),
 		cmocka_unit_test(test_exec__from_memfd__is_marked),
 		cmocka_unit_test(test_exec__on_overlay__layers_are_told),

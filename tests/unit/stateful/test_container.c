@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <base/clock.h>
 #include <shm/crec.h>
 
 #define ID "a1b2c3d4e5f6a1b2c3d4e5f6a1b2c3d4e5f6a1b2c3d4e5f6a1b2c3d4e5f6a1b2"
@@ -69,6 +70,81 @@ static void test_told__thread_of_it__same_slot(void **state)
 	assert_int_equal(kit_proc(&k, KIT_SHELL)->container_slot, PREC_NO_SLOT);
 }
 
+/* Asked for at its cgroup's creation; who did not know it then is asked once more by its first process, and no more. */
+static void test_cgroup__unknown_then__asked_again_by_a_process(void **state)
+{
+	static const char made[] = "made=/docker/" ID, host[] = "made=/system.slice/x.service",
+			  cgroups[] = "cpu=/docker/" ID;
+	struct st_containers *c = &k.core.containers;
+
+	(void)state;
+	c->asks = true;
+	for (unsigned i = 0; i < 2; i++) { /* one of each hierarchy, on hosts with many */
+		kit_start(&k, KEV_CODE_SAKER_CGROUP, KIT_SHELL, KIT_SHELL);
+		kit_raw(&k, made, sizeof(made));
+		kit_send(&k);
+		kit_start(&k, KEV_CODE_SAKER_CGROUP, KIT_SHELL, KIT_SHELL);
+		kit_raw(&k, host, sizeof(host));
+		kit_send(&k);
+	}
+	assert_int_equal(c->n_wanted, 1);
+	assert_true(span_eq_str(st_container_wanted(c), ID));
+	st_container_asked(c);
+	for (unsigned i = 0; i < 2; i++) {
+		kit_start(&k, KEV_CODE_SAKER_CONTAINER, 0, 0);
+		kit_text(&k, ID);
+		kit_int(&k, CREC_UNKNOWN);
+		assert_int_equal(kit_send_state(&k), 0);
+		assert_null(told());
+		kit_task(&k, 500 + i, 500 + i, 1, "sh", "/", cgroups, sizeof(cgroups));
+		kit_openat(&k, 500 + i, 3, -100, "/x", 1);
+		assert_int_equal(c->n_wanted, i == 0);
+		if (i == 0)
+			st_container_asked(c);
+	}
+}
+
+static void cgroup_is(const char *text, uint64_t ts_ns)
+{
+	k.ts_ns = ts_ns;
+	kit_start(&k, KEV_CODE_SAKER_CGROUP, KIT_SHELL, KIT_SHELL);
+	kit_raw(&k, text, strlen(text) + 1);
+	kit_send(&k);
+	kit_forget_output(&k);
+}
+
+/* Its slot is another's after a while, unless it was seen again. */
+static void test_gone__slot_is_used_again(void **state)
+{
+	struct st_containers *c = &k.core.containers;
+	char text[128];
+	uint64_t ts = k.ts_ns + NS_PER_S;
+
+	(void)state;
+	c->asks = true;
+	for (unsigned i = 0; i < 3 * CREC_SLOTS_MAX; i++) {
+		(void)snprintf(text, sizeof(text), "made=/docker/%012x%052x", i, 0);
+		cgroup_is(text, ts);
+		st_container_asked(c);
+		ts += 100 * NS_PER_MS;
+		if (i == 7)
+			continue; /* lives on */
+		memcpy(text, "gone", 4);
+		cgroup_is(text, ts);
+		if (i == 9) { /* and is back */
+			memcpy(text, "made", 4);
+			cgroup_is(text, ts);
+			st_container_asked(c);
+		}
+	}
+	assert_in_range(c->n_used, 100, 110);
+	assert_int_equal(c->n_evicted, 0);
+	(void)snprintf(text, sizeof(text), "%012x%052x", 7, 0);
+	assert_int_equal(st_container_slot(c, span_str(text)), 7);
+	(void)snprintf(text, sizeof(text), "%012x%052x", 9, 0);
+	assert_int_equal(st_container_slot(c, span_str(text)), 9);
+}
+
 static void test_told__no_id_or_half_a_mount__refused(void **state)
 {
 	(void)state;
@@ -100,6 +176,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_told__thread_of_it__same_slot),
+		T(test_cgroup__unknown_then__asked_again_by_a_process),
+		T(test_gone__slot_is_used_again),
 		T(test_told__no_id_or_half_a_mount__refused),
 		T(test_slot__full_table__longest_unseen_goes),
 	};
