@@ -195,6 +195,15 @@ static double percentile_ms(const struct sup *s, const struct stats_page *st, un
 	return 0;
 }
 
+static json_t *percentiles(const struct sup *s, const struct stats_page *st)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "p50", json_real(percentile_ms(s, st, 50)));
+	json_object_set_new(o, "p99", json_real(percentile_ms(s, st, 99)));
+	return o;
+}
+
 static json_t *output_losses(const struct sup *s, const struct sup_child *c)
 {
 	json_t *o = json_object();
@@ -214,7 +223,7 @@ static json_t *output_row(const struct sup *s, const struct sup_child *c)
 		"?", "stdout", "file", "syslog", "http", "kafka", "program"};
 	const struct plan_output *p = &s->config->outputs[c->proc->index];
 	uint64_t error = stats_get(&c->stats->last_error);
-	json_t *o = json_object(), *latency = json_object();
+	json_t *o = json_object();
 
 	json_object_set_new(o, "name", json_string(p->name));
 	json_object_set_new(
@@ -228,9 +237,7 @@ static json_t *output_row(const struct sup *s, const struct sup_child *c)
 		error && error < 4096 ? json_string(strerror((int)error)) : json_null());
 	json_object_set_new(o, "last_error_at",
 		error ? j_time(stats_get(&c->stats->last_error_ns)) : json_null());
-	json_object_set_new(latency, "p50", json_real(percentile_ms(s, c->stats, 50)));
-	json_object_set_new(latency, "p99", json_real(percentile_ms(s, c->stats, 99)));
-	json_object_set_new(o, "latency_ms", latency);
+	json_object_set_new(o, "latency_ms", percentiles(s, c->stats));
 	json_object_set_new(o, "test_delivered", j_int(stats_get(&c->stats->test_delivered)));
 	json_object_set_new(o, "test_latency_ms",
 		json_real((double)stats_get(&c->stats->test_latency_ns) / 1e6));
@@ -325,17 +332,18 @@ static const char *state_str(const struct sup *s, const struct sup_ledger *l)
 	}
 }
 
-/* New containers whose records were held back until something was told of them, or nothing could be. */
+/* New containers whose records were held back until something was told of them, or nothing could be; and how long that took, from the first wish to know of one. */
 static json_t *containers_row(struct sup *s)
 {
-	const struct sup_child *c = sup_find_child(s, PLAN_TRACKER, 0);
-	json_t *o = json_object(), *wait = json_object();
+	const struct sup_child *c = sup_find_child(s, PLAN_TRACKER, 0),
+			       *m = sup_find_child(s, PLAN_METADATA, 0);
+	json_t *o = json_object();
 
 	json_object_set_new(o, "held", j_int(stats_get(&c->stats->held_containers)));
 	json_object_set_new(o, "held_events", j_int(stats_get(&c->stats->held_events)));
-	json_object_set_new(wait, "p50", json_real(percentile_ms(s, c->stats, 50)));
-	json_object_set_new(wait, "p99", json_real(percentile_ms(s, c->stats, 99)));
-	json_object_set_new(o, "wait_ms", wait);
+	json_object_set_new(o, "wait_ms", percentiles(s, c->stats));
+	if (m)
+		json_object_set_new(o, "lookup_ms", percentiles(s, m->stats));
 	return o;
 }
 

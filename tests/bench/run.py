@@ -8,7 +8,7 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-NAMES = ["ring", "syscall", "start", "captured", "rejected", "memory", "apps", "rules", "state", "snapshot", "replay", "spool", "file", "storm", "kafka", "http", "latency", "stall", "backlog"]
+NAMES = ["ring", "syscall", "start", "captured", "rejected", "memory", "apps", "rules", "state", "snapshot", "replay", "spool", "file", "storm", "kafka", "http", "latency", "stall", "backlog", "containers"]
 
 
 def argv(build, name):
@@ -161,6 +161,14 @@ def rows_stall(r):
 def rows_backlog(r):
     yield (f"backlog of {r['backlog_bytes'] / (1 << 30):.1f} GiB: the emitter's memory", f"{r['most_mib']} MiB at most",
            f"{r['backlog_alerts'] / 1e6:.1f} M alerts, opened in {r['opened_s']:.2f} s", f"{r['target_mib']} MiB", r["met"])
+
+
+def rows_containers(r):
+    for name, x in r["engines"].items():
+        yield (f"first execution in {x['n']} containers of {name}: has what rules name it by", f"{100 * x['in_time_share']:.1f} %",
+               f"all facts {100 * x['complete_share']:.1f} %, wrong {len(x['wrong'])}; {x['n'] / x['seconds']:.1f}/s, load {x['load'][1]}; held {x['held']} of them, {x['held_events']} events",
+               f"{100 * r['target']:.0f} %", r["met"][name])
+    yield "looking a container up", f"p50 {r['lookup_ms']['p50']:.0f} ms, p99 {r['lookup_ms']['p99']:.0f} ms", f"held for p50 {r['wait_ms']['p50']:.0f}, p99 {r['wait_ms']['p99']:.0f} ms", "", None
 
 
 def rows(name, r):

@@ -20,7 +20,7 @@ NODE = 2 # enum NamespaceMode
 UNCONFINED = 1 # enum ProfileType
 RUNNING, EXITED = 1, 2 # enum ContainerState
 PAUSE = "#include <unistd.h>\nint main(void) { for (;;) pause(); }\n"
-APPLETS = ("sh", "cat", "cp", "ls", "sleep", "true", "id", "sync")
+APPLETS = ("sh", "cat", "cp", "ls", "sleep", "true", "id", "sync", "touch")
 CONFIG = """version = 2
 root = "{0}/root"
 state = "{0}/state"
