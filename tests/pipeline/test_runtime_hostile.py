@@ -190,7 +190,7 @@ def main():
         runtime.mode = "good"
         f, _ = act(s, runtime, "well-again", True)
         expect(f["container.metadata"] == "complete", f"when it is well again: {f}")
-        templates = ("GET /events?filters=%7B", "GET /containers/json?all=true&filters=%7B", "GET /containers/", "GET /images/")
+        templates = ("GET /events?filters=%7B", "GET /events?stream=false&filters=%7B%22container%22%3A%5B%22", "GET /containers/json?all=true&filters=%7B", "GET /containers/", "GET /images/")
         odd = [x for x in runtime.asked + users_runtime.asked if not x.startswith(templates)]
         expect(not odd, f"asked for: {odd}")
         expect(s.status()["ledger"]["balanced"], f"ledger: {s.status()['ledger']}")
