@@ -63,7 +63,8 @@ static void init_shapes(struct scap_reader *r)
 		const struct kev_info *info = kev_info_get((uint16_t)ix);
 		struct shape *s = info->code < SCAP_CODES ? &r->shapes[info->code] : NULL;
 
-		if (!s || info->kind == KEV_KIND_META || info->dir == KEV_ENTER)
+		if (!s || info->kind == KEV_KIND_META || info->kind == KEV_KIND_ITER ||
+			info->dir == KEV_ENTER)
 			continue;
 		s->is_plain = true;
 		s->n = info->n_params;
@@ -421,10 +422,12 @@ static int make_event(struct scap_reader *r, struct scap_event *e, struct scap_r
 {
 	const struct kev_info *info;
 
-	if (!scap_convert(&r->convert, e))
+	/* codes that the format does not have are ours, and mean what only we may say */
+	if (e->type >= SCAP_CODES || !scap_convert(&r->convert, e))
 		return 0;
 	info = kev_info_find(e->type);
-	if (!info)
+	if (!info ||
+		info->kind == KEV_KIND_ITER) /* what iterators tell is no event of the file's */
 		return 0;
 	*ret = (struct scap_record){.p = r->buf, .epoch_ns = e->ts_ns};
 	ret->len = (size_t)build(r, e, info, r->buf);

@@ -202,6 +202,12 @@ static void test_odd_events(void **unused)
 	/* of a newer vocabulary, and of none: passed over */
 	mk_event(&m, 0x216, BOOT + 1, 5, 9999, 1, (struct mk_param[]){MK_I64(0)});
 	mk_event(&m, 0x216, BOOT + 1, 5, 92, 0, NULL);
+	/* what only iterators, or only we, may say: likewise */
+	mk_event(&m, 0x216, BOOT + 1, 5, KEV_CODE_ITER_TASK_FILE_PIPE_E, 3,
+		(struct mk_param[]){MK_I64(1), MK_I64(2), MK_I64(3)});
+	mk_event(&m, 0x216, BOOT + 1, 5, KEV_CODE_ITER_TASK_FILE_PIPE_E, 0, NULL);
+	mk_event(&m, 0x216, BOOT + 1, 5, KEV_CODE_SAKER_CLOCK, 2,
+		(struct mk_param[]){MK_I64(1), MK_I64(2)});
 	/* more parameters than are known: the rest is left */
 	mk_event(&m, 0x216, BOOT + 2, 5, KEV_CODE_SYSCALL_CLOSE_X, 3,
 		(struct mk_param[]){MK_I64(1), MK_I64(2), MK_I64(3)});
