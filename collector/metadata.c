@@ -35,6 +35,7 @@
 #include "lookups.h"
 #include "netlink.h"
 #include "userlist.h"
+#include "users.h"
 
 #define BATCH_MAX 64
 #define LOOK_NS NS_PER_S
@@ -59,7 +60,8 @@ struct metadata {
 	struct lookups *lookups; /* NULL: no runtimes are asked */
 	struct spsc_producer asks;
 	struct spsc_consumer answers, requests;
-	struct gate_ask ask; /* without room yet */
+	struct md_users users; /* of containers; where runtimes are asked */
+	struct gate_ask ask;   /* without room yet */
 	bool has_ask, is_armed;
 	uint64_t buf[KEV_SIZE_MAX / sizeof(uint64_t)];
 };
@@ -126,6 +128,8 @@ static int open_gate(struct stage *s, struct metadata *m)
 		stage_peer_fault(s, FD_RING_IN_DATA, CTL_INDEX_LOOKUP, "request ring");
 	if (r < 0)
 		return log_err_errno(r, "attach the request ring");
+	if (md_users_init(&m->users) < 0)
+		return log_err_errno(-ENOMEM, "allocate");
 	m->lookups = lookups_new(s->settings, s->stats);
 	return m->lookups ? 0 : log_err_errno(-ENOMEM, "allocate");
 }
@@ -283,7 +287,11 @@ static int take_requests(struct stage *s, struct metadata *m, int budget)
 				"request ring or a record in it");
 		if (r == 0)
 			break;
-		lookups_want(m->lookups, lookup_id((const struct lookup *)rec), now);
+		if (((const struct lookup *)rec)->pid)
+			md_users_want(&m->users, lookup_id((const struct lookup *)rec),
+				((const struct lookup *)rec)->pid);
+		else
+			lookups_want(m->lookups, lookup_id((const struct lookup *)rec), now);
 		n++;
 	}
 	if (n)
@@ -318,6 +326,27 @@ static int send_asks(struct stage *s, struct metadata *m)
 	return n;
 }
 
+static int look_up_users(struct stage *s, struct metadata *m, int budget)
+{
+	uint32_t index, pid;
+	const char *id;
+	int n = 0, len;
+
+	while (md_users_next(&m->users, clock_mono_ns(), &index, &pid, &id)) {
+		int r = stage_send(s, CTL_NEED_SINK, FD_USERS, index, 0, pid, id, -1);
+
+		if (r < 0)
+			log_warning_errno(r, "ask for the users of container %s", id);
+	}
+	while (n < budget && (len = md_users_record(&m->users, m->buf)) > 0) {
+		if (put(s, m, REC_STATE, m->buf, (size_t)len) < 0)
+			return n;
+		md_users_taken(&m->users);
+		n++;
+	}
+	return n;
+}
+
 /* What was told goes out before more is taken in. */
 static int look_up(struct stage *s, struct metadata *m)
 {
@@ -329,6 +358,7 @@ static int look_up(struct stage *s, struct metadata *m)
 	n += take_requests(s, m, BATCH_MAX);
 	n += take_answers(s, m, BATCH_MAX);
 	n += send_lookups(s, m, BATCH_MAX);
+	n += look_up_users(s, m, BATCH_MAX);
 	return n + send_asks(s, m);
 }
 
@@ -538,6 +568,12 @@ static int md_on_ctl(struct stage *s, const struct ctl_msg *msg, int fd)
 		return begin_again(s->priv);
 	if (msg->type == CTL_SINK && msg->role == FD_FILE)
 		return take_file(s, s->priv, msg, fd);
+	if (msg->type == CTL_SINK && msg->role == FD_USERS) {
+		struct metadata *m = s->priv;
+
+		md_users_answer(&m->users, msg->index, msg->value[0], fd);
+		return 0;
+	}
 	if (fd >= 0)
 		(void)close(fd);
 	return msg->type == CTL_STOP ? 0 : -EOPNOTSUPP;

@@ -172,32 +172,37 @@ static const struct md_entry *current(struct md_list *l)
 	return NULL;
 }
 
-int md_list_record(struct md_list *l, void *buf)
+int md_entry_record(
+	enum md_file file, const struct md_entry *e, bool added, struct span container, void *buf)
 {
-	const struct md_entry *e = current(l);
-	struct kev_builder b;
-
-	if (!e)
-		return 0;
-	bool added = l->job == MD_ADDING;
-	uint16_t code = l->file == MD_PASSWD
+	uint16_t code = file == MD_PASSWD
 				? (added ? KEV_CODE_USER_ADDED_E : KEV_CODE_USER_DELETED_E)
 				: (added ? KEV_CODE_GROUP_ADDED_E : KEV_CODE_GROUP_DELETED_E);
+	struct kev_builder b;
+	int r;
+
 	kev_build_start(&b, buf, KEV_SIZE_MAX, code, 0);
 	kev_build_head(&b)->ts_ns = clock_boot_ns();
 	kev_build_head(&b)->flags = KEV_F_NO_TASK;
-	if (l->file == MD_PASSWD)
+	if (file == MD_PASSWD)
 		kev_build_int(&b, e->uid);
 	kev_build_int(&b, e->gid);
 	kev_build_text(&b, e->name);
-	if (l->file == MD_PASSWD) {
+	if (file == MD_PASSWD) {
 		kev_build_text(&b, e->home);
 		kev_build_text(&b, e->shell);
 	}
-	kev_build_text(&b, SPAN_LIT("")); /* of the host, no container */
-	int r = kev_build_finish(&b);
-	assert(r > 0); /* a line is much shorter than a record */
+	kev_build_text(&b, container);
+	r = kev_build_finish(&b);
+	assert(r > 0); /* a line and an id are much shorter than a record */
 	return r;
+}
+
+int md_list_record(struct md_list *l, void *buf)
+{
+	const struct md_entry *e = current(l);
+
+	return e ? md_entry_record(l->file, e, l->job == MD_ADDING, SPAN_LIT(""), buf) : 0;
 }
 
 void md_list_taken(struct md_list *l)

@@ -46,6 +46,10 @@ int md_list_read(struct md_list *l, int fd);
 /* Has the file changed since, or been replaced? */
 bool md_list_is_stale(const struct md_list *l, int fd);
 
+/* useradded, userdeleted, groupadded or groupdeleted of one entry, of the host (container: "") or a container. Its length; buf as below. */
+int md_entry_record(
+	enum md_file file, const struct md_entry *e, bool added, struct span container, void *buf);
+
 /* The next record of the job (useradded, userdeleted, groupadded, groupdeleted) into buf (KEV_SIZE_MAX bytes, 8-aligned). Returns its length; 0 when the job is
  * done. The same record comes again until md_list_taken(). */
 int md_list_record(struct md_list *l, void *buf);

@@ -50,6 +50,7 @@ struct replica {
 	struct replica_id *ids;
 	uint32_t n_ids, ids_used; /* entries; those never used are not touched */
 	uint32_t id_free;
+	uint32_t id_hand; /* where room is looked for in a full table */
 	uint32_t *id_buckets;
 	uint32_t id_mask;
 	struct crec **containers;    /* CREC_SLOTS_MAX own copies; NULL: nothing is told */

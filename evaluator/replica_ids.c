@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Users and groups of the replica: (container, number) -> names. Fed by useradded, groupadded and
  * their opposites, which stand in the event ring as state in the encoding of kernel events and were
- * checked by kev_parse(). A full table refuses newcomers. */
+ * checked by kev_parse(). In a full table those of containers make room for each other; the host's stay. What found no room is counted. */
 #include "replica.h"
 
 #include <errno.h>
@@ -13,6 +13,7 @@
 
 #define IDS_MAX 32768
 #define TEXT_MAX 4096 /* of one entry; longer ones are refused */
+#define HAND_STEPS 64
 
 int replica_ids_init(struct replica *r)
 {
@@ -65,6 +66,22 @@ static void remove_at(struct replica *r, uint32_t *at)
 	r->id_free = i;
 }
 
+/* One of a container, by a hand that goes round. */
+static void evict(struct replica *r)
+{
+	for (unsigned i = 0; i < HAND_STEPS; i++) {
+		const struct replica_id *e;
+
+		r->id_hand = (r->id_hand + 1) % r->n_ids;
+		e = &r->ids[r->id_hand];
+		if (!e->text || !e->container_n)
+			continue;
+		remove_at(r, find(r, (struct span){e->text, e->container_n}, e->id, e->is_group));
+		r->n_cut++;
+		return;
+	}
+}
+
 static void add_text(char *to, size_t *used, struct span s, uint32_t *ret_off, uint32_t *ret_n)
 {
 	*ret_off = (uint32_t)*used;
@@ -79,16 +96,20 @@ static void insert(struct replica *r, const struct replica_id *key, struct span 
 	struct span name, struct span home, struct span shell)
 {
 	size_t n = container.n + name.n + home.n + shell.n + 4, used = 0;
-	uint32_t i = r->id_free != REPLICA_NO_ID ? r->id_free : r->ids_used, off;
 	struct replica_id *e;
-	uint32_t *at;
+	uint32_t i, off, *at;
 	char *text;
 
-	if (i == r->n_ids || n > TEXT_MAX)
+	if (n > TEXT_MAX)
 		return;
-	text = slab_get(&r->slab, n);
-	if (!text)
+	if (r->id_free == REPLICA_NO_ID && r->ids_used == r->n_ids)
+		evict(r);
+	i = r->id_free != REPLICA_NO_ID ? r->id_free : r->ids_used;
+	text = i < r->n_ids ? slab_get(&r->slab, n) : NULL;
+	if (!text) {
+		r->n_cut++;
 		return;
+	}
 	e = &r->ids[i];
 	if (i == r->ids_used)
 		r->ids_used++;

@@ -62,7 +62,7 @@ int lookup_validate(const struct rec_head *rec)
 	const struct lookup *l = (const struct lookup *)rec;
 
 	if (rec->ring.type != REC_LOOKUP || rec->ring.len < sizeof(*l) || l->n == 0 ||
-		l->n > rec->ring.len - sizeof(*l) || l->n > UINT8_MAX)
+		l->n > rec->ring.len - sizeof(*l) || l->n > UINT8_MAX || l->pid > INT32_MAX)
 		return -EBADMSG;
 	return 0;
 }

@@ -163,7 +163,7 @@ uint32_t st_container_slot(struct st_containers *c, struct span id)
 	i = vacant(c);
 	e = &c->slots[i];
 	e->gone_ns = 0; /* it may stand in the list still, which passes over it */
-	e->has_facts = e->was_asked = e->is_early = e->has_waited = false;
+	e->has_facts = e->was_asked = e->is_early = e->has_waited = e->has_run = false;
 	memcpy(e->id, full.p, full.n);
 	e->n = (uint16_t)id.n;
 	e->n_full = (uint16_t)full.n;
@@ -182,7 +182,7 @@ uint32_t st_container_seen(struct st_containers *c, struct span id)
 	if (i != PREC_NO_SLOT && c->slots[i].gone_ns) {
 		/* it is back, and may be another one now */
 		c->slots[i].gone_ns = 0;
-		c->slots[i].has_facts = c->slots[i].was_asked = false;
+		c->slots[i].has_facts = c->slots[i].was_asked = c->slots[i].has_run = false;
 	}
 	if (i == PREC_NO_SLOT || !c->asks || c->slots[i].has_facts || c->slots[i].was_asked)
 		return i;
@@ -243,6 +243,33 @@ void st_container_asked(struct st_containers *c)
 {
 	c->n_wanted--;
 	memmove(c->wanted, c->wanted + 1, c->n_wanted * sizeof(*c->wanted));
+}
+
+void st_container_runs(struct st_containers *c, struct span id, int64_t pid)
+{
+	uint32_t i = c->asks && id.n ? find(c, key_of(id)) : PREC_NO_SLOT;
+
+	if (i == PREC_NO_SLOT || c->slots[i].has_run || c->n_running == ST_RUNNING_MAX ||
+		pid <= 0 || pid > INT32_MAX)
+		return;
+	c->slots[i].has_run = true;
+	c->running[c->n_running++] = (struct st_running){.slot = i, .pid = (uint32_t)pid};
+}
+
+struct span st_container_running(const struct st_containers *c, uint32_t *ret_pid)
+{
+	const struct st_container *e = c->n_running ? &c->slots[c->running[0].slot] : NULL;
+
+	if (!e)
+		return (struct span){0};
+	*ret_pid = c->running[0].pid;
+	return (struct span){.p = e->id, .n = e->n_full};
+}
+
+void st_container_running_told(struct st_containers *c)
+{
+	c->n_running--;
+	memmove(c->running, c->running + 1, c->n_running * sizeof(*c->running));
 }
 
 /* Parameter i as the text of a record. An absent one is not told. */

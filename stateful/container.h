@@ -20,9 +20,17 @@ struct st_container {
 	bool is_early;    /* before it had a process: who does not know it then may do so later */
 	bool has_waited;  /* its records were held back once */
 	bool is_listed;   /* among those that are gone */
+	bool has_run;     /* a program of it was seen: its users were asked for */
 	uint64_t gone_ns; /* its cgroup or the runtime's word was gone then; 0: it was seen since */
 	char id[ST_CONTAINER_ID_MAX + 1];
 };
+
+/* A container with a program in it, by which its users' names can be found. */
+struct st_running {
+	uint32_t slot;
+	uint32_t pid;
+};
+#define ST_RUNNING_MAX 256 /* that wait to be told; one too many is told by its next program */
 
 struct st_containers {
 	struct st_container *slots; /* CREC_SLOTS_MAX; those never used are not touched */
@@ -38,6 +46,8 @@ struct st_containers {
 	/* slots whose facts are to be asked for, in order */
 	uint32_t *wanted;
 	uint32_t n_wanted;
+	struct st_running running[ST_RUNNING_MAX];
+	uint32_t n_running;
 };
 
 int st_containers_init(struct st_containers *c);
@@ -52,3 +62,8 @@ bool st_container_may_wait(struct st_containers *c, uint32_t slot);
 /* The next container whose facts are to be asked for: its id, full as far as it is known; {0,0}: none. */
 struct span st_container_wanted(const struct st_containers *c);
 void st_container_asked(struct st_containers *c);
+/* A program runs in it as that process: its users' names will be asked for, once. */
+void st_container_runs(struct st_containers *c, struct span id, int64_t pid);
+/* The next one: its id and process; {0,0}: none. */
+struct span st_container_running(const struct st_containers *c, uint32_t *ret_pid);
+void st_container_running_told(struct st_containers *c);

@@ -16,6 +16,7 @@
 
 #define IDS_MAX 32768 /* as many as an evaluator keeps */
 #define NO_ID UINT32_MAX
+#define HAND_STEPS 64 /* as an evaluator takes to find room for a user of a container */
 #define CONTAINER_KEYS (1ULL << 32) /* numbers behind those of slots */
 #define NAME_KEYS (1ULL << 33)      /* behind those of users and groups */
 #define SLAB_PER_THREAD 2048        /* as an evaluator has */
@@ -165,23 +166,63 @@ static uint64_t id_key(const struct rec_head *rec, bool *ret_is_added)
 	       1;
 }
 
+static void remove_id(struct st_shadow *s, uint32_t *at)
+{
+	uint32_t i = *at;
+
+	slab_put(&s->slab, s->ids[i].rec);
+	s->ids[i].rec = NULL;
+	*at = s->ids[i].next;
+	s->ids[i].next = s->id_free;
+	s->id_free = i;
+}
+
+static uint32_t *find_id(struct st_shadow *s, uint64_t key)
+{
+	uint32_t *at = &s->id_buckets[hash_u64(key) % IDS_MAX];
+
+	while (*at != NO_ID && s->ids[*at].key != key)
+		at = &s->ids[*at].next;
+	return at;
+}
+
+/* A user or group of a container: those make room for each other, as at the evaluators. */
+static bool is_of_container(const struct rec_head *rec)
+{
+	const char *why;
+	struct kev k;
+	int ctr;
+
+	if (rec->ring.type != REC_STATE ||
+		kev_parse(rec + 1, rec->ring.len - sizeof(*rec), &k, &why) < 0 ||
+		k.head->type == KEV_CODE_SAKER_NAME)
+		return false;
+	ctr = kev_param_find(k.info, "container_id");
+	return ctr >= 0 && kev_param_text(&k, (unsigned)ctr).n > 0;
+}
+
+static void evict_id(struct st_shadow *s)
+{
+	for (unsigned i = 0; i < HAND_STEPS; i++) {
+		s->id_hand = (s->id_hand + 1) % IDS_MAX;
+		if (!s->ids[s->id_hand].rec || !is_of_container(s->ids[s->id_hand].rec))
+			continue;
+		remove_id(s, find_id(s, s->ids[s->id_hand].key));
+		return;
+	}
+}
+
 /* Takes the record. Two keys with the same 63 bits of hash would be one entry: as good as never. */
 static void apply_id(struct st_shadow *s, struct rec_head *rec)
 {
 	bool is_added = false;
 	uint64_t key = id_key(rec, &is_added);
-	uint32_t *at = &s->id_buckets[hash_u64(key) % IDS_MAX], i;
+	uint32_t *at = find_id(s, key), i;
 
-	while (*at != NO_ID && s->ids[*at].key != key)
-		at = &s->ids[*at].next;
-	if (*at != NO_ID) {
-		i = *at;
-		slab_put(&s->slab, s->ids[i].rec);
-		s->ids[i].rec = NULL;
-		*at = s->ids[i].next;
-		s->ids[i].next = s->id_free;
-		s->id_free = i;
-	}
+	if (*at != NO_ID)
+		remove_id(s, at);
+	if (key && is_added && s->id_free == NO_ID && s->n_ids == IDS_MAX)
+		evict_id(s);
 	if (!key || !is_added || (s->id_free == NO_ID && s->n_ids == IDS_MAX)) {
 		slab_put(&s->slab, rec);
 		return;

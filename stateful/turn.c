@@ -298,31 +298,41 @@ static int take(struct st_stage *s)
 	return st_out_is_blocked(&s->out) ? TAKEN_NONE : TAKEN;
 }
 
-/* Which facts are wanted: what finds no room is asked for later. */
+/* False: no room now. */
+static bool send_lookup(struct st_stage *s, struct span id, uint32_t pid)
+{
+	struct spsc_rec *rec = NULL;
+	struct lookup *to;
+	int r = spsc_reserve(&s->lookups, sizeof(*to) + id.n, REC_LOOKUP, &rec);
+
+	s->lookup_fault |= r < 0 && r != -EAGAIN;
+	if (r < 0)
+		return false;
+	to = container_of(rec, struct lookup, h.ring);
+	to->h.seq = s->core.counters.last_seq;
+	to->h.ord = 0;
+	to->h.ts_ns = clock_epoch_ns();
+	to->n = (uint32_t)id.n;
+	to->pid = pid;
+	memcpy(to + 1, id.p, id.n);
+	spsc_commit(&s->lookups, sizeof(*to) + id.n);
+	return true;
+}
+
+/* Which facts are wanted, and whose users: what finds no room is asked for later. */
 static void send_lookups(struct st_stage *s)
 {
+	struct st_containers *all = &s->core.containers;
+	uint32_t pid = 0;
 	struct span id;
 
-	while (s->has_lookups && (id = st_container_wanted(&s->core.containers)).n) {
-		struct spsc_rec *rec = NULL;
-		struct lookup *to;
-		int r = spsc_reserve(&s->lookups, sizeof(*to) + id.n, REC_LOOKUP, &rec);
-
-		s->lookup_fault |= r < 0 && r != -EAGAIN;
-		if (r < 0)
-			break;
-		to = container_of(rec, struct lookup, h.ring);
-		to->h.seq = s->core.counters.last_seq;
-		to->h.ord = 0;
-		to->h.ts_ns = clock_epoch_ns();
-		to->n = (uint32_t)id.n;
-		to->pad0 = 0;
-		memcpy(to + 1, id.p, id.n);
-		spsc_commit(&s->lookups, sizeof(*to) + id.n);
-		st_container_asked(&s->core.containers);
-	}
-	if (s->has_lookups)
-		spsc_publish(&s->lookups);
+	if (!s->has_lookups)
+		return;
+	while ((id = st_container_wanted(all)).n && send_lookup(s, id, 0))
+		st_container_asked(all);
+	while ((id = st_container_running(all, &pid)).n && send_lookup(s, id, pid))
+		st_container_running_told(all);
+	spsc_publish(&s->lookups);
 }
 
 uint64_t st_stage_until(const struct st_stage *s)

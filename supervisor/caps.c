@@ -30,6 +30,7 @@ static const struct {
 	{CAP_DAC_OVERRIDE, "files of outputs in folders of other owners"},
 	{CAP_DAC_READ_SEARCH, "configuration and rules of other owners"},
 	{CAP_SYS_ADMIN, "namespaces and the empty root"},
+	{CAP_SYS_PTRACE, "the root of a container's process, for its users' names (opener.c)"},
 	{CAP_SYS_CHROOT, "the empty root"},
 	{CAP_SYS_NICE, "the priority of the collector and of lookups of containers"},
 	{CAP_SYS_RESOURCE, "locked memory of BPF maps before 5.11"},

@@ -219,6 +219,10 @@ static void answer_sink(struct sup *s, struct sup_child *c, const struct ctl_msg
 		sup_program_ask(s, c);
 		return;
 	}
+	if (c->proc->type == PLAN_METADATA && m->role == FD_USERS) {
+		sup_opener_ask(s, c, m);
+		return;
+	}
 	if (c->proc->type == PLAN_EMITTER) {
 		r = sup_sink_open(s, c->proc->index);
 		a.index = 0;
@@ -386,6 +390,7 @@ void sup_reap(struct sup *s)
 			reap_child(s, &s->children[i]);
 	}
 	sup_files_reap(s);
+	sup_openers_reap(s);
 	if (s->current_short)
 		reap_child(s, s->current_short);
 }

@@ -416,6 +416,7 @@ static int give_one(struct sup *s, struct sup_child *c, enum ctl_role role)
 	case FD_FILE:
 		return give_files(s, c);
 	case FD_RUNTIME:
+	case FD_USERS:
 		return 0; /* as it asks for them */
 	case FD_CAPTURE:
 		return give_capture(s, c);

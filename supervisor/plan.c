@@ -83,6 +83,8 @@ static const struct plan_fd_row fd_rows[] = {
 	{PLAN_METADATA, FD_SETTINGS, 0, "settings"},
 	{PLAN_METADATA, FD_STATS, 0, "own statistics"},
 	{PLAN_METADATA, FD_FILE, 0, "passwd, group, containers' facts"},
+	{PLAN_METADATA, FD_USERS, PLAN_LIVE_ONLY,
+		"copies of containers' passwd and group, as it asks for them"},
 	{PLAN_METADATA, FD_NETLINK, PLAN_LIVE_ONLY, "route socket"},
 	{PLAN_GATE, FD_SETTINGS, 0, "settings"},
 	{PLAN_GATE, FD_STATS, 0, "own statistics"},

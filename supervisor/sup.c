@@ -291,6 +291,7 @@ void sup_pump(struct sup *s, int max_ms)
 	now = clock_mono_ns();
 	sup_children_tick(s, now);
 	sup_files_tick(s, now);
+	sup_openers_tick(s, now);
 	sup_programs_tick(s, now);
 	sup_control_tick(s, now);
 }

@@ -83,6 +83,14 @@ struct sup_bpf {
 		canary_ns; /* number of the last one asked for, and since when we wait; 0: not */
 };
 
+/* A helper that copies passwd and group of a container (opener.c). */
+#define SUP_ROOT_FILES 2
+#define SUP_OPENERS 4
+struct sup_opener {
+	pid_t pid; /* 0: free */
+	uint64_t until_ns;
+};
+
 /* The file of an output (files.c). */
 struct sup_file {
 	struct sup_watch notify;       /* tells when it lost its name; fd -1: nothing does */
@@ -173,6 +181,7 @@ struct sup {
 	struct sup_bpf bpf;
 
 	struct sup_file files[PLAN_OUTPUTS_MAX]; /* by output */
+	struct sup_opener openers[SUP_OPENERS];
 	struct sup_client clients[SUP_CLIENTS_MAX];
 	bool owns_socket;
 	struct sup_sample samples[SUP_SAMPLES];
@@ -276,7 +285,16 @@ int sup_runtime_open(
 int sup_record_open(struct sup *s, uint64_t ts_ns, uint64_t seq);
 int sup_capture_open(const struct sup *s); /* to replay, from its beginning; not logged */
 
+/* opener.c: passwd and group of a container, by one of its processes */
+void sup_opener_ask(struct sup *s, struct sup_child *metadata, const struct ctl_msg *m);
+void sup_openers_tick(struct sup *s, uint64_t now_ns);
+void sup_openers_reap(struct sup *s);
+/* A copy in memory of a regular file below that root, at most a megabyte of it: a descriptor or negative errno. */
+int sup_root_file_copy(int root, const char *name);
+
 /* files.c: the files of outputs */
+/* In a child of a moment: it dies with us, and holds nobody's line but that of @keep. */
+void sup_become_helper(struct sup *s, const struct sup_child *keep, const char *name);
 void sup_files_init(struct sup *s);
 void sup_files_done(struct sup *s);
 int sup_file_open(

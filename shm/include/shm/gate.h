@@ -71,11 +71,12 @@ struct gate_answer {
 };
 _Static_assert(sizeof(struct gate_answer) == 64, "layout of gate_answer");
 
-/* REC_LOOKUP, saker-tracker -> saker-metadata: a container was seen for the first time. n bytes of its id follow, which cgroup paths told. */
+/* REC_LOOKUP, saker-tracker -> saker-metadata: a container was seen for the first time, or (pid) a program of it runs: its users' names can be found by that
+ * process's root. n bytes of its id follow, which cgroup paths told. */
 struct lookup {
 	struct rec_head h;
 	uint32_t n;
-	uint32_t pad0;
+	uint32_t pid; /* 0: the container's facts are wanted */
 };
 _Static_assert(sizeof(struct lookup) == 40, "layout of lookup");
 

@@ -184,6 +184,27 @@ static void test_ids__many__found_and_removed(void **state)
 	bench_free(b);
 }
 
+static void test_ids__full__those_of_containers_make_room(void **state)
+{
+	struct bench *b = bench_new();
+	struct replica *r = &b->e.replica;
+	char container[16];
+
+	(void)state;
+	for (uint32_t i = 0; i < 100; i++)
+		bench_user(b, "", i, "host");
+	for (uint32_t i = 0; i < r->n_ids + 5000; i++) {
+		(void)snprintf(container, sizeof(container), "%012x", i);
+		bench_user(b, container, 1, "guest");
+	}
+	assert_int_equal(r->ids_used, r->n_ids);
+	assert_non_null(replica_find_user(r, span_str(container), 1)); /* the newest is there */
+	for (uint32_t i = 0; i < 100; i++)
+		assert_non_null(replica_find_user(r, SPAN_LIT(""), i));
+	assert_true(r->n_cut >= 5100);
+	bench_free(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -193,6 +214,7 @@ int main(void)
 		cmocka_unit_test(test_replica__no_memory__keeps_the_short_texts),
 		cmocka_unit_test(test_replica__memo__ends_with_what_it_stands_on),
 		cmocka_unit_test(test_ids__many__found_and_removed),
+		cmocka_unit_test(test_ids__full__those_of_containers_make_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,6 +100,7 @@ enum ctl_role {
 	FD_CAPTURE,    /* collector: the capture file to replay, read-only */
 	FD_SPOOL,      /* emitter: its spool folder */
 	FD_RUNTIME, /* gate: a connection to container runtime `index`, each time it asks for one */
+	FD_USERS, /* metadata asks: value[0] a process of the container, text its id; and gets twice, with its index, value[0] which file and, where there is one, a copy of it */
 	_FD_ROLE_MAX,
 };
 

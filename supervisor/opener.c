@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Passwd and group files of a container, for saker-metadata. A child of a moment looks the process up, enters nothing, resolves both names below the process's root
+ * (no link leads out of it), opens only what is a regular file, copies at most a megabyte of each into memory of its own and sends that: whoever parses it touches no
+ * file system of the container's, which may be one that never answers. The child keeps the two capabilities that this takes; it parses nothing but the kernel's own
+ * text, to see that the process is the container's. One that hangs is killed, and there are few at a time, so a hostile container costs its own names. */
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <linux/capability.h>
+#include <linux/openat2.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <base/cleanup.h>
+#include <base/clock.h>
+#include <base/log.h>
+#include <base/macros.h>
+
+#include "sup.h"
+
+#define FILE_BYTES_MAX (1u << 20)
+#define PATIENCE_NS (2 * NS_PER_S)
+#define ROOT_TRIES 40 /* the runtime's helper still has the host's root for a moment */
+#define ROOT_TRY_MS 5
+#define ID_MIN 2 /* bytes; shorter ones tell nothing apart */
+
+static const char *const names[SUP_ROOT_FILES] = {"etc/passwd", "etc/group"};
+
+/* A copy of the first megabyte. */
+static int copy_of(int file)
+{
+	_cleanup_close_ int copy = memfd_create("names", MFD_CLOEXEC);
+	char buf[16384];
+	size_t n = 0;
+
+	if (copy < 0)
+		return -errno;
+	while (n < FILE_BYTES_MAX) {
+		ssize_t r = read(file, buf, MIN(sizeof(buf), FILE_BYTES_MAX - n));
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			return -errno;
+		if (r == 0)
+			break;
+		if (write(copy, buf, (size_t)r) != r)
+			return -EIO;
+		n += (size_t)r;
+	}
+	return TAKE_FD(copy);
+}
+
+int sup_root_file_copy(int root, const char *name)
+{
+	const struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+	/* looked at before it is opened: opening a device may do something, and a pipe waits */
+	_cleanup_close_ int place = (int)syscall(SYS_openat2, root, name, &how, sizeof(how));
+	_cleanup_close_ int file = -1;
+	char self[40];
+	struct stat st;
+
+	if (place < 0 || fstat(place, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return S_ISDIR(st.st_mode) ? -EISDIR : -ENOTSUP;
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", place);
+	file = open(self, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return file < 0 ? -errno : copy_of(file);
+}
+
+/* Does the process's cgroup name that container? */
+static bool is_of(int process, const char *id)
+{
+	_cleanup_close_ int fd = openat(process, "cgroup", O_RDONLY | O_CLOEXEC);
+	char text[8192];
+	size_t n = 0;
+	ssize_t r;
+
+	while (fd >= 0 && n < sizeof(text) - 1 &&
+		(r = read(fd, text + n, sizeof(text) - 1 - n)) > 0)
+		n += (size_t)r;
+	text[n] = 0;
+	return strstr(text, id);
+}
+
+/* Ours, or init's: in a pod they are not the same. */
+static bool is_host_root(const struct stat *st)
+{
+	static const char *const roots[] = {"/", "/proc/1/root"};
+	struct stat host;
+
+	for (size_t i = 0; i < ARRAY_LEN(roots); i++)
+		if (stat(roots[i], &host) == 0 && st->st_dev == host.st_dev &&
+			st->st_ino == host.st_ino)
+			return true;
+	return false;
+}
+
+/* The process's root, once it is not the host's any more; one that stays so is the container's. */
+static int open_root(int process)
+{
+	struct stat st;
+
+	for (unsigned i = 0;; i++) {
+		_cleanup_close_ int root =
+			openat(process, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+		if (root < 0 || fstat(root, &st) < 0)
+			return -errno;
+		if (i == ROOT_TRIES || !is_host_root(&st))
+			return TAKE_FD(root);
+		(void)poll(NULL, 0, ROOT_TRY_MS);
+	}
+}
+
+static int keep_two_capabilities(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	const uint32_t bits = 1u << CAP_SYS_PTRACE | 1u << CAP_DAC_READ_SEARCH;
+	struct __user_cap_data_struct data[2] = {{.effective = bits, .permitted = bits}};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || syscall(SYS_capset, &head, data) < 0)
+		return -errno;
+	return 0;
+}
+
+/* Both files, or why not: always as many messages. */
+static void send_files(int line, struct ctl_msg *m, int root, int why)
+{
+	for (unsigned i = 0; i < SUP_ROOT_FILES; i++) {
+		_cleanup_close_ int fd = root < 0 ? -1 : sup_root_file_copy(root, names[i]);
+
+		m->value[0] = i;
+		m->result = root < 0 ? why : MIN(fd, 0);
+		(void)ctl_send(
+			line, m, fd < 0 ? -1 : fd); /* it has ended: its successor asks again */
+	}
+}
+
+static void _noreturn_ run_child(
+	struct sup *s, const struct sup_child *c, const struct ctl_msg *ask)
+{
+	struct ctl_msg m = {
+		.magic = CTL_MAGIC, .type = CTL_SINK, .role = FD_USERS, .index = ask->index};
+	char path[40];
+	int process, root = -1, r;
+
+	sup_become_helper(s, c, "saker-opener");
+	/* also in a pod the host's: it has its pid namespace */
+	(void)snprintf(path, sizeof(path), "/proc/%llu", (unsigned long long)ask->value[0]);
+	r = keep_two_capabilities();
+	process = r < 0 ? r : open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (r == 0 && process < 0)
+		r = -errno;
+	if (r == 0 && !is_of(process, ask->text))
+		r = -ESRCH; /* ended, and the number is another's now */
+	if (r == 0)
+		root = open_root(process);
+	send_files(c->ctl.fd, &m, root, r < 0 ? r : root);
+	_exit(0);
+}
+
+/* What can be the id of a container in a cgroup's name, and no more. */
+static bool is_id(const char *id)
+{
+	size_t n = strlen(id);
+
+	return n >= ID_MIN && n <= UINT8_MAX &&
+	       strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:@") ==
+		       n;
+}
+
+void sup_opener_ask(struct sup *s, struct sup_child *c, const struct ctl_msg *ask)
+{
+	struct ctl_msg m = {
+		.magic = CTL_MAGIC, .type = CTL_SINK, .role = FD_USERS, .index = ask->index};
+	struct sup_opener *o = NULL;
+
+	for (unsigned i = 0; i < SUP_OPENERS && !o; i++)
+		o = s->openers[i].pid ? NULL : &s->openers[i];
+	if (o && is_id(ask->text) && ask->value[0] > 0 && ask->value[0] <= INT32_MAX) {
+		o->until_ns = clock_mono_ns() + PATIENCE_NS;
+		o->pid = fork();
+		if (o->pid == 0)
+			run_child(s, c, ask);
+		if (o->pid > 0)
+			return;
+		o->pid = 0;
+		log_warning_errno(
+			-errno, "start a helper for the users of container %s", ask->text);
+	}
+	send_files(c->ctl.fd, &m, -1, o ? -EINVAL : -EAGAIN);
+}
+
+void sup_openers_tick(struct sup *s, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < SUP_OPENERS; i++) {
+		struct sup_opener *o = &s->openers[i];
+
+		if (o->pid <= 0 || now_ns < o->until_ns)
+			continue;
+		/* its place is free once it has ended: what cannot even be killed holds no more than that */
+		(void)kill(o->pid, SIGKILL);
+		o->until_ns = UINT64_MAX;
+	}
+}
+
+void sup_openers_reap(struct sup *s)
+{
+	for (unsigned i = 0; i < SUP_OPENERS; i++)
+		if (s->openers[i].pid > 0 &&
+			waitpid(s->openers[i].pid, NULL, WNOHANG) == s->openers[i].pid)
+			s->openers[i].pid = 0;
+}
