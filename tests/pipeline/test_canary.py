@@ -47,7 +47,7 @@ def switch_off(pid):
     """In the map whose list of saker's own processes begins with that supervisor."""
     for fd, size in maps_named("saker_interest"):
         with mmap.mmap(fd, -(-size // 4096) * 4096) as m:
-            if struct.unpack_from("=I", m, ENABLED_AT + 8)[0] == pid:
+            if struct.unpack_from("=I", m, ENABLED_AT + 8 + 64 * 4)[0] == pid:
                 struct.pack_into("=I", m, ENABLED_AT, 0)
                 return True
     return False
