@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -374,9 +375,12 @@ static void ask_free(struct lookups *l, struct ask *a)
 	json_decref(a->root);
 	a->root = NULL;
 	a->cri = cri_free(a->cri);
-	if (a->n > KEEP_PAGES)
+	if (a->n > KEEP_PAGES) {
 		(void)madvise(a->what == GATE_LIST ? l->list : a->body,
 			a->what == GATE_LIST ? GATE_LIST_MAX : GATE_BODY_MAX, MADV_DONTNEED);
+		/* what it was parsed to may be fifty times as much, and lies below what others need */
+		(void)malloc_trim(0);
+	}
 	a->state = ASK_FREE;
 	l->n_open--;
 }

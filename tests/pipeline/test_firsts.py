@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import firsts  # noqa: E402
 from harness import SANITIZED, fail, need_root  # noqa: E402
 
-UIDS = 65900
+UIDS = 67200
 COUNTS = {"docker": 6, "podman": 6, "cri": 10}
 
 
