@@ -80,7 +80,8 @@ static int open_bpf(struct stage *s, const struct spsc_slot *slot, struct drv_so
 		return -EINVAL;
 	for (unsigned i = 0; i < n; i++)
 		fds[i] = stage_fd_get(s, FD_BPF_RING, i);
-	const uint64_t *resume = slot && slot->n_cpus == n ? slot->cpu_pos : NULL;
+	/* behind the positions stands how many events the kernel did not make */
+	const uint64_t *resume = slot && slot->n_cpus >= n ? slot->cpu_pos : NULL;
 	return drv_bpf_open(fds, n, s->settings->bpf_ring_bytes, stage_fd_get(s, FD_BPF_WAKE, 0),
 		resume, ret_source);
 }
@@ -171,6 +172,9 @@ static int col_pre_seal(struct stage *s)
 		return r;
 	bool resumes = col_out_resume(&c->out, &slot) == 0;
 	if (resumes) {
+		if (s->settings->engine == ENGINE_BPF && slot.n_cpus > s->settings->n_cpus)
+			c->out.n_told = slot.cpu_pos[s->settings->n_cpus];
+		stats_set(&s->stats->told_events, c->out.n_told);
 		log_notice("going on at event %llu", (unsigned long long)slot.next_seq);
 		c->phase = PHASE_EVENTS;
 	}
@@ -354,6 +358,8 @@ static void publish(struct collector *c)
 	/* before the snapshot is complete there is no slot: a successor begins anew */
 	if (c->phase >= PHASE_EVENTS && !c->batch.in_snapshot)
 		n_pos = c->source->ops->positions(c->source, pos, ARRAY_LEN(pos));
+	if (c->is_live && n_pos && n_pos < ARRAY_LEN(pos))
+		pos[n_pos++] = c->out.n_told;
 	col_out_publish(&c->out, pos, n_pos);
 	/* only now: what was given back to the kernel is safe in the raw ring */
 	c->source->ops->commit(c->source);
@@ -369,6 +375,7 @@ static int take_told(struct stage *s, struct collector *c)
 
 	if (c->phase <= PHASE_CLOCK || c->batch.skip_to)
 		return 0;
+	c->tellers[COL_METADATA].tells_events = c->is_live && c->phase == PHASE_EVENTS;
 	for (unsigned i = 0; i < _COL_TELLER_MAX; i++) {
 		int r = col_meta_fill(&c->tellers[i], &c->out, META_BATCH);
 

@@ -10,6 +10,7 @@
 #include <base/clock.h>
 #include <base/log.h>
 #include <driver/kev.h>
+#include <driver/scap_facts.h>
 
 static const char *const programs[_COL_TELLER_MAX] = {"saker-metadata", "saker-dialer"};
 
@@ -23,8 +24,31 @@ static bool may_tell(enum col_teller teller, const struct spsc_rec *got)
 	return is_name == (teller == COL_DIALER);
 }
 
-static int pass_on(enum col_teller teller, struct col_out *o, const struct spsc_rec *got)
+/* Behind its facts, so that it is judged with them: the event that rules see, and that captures have. 0 or -EAGAIN, -EBADMSG as col_out_reserve(). */
+static int put_event(struct col_meta *m, struct col_out *o, const struct spsc_rec *got)
 {
+	struct rec_head *rec = NULL;
+	const char *why;
+	struct kev k;
+	int n, r;
+
+	if (kev_parse((const uint8_t *)got + sizeof(*rec), got->len - sizeof(*rec), &k, &why) < 0 ||
+		k.head->type != KEV_CODE_SAKER_CONTAINER)
+		return 0;
+	n = scap_fact_event(&k, &m->text, m->event);
+	if (n <= 0)
+		return 0; /* nothing is told, or more than an event holds */
+	r = col_out_reserve(o, sizeof(*rec) + (size_t)n, REC_KEV, &rec);
+	if (r < 0)
+		return r;
+	if (col_out_event(o, rec, m->event, (size_t)n, clock_epoch_ns(), &why) == 0)
+		o->n_told++;
+	return 0;
+}
+
+static int pass_on(struct col_meta *m, struct col_out *o, const struct spsc_rec *got)
+{
+	enum col_teller teller = m->teller;
 	struct rec_head *rec = NULL;
 	const char *why;
 	size_t len = got->len - sizeof(struct rec_head);
@@ -42,7 +66,8 @@ static int pass_on(enum col_teller teller, struct col_out *o, const struct spsc_
 		stats_get(&o->stats->malformed) <= 5)
 		log_warning(
 			"malformed record from %s (%s), passing over it", programs[teller], why);
-	return 0;
+	/* without room for it both are written again: facts that are told twice are the same */
+	return m->tells_events ? put_event(m, o, got) : 0;
 }
 
 int col_meta_fill(struct col_meta *m, struct col_out *o, unsigned max)
@@ -51,7 +76,7 @@ int col_meta_fill(struct col_meta *m, struct col_out *o, unsigned max)
 
 	if (!m->is_attached)
 		return 0;
-	while ((unsigned)n < max && o->n_batch + 1 < COL_BATCH_MAX) {
+	while ((unsigned)n < max && o->n_batch + 2 < COL_BATCH_MAX) {
 		const struct spsc_rec *got = NULL;
 
 		/* a record that is taken must find room: look at it first */
@@ -63,7 +88,7 @@ int col_meta_fill(struct col_meta *m, struct col_out *o, unsigned max)
 		else if (got->type != REC_STATE || got->len < sizeof(struct rec_head))
 			return -EPROTO;
 		else
-			r = pass_on(m->teller, o, got);
+			r = pass_on(m, o, got);
 		if (r < 0)
 			return r == -EAGAIN ? n : r;
 		(void)spsc_next(&m->ring, &got); /* the one that was looked at */

@@ -141,6 +141,7 @@ static void count_batch(struct col_out *o)
 	}
 	stats_add(&o->stats->records_out, o->n_batch);
 	stats_add(&o->stats->loss[LOSS_COLLECTOR_MALFORMED], o->n_lost);
+	stats_set(&o->stats->told_events, o->n_told);
 	stats_set(&o->stats->raw_events, o->seq);
 	stats_set(&o->stats->events, o->seq + stats_get(&o->stats->loss[LOSS_COLLECTOR_MALFORMED]));
 	o->n_counted = 0;

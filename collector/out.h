@@ -19,6 +19,7 @@ struct col_out {
 	struct spsc_producer ring;
 	struct stats_page *stats; /* borrowed */
 	uint64_t seq;             /* number of the last event; 0 before the first */
+	uint64_t n_told;          /* of them, those that no kernel made */
 	uint16_t flags;           /* REC_F_* of every record */
 	bool is_full;             /* the last attempt found no room */
 	unsigned n_batch;         /* records not yet published */

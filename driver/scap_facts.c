@@ -139,7 +139,9 @@ static void container_json(const struct kev *k, struct strbuf *b)
 	add_key(b, "full_id");
 	json_add_string(b, id);
 	for (size_t i = 0; i < ARRAY_LEN(facts); i++)
-		add_fact(b, &facts[i], k);
+		if (!(kev_param_u64(k, 1) & CREC_GONE) ||
+			(facts[i].kind == K_TEXT && facts[i].what == CREC_TYPE))
+			add_fact(b, &facts[i], k);
 	strbuf_add_str(b, "}}");
 }
 
@@ -190,7 +192,9 @@ int scap_fact_event(const struct kev *fact, struct strbuf *text, void *buf)
 	kev_build_start(&b, buf, KEV_SIZE_MAX, KEV_CODE_ASYNCEVENT_E, 0);
 	kev_build_head(&b)->flags = KEV_F_NO_TASK;
 	kev_build_int(&b, 0); /* of no plugin's source, but of the system's */
-	kev_build_text(&b, span_str(is_name ? SCAP_NAME_EVENT : SCAP_CONTAINER_EVENT));
+	kev_build_text(&b, span_str(is_name                              ? SCAP_NAME_EVENT
+				    : kev_param_u64(fact, 1) & CREC_GONE ? SCAP_REMOVED_EVENT
+									 : SCAP_CONTAINER_EVENT));
 	kev_build_raw(&b, text->p, text->n + 1);
 	return kev_build_finish(&b);
 }

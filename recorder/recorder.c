@@ -341,13 +341,16 @@ static void on_state(struct stage *s, struct recorder *c, struct rec_head *rec)
 {
 	/* a capture that is replayed tells them as events, too */
 	bool is_to_be_told = c->is_writing && c->set->engine != ENGINE_REPLAY;
+	bool has_event = c->set->engine == ENGINE_BPF;
 	const char *why;
 	struct kev k;
 
 	if (kev_parse(rec + 1, rec->ring.len - sizeof(*rec), &k, &why) == 0) {
 		if (facts_is_one(k.head->type))
 			facts_take(&c->facts, &k);
-		if (is_to_be_told && facts_is_one(k.head->type))
+		if (has_event && k.head->type == KEV_CODE_SAKER_CONTAINER)
+			; /* its event follows */
+		else if (is_to_be_told && facts_is_one(k.head->type))
 			put_fact(s, c, &k, rec->ts_ns);
 		else if (is_to_be_told && is_user_or_group(k.head->type))
 			put(s, c, &k, rec->ts_ns, true);

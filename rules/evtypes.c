@@ -114,11 +114,10 @@ static void add_codes(struct evset *s, const char *p, size_t n)
 		if (is_visible(info))
 			evset_add(s, ix);
 	}
-	if (found)
-		return;
-	if (name_is("container_removed", p, n))
+	/* the first has a row of its own as well, which only old captures hold */
+	if (name_is("container", p, n) || name_is("container_removed", p, n))
 		evset_add(s, KEV_IX_ASYNCEVENT_E);
-	else if (kev_syscall_name_exists(p, (unsigned)n))
+	else if (!found && kev_syscall_name_exists(p, (unsigned)n))
 		evset_add(s, KEV_IX_GENERIC_X);
 }
 

@@ -121,7 +121,7 @@ static const uint32_t layouts[] = {
 	AT(stats_page, evicted_fds), AT(stats_page, threads), AT(stats_page, fds),
 	AT(stats_page, repeats), AT(stats_page, pss_bytes), AT(stats_page, cpu_ns),
 	AT(stats_page, last_error), AT(stats_page, last_error_ns), AT(stats_page, test_delivered),
-	AT(stats_page, test_latency_ns), AT(stats_page, raw_events), AT(stats_page, loss), AT(stats_page, held_containers), AT(stats_page, out),
+	AT(stats_page, test_latency_ns), AT(stats_page, raw_events), AT(stats_page, told_events), AT(stats_page, loss), AT(stats_page, held_containers), AT(stats_page, out),
 	AT(stats_page, by_class), AT(stats_page, latency), AT(stats_page, by_type), _LOSS_MAX,
 	SIZE(settings), AT(settings, engine), AT(settings, n_evaluators), AT(settings, n_outputs),
 	AT(settings, n_cpus), AT(settings, bpf_ring_bytes), AT(settings, threads_max),

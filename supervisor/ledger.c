@@ -46,7 +46,7 @@ static void add_kernel(const struct sup *s, struct sup_ledger *l, struct kernel_
 struct stage_sums {
 	uint64_t judged;                                /* by evaluators */
 	uint64_t judged_here, applied, forwarded, held; /* tracker */
-	uint64_t taken, raw;                            /* collector */
+	uint64_t taken, raw, told;                      /* collector */
 	uint64_t gone_raw, gone_event;                  /* with rings that were replaced */
 };
 
@@ -85,6 +85,7 @@ static void add_upstream(const struct sup *s, struct stage_sums *sums)
 		if (c->proc->type == PLAN_COLLECTOR && c->stats) {
 			sums->raw = stats_get(&c->stats->raw_events);
 			sums->taken = stats_get(&c->stats->events);
+			sums->told = stats_get(&c->stats->told_events);
 		}
 	}
 }
@@ -121,8 +122,8 @@ static void read_once(const struct sup *s, uint64_t recursion, struct sup_ledger
 	add_faults(s, &l, &st);
 	add_kernel(s, &l, &kernel);
 	if (s->config->engine == ENGINE_BPF) {
-		l.seen = kernel.seen;
-		l.in_flight = ahead(kernel.submitted, st.taken);
+		l.seen = kernel.seen + st.told;
+		l.in_flight = ahead(kernel.submitted + st.told, st.taken);
 		/* a program that was skipped had selected nothing yet: both sides of the sum get it
 		 */
 		l.loss[LOSS_KERNEL_RECURSION] = recursion;

@@ -20,6 +20,16 @@ RULES = """
   condition: evt.type in (execve, execveat) and proc.name in (cat, touch)
   output: "%proc.cmdline | %container.id %container.full_id %container.name %container.type %container.image %container.image.repository %container.image.tag %container.image.id %container.labels %container.privileged %container.mounts"
   priority: WARNING
+- rule: Told
+  desc: a container is known now
+  condition: evt.type = container and container.name startswith first
+  output: "%container.full_id %container.name %container.image %container.metadata %container.privileged %evt.type %evt.asynctype %evt.is_async"
+  priority: NOTICE
+- rule: Removed
+  desc: a container is gone
+  condition: evt.type = container_removed
+  output: "%evt.type %evt.arg.data"
+  priority: NOTICE
 """
 
 
@@ -85,6 +95,15 @@ def main():
         expect(g["seal"] == "full" and g["seccomp"] and g["capabilities"] == "none", f"seal of the gate: {g}")
 
         run_and_check(s, d, "first", "--label", "a=b", "--label", "n=4", "-v", f"{work}:/x")
+        # what is told of it is an event of its own, and so is its end
+        real = d.inspect("first")
+        a = s.wait_alert("Told", lambda a: fields(a)["container.metadata"] == "complete")
+        want = {"container.full_id": real["Id"], "container.name": "first", "container.image": d.image, "container.privileged": False, "evt.type": "container",
+                "evt.asynctype": "container", "evt.is_async": True}
+        expect(a and all(fields(a)[k] == v for k, v in want.items()), f"the event of a container: {a and fields(a)}, not {want}")
+        d.run("rm", "first")
+        expect(s.wait_alert("Removed", lambda a: real["Id"] in fields(a)["evt.arg.data"]), "its removal is no event")
+
         at = len(s.alerts)
         subprocess.run(["cat", f"{work}/rules.yaml"], stdout=subprocess.DEVNULL, check=True)
         a = s.wait_alert("Executed", lambda a: f"cat {work}/rules.yaml" in a["output"], after=at)

@@ -9,6 +9,7 @@
 
 #define SCAP_NAME_EVENT "saker_name"
 #define SCAP_CONTAINER_EVENT "container"
+#define SCAP_REMOVED_EVENT "container_removed" /* with its id and type alone */
 
 /* The event of a parsed saker_container or saker_name into @buf (KEV_SIZE_MAX bytes, 8-aligned).
  * @text: room of the caller's for the JSON, used again from call to call. Mounts and labels that do

@@ -41,7 +41,9 @@ struct stats_page {
 	uint64_t test_delivered;  /* alerts of the built-in test rule that the sink has (emitter) */
 	uint64_t test_latency_ns; /* of the last of them, event time -> delivered */
 	uint64_t raw_events;      /* events written into the raw ring (collector) */
-	uint64_t torn;   /* 1: the sink may have a part of a line without its end (emitter) */
+	uint64_t
+		told_events; /* of them, those of containers, which the kernel did not make (collector) */
+	uint64_t torn;       /* 1: the sink may have a part of a line without its end (emitter) */
 	uint64_t canary; /* number of the last saker_canary that came from the kernel (collector) */
 	uint64_t held_containers,
 		held_events; /* whose records were held back for facts (tracker) */
