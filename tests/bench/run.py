@@ -8,7 +8,7 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-NAMES = ["ring", "syscall", "start", "captured", "rejected", "memory", "apps", "rules", "state", "snapshot", "replay", "spool", "file", "storm", "kafka", "http", "latency", "stall", "backlog", "containers"]
+NAMES = ["ring", "syscall", "start", "captured", "rejected", "memory", "apps", "rules", "state", "snapshot", "replay", "spool", "file", "storm", "kafka", "http", "latency", "stall", "backlog", "containers", "container_cost"]
 
 
 def argv(build, name):
@@ -169,6 +169,10 @@ def rows_containers(r):
                f"all facts {100 * x['complete_share']:.1f} %, wrong {len(x['wrong'])}; {x['n'] / x['seconds']:.1f}/s, load {x['load'][1]}; held {x['held']} of them, {x['held_events']} events",
                f"{100 * r['target']:.0f} %", r["met"][name])
     yield "looking a container up", f"p50 {r['lookup_ms']['p50']:.0f} ms, p99 {r['lookup_ms']['p99']:.0f} ms", f"held for p50 {r['wait_ms']['p50']:.0f}, p99 {r['wait_ms']['p99']:.0f} ms", "", None
+
+
+def rows_container_cost(r):
+    yield ("an event in a container, runtimes asked", f"{r['on']:.0f} ns", f"not asked {r['off']:.0f} ns: {r['percent']:+.1f} %", f"{r['target']} %", r["met"])
 
 
 def rows(name, r):
