@@ -104,6 +104,29 @@ static void test_cgroup__unknown_then__asked_again_by_a_process(void **state)
 	}
 }
 
+/* By its first process, whichever that is; nobody asks where nobody would answer. */
+static void test_runs__first_process__users_asked_for_once(void **state)
+{
+	static const char cgroups[] = "cpu=/docker/" ID;
+	struct st_containers *c = &k.core.containers;
+	uint32_t pid = 0;
+
+	(void)state;
+	kit_task(&k, 499, 499, 1, "sh", "/", cgroups, sizeof(cgroups));
+	assert_int_equal(c->n_running, 0);
+	c->asks = true;
+	for (int64_t i = 0; i < 3; i++)
+		kit_task(&k, 500 + i, 500 + i, 1, "sh", "/", cgroups, sizeof(cgroups));
+	kit_task(&k, 600, 600, 1, "sh", "/", "cpu=/", 6);
+	assert_int_equal(c->n_running, 1);
+	assert_true(span_eq_str(st_container_running(c, &pid), ID));
+	assert_int_equal(pid, 500);
+	st_container_running_told(c);
+	assert_int_equal(st_container_running(c, &pid).n, 0);
+	kit_task(&k, 503, 503, 1, "sh", "/", cgroups, sizeof(cgroups));
+	assert_int_equal(c->n_running, 0);
+}
+
 static void cgroup_is(const char *text, uint64_t ts_ns)
 {
 	k.ts_ns = ts_ns;
@@ -177,6 +200,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_told__thread_of_it__same_slot),
 		T(test_cgroup__unknown_then__asked_again_by_a_process),
+		T(test_runs__first_process__users_asked_for_once),
 		T(test_gone__slot_is_used_again),
 		T(test_told__no_id_or_half_a_mount__refused),
 		T(test_slot__full_table__longest_unseen_goes),
