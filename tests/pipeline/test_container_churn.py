@@ -7,15 +7,14 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from fake_runtime import FakeRuntime  # noqa: E402
 from harness import SANITIZED, Saker, fail, need_root, skip  # noqa: E402
 
 UIDS = 67400
@@ -35,61 +34,28 @@ def expect(condition, what):
         fail(what)
 
 
-class Runtime:
-    """What saker asks, and reports of creations and removals. Every container's name and tag follow from its id."""
+class Runtime(FakeRuntime):
+    """Every container's name and tag follow from its id."""
 
     def __init__(self, path):
-        self.live, self.streams = set(), []
-        self.server = socket.socket(socket.AF_UNIX)
-        self.server.bind(path)
-        self.server.listen(64)
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.live = set()
+        super().__init__(path)
 
-    def _accept(self):
-        while True:
-            try:
-                c, _ = self.server.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(c,), daemon=True).start()
+    def answer(self, c, path):
+        if path.startswith("/containers/json"):
+            wanted = json.loads(urllib.parse.parse_qs(path.split("?")[1])["filters"][0]).get("id")
+            body = [{"Id": i, "Names": ["/" + name_of(i)], "Image": f"churn:{i[:8]}", "Labels": {}} for i in self.live.copy() if not wanted or i == wanted[0]]
+            self.send(c, json.dumps(body).encode())
+            return True
+        i = path.split("/")[2]
+        if i in self.live and path.startswith("/containers/"):
+            self.send(c, json.dumps({"Id": i, "Name": "/" + name_of(i), "Config": {"Image": f"churn:{i[:8]}", "Labels": {"k": "v" * 50}}, "HostConfig": {}}).encode())
+        else:
+            self.send(c, b"{}", "404 no")
+        return True
 
-    def _serve(self, c):
-        try:
-            while True:
-                request = b""
-                while b"\r\n\r\n" not in request:
-                    part = c.recv(65536)
-                    if not part:
-                        return
-                    request += part
-                path = request.split(b" ")[1].decode()
-                if path.startswith("/events"):
-                    c.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-                    self.streams.append(c)
-                    return
-                if path.startswith("/containers/json"):
-                    wanted = json.loads(urllib.parse.parse_qs(path.split("?")[1])["filters"][0]).get("id")
-                    body = [{"Id": i, "Names": ["/" + name_of(i)], "Image": f"churn:{i[:8]}", "Labels": {}} for i in self.live if not wanted or i == wanted[0]]
-                    self._send(c, json.dumps(body))
-                else:
-                    i = path.split("/")[2]
-                    known = i in self.live and path.startswith("/containers/")
-                    self._send(c, json.dumps({"Id": i, "Name": "/" + name_of(i), "Config": {"Image": f"churn:{i[:8]}", "Labels": {"k": "v" * 50}}, "HostConfig": {}}) if known else "{}",
-                               "200 OK" if known else "404 no")
-        except OSError:
-            pass
-
-    @staticmethod
-    def _send(c, body, status="200 OK"):
-        c.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
-
-    def report(self, action, ident):
-        line = json.dumps({"Type": "container", "Action": action, "Actor": {"ID": ident, "Attributes": {"name": name_of(ident), "image": f"churn:{ident[:8]}"}}}) + "\n"
-        for c in self.streams:
-            try:
-                c.sendall(f"{len(line):x}\r\n{line}\r\n".encode())
-            except OSError:
-                pass
+    def tell(self, action, ident):
+        self.report(action, ident, name=name_of(ident), image=f"churn:{ident[:8]}")
 
 
 def name_of(ident):
@@ -109,7 +75,7 @@ class Churn:
     def begin(self, *command):
         ident = secrets.token_hex(32)
         self.runtime.live.add(ident)
-        self.runtime.report("create", ident)
+        self.runtime.tell("create", ident)
         os.mkdir(f"{self.parent}/{ident}")
         # the shell goes into the cgroup, then becomes what the container is for
         p = subprocess.Popen(["sh", "-c", f'echo 0 >"{self.parent}/{ident}/cgroup.procs"; exec "$@"', "sh", *(a.replace("ID", ident) for a in command)],
@@ -127,7 +93,7 @@ class Churn:
             except OSError:
                 time.sleep(0.005)
         self.runtime.live.discard(ident)
-        self.runtime.report("destroy", ident)
+        self.runtime.tell("destroy", ident)
 
     def close(self):
         for p in self.waiting.values():

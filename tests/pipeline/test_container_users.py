@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import SAKER, Saker, fail, need_root  # noqa: E402
 from runtimes import Docker  # noqa: E402
 
-UIDS = 66600
+UIDS = 67600
 UID, GID = 65534, 4242 # nobody on the host
 RULES = """
 - rule: Seen

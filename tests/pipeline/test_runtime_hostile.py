@@ -6,14 +6,13 @@ import json
 import os
 import shutil
 import socket
-import struct
 import sys
 import tempfile
-import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from container import Container  # noqa: E402
+from fake_runtime import FakeRuntime  # noqa: E402
 from harness import SANITIZED, Saker, fail, need_root  # noqa: E402
 from runtimes import need  # noqa: E402
 
@@ -33,73 +32,40 @@ def expect(condition, what):
         fail(what)
 
 
-class FakeRuntime:
+class HostileRuntime(FakeRuntime):
     """What saker asks, answered as `mode` says: of the containers' facts; reports and lists are good."""
 
     def __init__(self, path):
-        self.mode = "good"
-        self.ids, self.peers, self.asked, self.streams = [], [], [], []
-        self.server = socket.socket(socket.AF_UNIX)
-        self.server.bind(path)
-        self.server.listen(64)
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.mode, self.ids = "good", []
+        super().__init__(path)
 
-    def _accept(self):
-        while True:
-            try:
-                c, _ = self.server.accept()
-            except OSError:
-                return
-            self.peers.append(struct.unpack("3i", c.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1])
-            threading.Thread(target=self._serve, args=(c,), daemon=True).start()
+    def answer(self, c, path):
+        if path.startswith("/containers/json"):
+            self.send(c, json.dumps([{"Id": i} for i in self.ids]).encode())
+            return True
+        return self._facts(c, path)
 
-    @staticmethod
-    def _send(c, body, status="200 OK"):
-        c.sendall(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n" % (status.encode(), len(body)) + body)
-
-    def _serve(self, c):
-        try:
-            while True:
-                request = b""
-                while b"\r\n\r\n" not in request:
-                    part = c.recv(65536)
-                    if not part:
-                        return
-                    request += part
-                line = request.split(b"\r\n")[0].decode()
-                self.asked.append(line)
-                if "/events" in line:
-                    c.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-                    self.streams.append(c)
-                    return
-                if "/containers/json" in line:
-                    self._send(c, json.dumps([{"Id": i} for i in self.ids]).encode())
-                elif not self._answer(c, line):
-                    return
-        except OSError:
-            pass
-
-    def _answer(self, c, line):
-        ident = line.split("/")[2] if "/containers/" in line else None
+    def _facts(self, c, path):
+        ident = path.split("/")[2] if path.startswith("/containers/") else None
         good = json.dumps({"Id": ident, "Name": f"/n{(ident or '')[:6]}", "Config": {"Image": "x/y:1", "Labels": {}}, "HostConfig": {}}).encode()
         mode = self.mode
         if mode == "silent":
             time.sleep(60)
         elif mode == "late":
             time.sleep(5)
-            self._send(c, good)
+            self.send(c, good)
         elif mode == "huge":
             c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (100 * MIB))
             for _ in range(100):
                 c.sendall(b" " * MIB)
         elif mode == "deep":
-            self._send(c, b"[" * 900000)
+            self.send(c, b"[" * 900000)
         elif mode == "wide":
-            self._send(c, b"[" + b"[]," * 300000 + b"[]]")
+            self.send(c, b"[" + b"[]," * 300000 + b"[]]")
         elif mode == "utf8":
-            self._send(c, good.replace(b"/n", b"\xff\xfe/n"))
+            self.send(c, good.replace(b"/n", b"\xff\xfe/n"))
         elif mode == "wrong-id":
-            self._send(c, good.replace(ident.encode(), b"f" * 64))
+            self.send(c, good.replace(ident.encode(), b"f" * 64))
         elif mode == "garbage":
             c.sendall(os.urandom(4096))
             return False
@@ -108,23 +74,12 @@ class FakeRuntime:
             c.shutdown(socket.SHUT_RDWR)
             return False
         elif mode == "error":
-            self._send(c, b"no", "500 no")
+            self.send(c, b"no", "500 no")
         elif mode == "unknown":
-            self._send(c, b"{}", "404 not here")
+            self.send(c, b"{}", "404 not here")
         else:
-            self._send(c, good)
+            self.send(c, good)
         return True
-
-    def report(self, ident):
-        line = json.dumps({"Type": "container", "Action": "create", "Actor": {"ID": ident}}).encode() + b"\n"
-        for c in self.streams:
-            try:
-                c.sendall(b"%x\r\n%s\r\n" % (len(line), line))
-            except OSError:
-                pass
-
-    def close(self):
-        self.server.close()
 
 
 def pss(s):
@@ -136,7 +91,7 @@ def act(s, runtime, tag, reports):
     with Container({}) as c:
         runtime.ids.append(c.id)
         if reports:
-            runtime.report(c.id)
+            runtime.report("create", c.id)
         at, began = len(s.alerts), time.monotonic()
         c.run("/bin/cat", f"/etc/{tag}")
         a = s.wait_alert("Executed", lambda a: f"/etc/{tag}" in a["output"], after=at)
@@ -152,10 +107,10 @@ def main():
     work = tempfile.mkdtemp(prefix="saker-test-hostile-")
     users = "/run/user/61234/podman"
     made = not os.path.exists("/run/user/61234")
-    runtime = FakeRuntime(f"{work}/r.sock")
+    runtime = HostileRuntime(f"{work}/r.sock")
     try:
         os.makedirs(users)
-        users_runtime = FakeRuntime(f"{users}/podman.sock")
+        users_runtime = HostileRuntime(f"{users}/podman.sock")
         users_runtime.mode = "unknown"
         os.chmod(f"{users}/podman.sock", 0o666)
         with open(f"{work}/rules.yaml", "w") as f:
