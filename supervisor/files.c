@@ -119,13 +119,13 @@ int sup_file_open(struct sup *s, unsigned output)
 /* --- the children --- */
 
 /* A child that does not end must keep nobody waiting for the end of its neighbours' sockets. */
-void sup_become_helper(struct sup *s, const struct sup_child *keep, const char *name)
+static void become_helper(struct sup *s, const struct sup_child *emitter)
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	(void)prctl(PR_SET_NAME, name);
+	(void)prctl(PR_SET_NAME, "saker-files");
 	(void)fd_close(s->control.fd);
 	for (size_t i = 0; i < s->n_children; i++)
-		if (s->children[i].ctl.fd >= 0 && &s->children[i] != keep)
+		if (s->children[i].ctl.fd >= 0 && &s->children[i] != emitter)
 			(void)close(s->children[i].ctl.fd);
 }
 
@@ -136,7 +136,7 @@ static void _noreturn_ run_opener(
 	struct ctl_msg m = {.magic = CTL_MAGIC, .type = CTL_SINK, .role = FD_SINK};
 	int fd, r = 0;
 
-	sup_become_helper(s, c, "saker-files");
+	become_helper(s, c);
 	if (must_rotate && sup_old_is_due(o))
 		r = sup_old_rotate(o);
 	fd = open_and_watch(o, notify);
@@ -193,7 +193,7 @@ static void _noreturn_ run_zipper(struct sup *s, const struct plan_output *o)
 {
 	int r;
 
-	sup_become_helper(s, NULL, "saker-files");
+	become_helper(s, NULL);
 	(void)setpriority(PRIO_PROCESS, 0, ZIP_NICE); /* it has time */
 	r = sup_old_zip_one(o);
 	_exit(r < 0 ? 1 : r > 0 ? 0 : NOTHING_LEFT);

@@ -147,15 +147,19 @@ static void send_files(int line, struct ctl_msg *m, int root, int why)
 	}
 }
 
-static void _noreturn_ run_child(
-	struct sup *s, const struct sup_child *c, const struct ctl_msg *ask)
+static void _noreturn_ run_child(const struct sup_child *c, const struct ctl_msg *ask)
 {
 	struct ctl_msg m = {
 		.magic = CTL_MAGIC, .type = CTL_SINK, .role = FD_USERS, .index = ask->index};
 	char path[40];
-	int process, root = -1, r;
+	int line = c->ctl.fd, process, root = -1, r;
 
-	sup_become_helper(s, c, "saker-opener");
+	/* nothing of ours is left but the line */
+	if ((line > 0 && syscall(SYS_close_range, 0, line - 1, 0) < 0) ||
+		syscall(SYS_close_range, line + 1, ~0U, 0) < 0)
+		_exit(1);
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	(void)prctl(PR_SET_NAME, "saker-opener", 0, 0, 0);
 	/* also in a pod the host's: it has its pid namespace */
 	(void)snprintf(path, sizeof(path), "/proc/%llu", (unsigned long long)ask->value[0]);
 	r = keep_two_capabilities();
@@ -166,7 +170,7 @@ static void _noreturn_ run_child(
 		r = -ESRCH; /* ended, and the number is another's now */
 	if (r == 0)
 		root = open_root(process);
-	send_files(c->ctl.fd, &m, root, r < 0 ? r : root);
+	send_files(line, &m, root, r < 0 ? r : root);
 	_exit(0);
 }
 
@@ -192,7 +196,7 @@ void sup_opener_ask(struct sup *s, struct sup_child *c, const struct ctl_msg *as
 		o->until_ns = clock_mono_ns() + PATIENCE_NS;
 		o->pid = fork();
 		if (o->pid == 0)
-			run_child(s, c, ask);
+			run_child(c, ask);
 		if (o->pid > 0)
 			return;
 		o->pid = 0;

@@ -293,8 +293,6 @@ void sup_openers_reap(struct sup *s);
 int sup_root_file_copy(int root, const char *name);
 
 /* files.c: the files of outputs */
-/* In a child of a moment: it dies with us, and holds nobody's line but that of @keep. */
-void sup_become_helper(struct sup *s, const struct sup_child *keep, const char *name);
 void sup_files_init(struct sup *s);
 void sup_files_done(struct sup *s);
 int sup_file_open(

@@ -68,6 +68,7 @@ def expected(name, lines, n_cpus, n_evaluators):
         "passwd, group, containers' facts": [("/etc/passwd", "ro"), ("/etc/group", "ro")],
         "its spool folder, if it has one": [], # Falco's stdout has none
         "passwd, group": [("/etc/passwd", "ro"), ("/etc/group", "ro")],
+        "copies of containers' passwd and group, as it asks for them": [],
         "route socket": [("socket", "rw")],
         # no runtime is there; libcurl's own pair of sockets, with which it could be woken
         "connections to container runtimes, as it asks for them": [("socket", "rw")] * 2,
@@ -143,7 +144,7 @@ def check_world(name, x, is_full):
 
 
 # The supervisor is the trusted base: not sealed, but it holds no right that neither it nor a child needs (supervisor/caps.c).
-SUPERVISOR_CAPS = sum(1 << n for n in (0, 1, 2, 5, 6, 7, 8, 18, 21, 23, 24, 38, 39))
+SUPERVISOR_CAPS = sum(1 << n for n in (0, 1, 2, 5, 6, 7, 8, 18, 19, 21, 23, 24, 38, 39))
 
 
 def check_supervisor(pid, socket_path):
@@ -169,6 +170,47 @@ def check_supervisor(pid, socket_path):
     check(os.stat(socket_path).st_mode & 0o777 == 0o600, f"supervisor: its control socket has mode {os.stat(socket_path).st_mode & 0o777:o}")
 
 
+OPENER_CAPS = 1 << 2 | 1 << 19 # DAC_READ_SEARCH, SYS_PTRACE
+
+
+def check_opener(s):
+    """The helper that copies a container's passwd and group waits while the process's root is the host's: long enough to be looked at."""
+    root = next((r for r in ("/sys/fs/cgroup/memory", "/sys/fs/cgroup") if os.path.exists(f"{r}/cgroup.procs")), None)
+    if not root:
+        print("no cgroup file system: the opener was not looked at")
+        return
+    had = os.path.isdir(f"{root}/docker")
+    group = f"{root}/docker/{os.urandom(32).hex()}"
+    os.makedirs(group)
+    child = subprocess.Popen(["sh", "-c", f"echo $$ > {group}/cgroup.procs; exec sleep 3"])
+    seen = None
+    try:
+        end = time.monotonic() + 3
+        while not seen and time.monotonic() < end:
+            for pid in filter(str.isdigit, os.listdir("/proc")):
+                try:
+                    with open(f"/proc/{pid}/status") as f:
+                        status = f.read()
+                    if "\nPPid:\t%d\n" % s.proc.pid in status and status.startswith("Name:\tsaker-opener\n") and "\nNoNewPrivs:\t1\n" in status:
+                        seen = status, [os.readlink(f"/proc/{pid}/fd/{n}") for n in os.listdir(f"/proc/{pid}/fd")]
+                except OSError:
+                    continue # it has ended
+    finally:
+        child.kill()
+        child.wait()
+        time.sleep(0.1)
+        os.rmdir(group)
+        if not had:
+            os.rmdir(f"{root}/docker")
+    check(seen, "the opener was not seen")
+    if seen:
+        for caps, want in (("CapInh", 0), ("CapPrm", OPENER_CAPS), ("CapEff", OPENER_CAPS), ("CapAmb", 0)):
+            check(f"\n{caps}:\t{want:016x}\n" in seen[0], f"opener: {caps}")
+        sockets = [x for x in seen[1] if x.startswith("socket:")]
+        check(len(sockets) == 1 and len(seen[1]) <= 3, f"opener: it holds {seen[1]}")
+        print("the opener of containers' files: two capabilities, one line")
+
+
 def look_live():
     """The full start mode with live capture."""
     rules = tempfile.NamedTemporaryFile("w", prefix="saker-seal-", suffix=".yaml") # with a name, so that there is a dialer
@@ -191,6 +233,7 @@ def look_live():
             check_world(name, x, True)
             has, want = held(x["pid"]), expected(name, procs[name], n_cpus, 2)
             check(has == want, f"{name}: descriptors beyond its row of the plan: {dict(has - want)}; missing: {dict(want - has)}")
+        check_opener(s)
         print(f"{len(uids)} running stages looked at")
         return [n for n in stages if n != "supervisor"]
     finally:
