@@ -30,7 +30,7 @@ struct st_shadow {
 	struct st_shadow_id *ids;
 	uint32_t *id_buckets;
 	uint32_t n_ids, id_free;
-	uint32_t id_hand; /* where room is looked for in a full table */
+	uint32_t id_hand;                /* where room is looked for in a full table */
 	struct st_shadow_entry *journal; /* in a circle */
 	uint32_t journal_mask, journal_first, journal_n;
 	uint64_t ord;       /* the shadow is the state before this order */
