@@ -273,6 +273,15 @@ static int take_answers(struct stage *s, struct metadata *m, int budget)
 	return n;
 }
 
+static void want_users(struct metadata *m, const struct lookup *want)
+{
+	uint64_t n_dropped = m->users.n_dropped;
+
+	md_users_want(&m->users, lookup_id(want), want->pid);
+	if (!n_dropped && m->users.n_dropped)
+		log_warning("too many containers at once: users of some will have no names");
+}
+
 static int take_requests(struct stage *s, struct metadata *m, int budget)
 {
 	uint64_t now = clock_mono_ns();
@@ -287,11 +296,11 @@ static int take_requests(struct stage *s, struct metadata *m, int budget)
 				"request ring or a record in it");
 		if (r == 0)
 			break;
-		if (((const struct lookup *)rec)->pid)
-			md_users_want(&m->users, lookup_id((const struct lookup *)rec),
-				((const struct lookup *)rec)->pid);
+		const struct lookup *want = (const struct lookup *)rec;
+		if (want->pid)
+			want_users(m, want);
 		else
-			lookups_want(m->lookups, lookup_id((const struct lookup *)rec), now);
+			lookups_want(m->lookups, lookup_id(want), now);
 		n++;
 	}
 	if (n)

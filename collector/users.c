@@ -13,8 +13,8 @@
 #include <base/clock.h>
 #include <base/macros.h>
 
-#define ANSWER_NS (30 * NS_PER_S) /* the supervisor answers sooner, or its helper was killed */
-#define SERIAL_STEP 16            /* an index tells the place and which asking it was */
+#define ANSWER_NS (4 * NS_PER_S) /* the supervisor answers sooner, or its helper was killed */
+#define SERIAL_STEP 16           /* an index tells the place and which asking it was */
 static_assert(MD_USERS_OPEN <= SERIAL_STEP, "an index of a place");
 
 int md_users_init(struct md_users *u)
@@ -120,9 +120,9 @@ int md_users_record(struct md_users *u, void *buf)
 	unsigned n_bad = 0;
 
 	while (!u->has_entry) {
-		struct md_users_ask *was = u->of;
+		struct md_users_ask *was;
 
-		if (!was && !begin_file(u))
+		if (!u->of && !begin_file(u))
 			return 0;
 		u->has_entry = u->n_told < MD_USERS_FILE_MAX &&
 			       md_passwd_next(&u->rest, u->file, &u->entry, &n_bad);
