@@ -16,6 +16,9 @@
 #define MD_CONTAINER_ROWS_MAX                                                                      \
 	16384 /* bytes of mounts and labels of one container; the rest is cut */
 
+/* What a runtime reports of a container. REPORT_OTHER: nothing that matters. */
+enum report_action { REPORT_OTHER, REPORT_CREATE, REPORT_START, REPORT_REMOVE };
+
 /* One container. Texts point into the JSON or into rows. */
 struct md_container {
 	struct span id;

@@ -16,116 +16,25 @@
 #include <shm/gate.h>
 
 #include "image.h"
+#include "jsonget.h"
+#include "pb.h"
 
-#define FRAME_HEAD 5
 #define CNI_KEPT 3072 /* bytes of a pod's interfaces as JSON: what a record keeps */
 #define USER_KEPT 24
 #define NODE 2   /* NamespaceMode: the host's */
 #define EXITED 2 /* ContainerState: and what comes after */
-#define BLOCK_HEAD 16
-
-/* --- messages --- */
-
-/* What one answer has grown into. Each block says its size in front of itself. */
-struct heap {
-	size_t used;
-	bool is_full;
-};
-
-static void *heap_take(void *arg, size_t n)
-{
-	struct heap *h = arg;
-	size_t *p;
-
-	if (n > CRI_BYTES - BLOCK_HEAD || n + BLOCK_HEAD > CRI_BYTES - h->used) {
-		h->is_full = true;
-		return NULL;
-	}
-	p = malloc(n + BLOCK_HEAD);
-	if (!p) {
-		h->is_full = true;
-		return NULL;
-	}
-	*p = n + BLOCK_HEAD;
-	h->used += *p;
-	return (char *)p + BLOCK_HEAD;
-}
-
-static void heap_give_back(void *arg, void *block)
-{
-	struct heap *h = arg;
-	size_t *p;
-
-	if (!block)
-		return;
-	p = (size_t *)(void *)((char *)block - BLOCK_HEAD);
-	h->used -= *p;
-	free(p);
-}
-
-static ProtobufCAllocator allocator(struct heap *h)
-{
-	return (ProtobufCAllocator){
-		.alloc = heap_take, .free = heap_give_back, .allocator_data = h};
-}
-
-static int unpack(struct heap *h, const ProtobufCMessageDescriptor *what, struct span message,
-	ProtobufCMessage **ret)
-{
-	ProtobufCAllocator a = allocator(h);
-
-	h->is_full = false;
-	*ret = protobuf_c_message_unpack(what, &a, message.n, (const uint8_t *)message.p);
-	if (*ret)
-		return 0;
-	return h->is_full ? -ENOMEM : -EBADMSG;
-}
-
-static void drop(struct heap *h, ProtobufCMessage *m)
-{
-	ProtobufCAllocator a = allocator(h);
-
-	protobuf_c_message_free_unpacked(m, &a);
-}
-
-static struct span span_of(ProtobufCBinaryData d)
-{
-	return (struct span){.p = (const char *)d.data, .n = d.len};
-}
 
 static struct span hex_of(ProtobufCBinaryData d)
 {
-	struct span s = span_of(d);
+	struct span s = pb_span(d);
 
 	return gate_is_hex(s, 64, 64) ? s : (struct span){0};
-}
-
-int cri_frame(struct span *body, size_t max, struct span *ret_message)
-{
-	const uint8_t *p = (const uint8_t *)body->p;
-	uint32_t n;
-
-	if (body->n == 0)
-		return 0;
-	if (p[0] != 0)
-		return -EBADMSG;
-	if (body->n < FRAME_HEAD)
-		return 0;
-	n = (uint32_t)p[1] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 8 | p[4];
-	if (n > max)
-		return -EBADMSG;
-	if (n > body->n - FRAME_HEAD)
-		return 0;
-	*ret_message = (struct span){.p = body->p + FRAME_HEAD, .n = n};
-	body->p += FRAME_HEAD + n;
-	body->n -= FRAME_HEAD + n;
-	return 1;
 }
 
 /* --- one container --- */
 
 struct cri {
-	struct heap heap;
+	struct pb_heap heap;
 	Cri__ContainerStatusResponse *status;
 	Cri__PodStatusResponse *pod;
 	json_t *info,
@@ -145,9 +54,9 @@ struct cri *cri_free(struct cri *c)
 	if (!c)
 		return NULL;
 	if (c->status)
-		drop(&c->heap, &c->status->base);
+		pb_drop(&c->heap, &c->status->base);
 	if (c->pod)
-		drop(&c->heap, &c->pod->base);
+		pb_drop(&c->heap, &c->pod->base);
 	json_decref(c->info);
 	json_decref(c->pod_info);
 	json_decref(c->labels);
@@ -160,8 +69,8 @@ struct cri *cri_free(struct cri *c)
 static struct span entry_of(size_t n, Cri__Entry **entries, const char *key)
 {
 	for (size_t i = 0; i < n; i++)
-		if (span_eq_str(span_of(entries[i]->key), key))
-			return span_of(entries[i]->value);
+		if (span_eq_str(pb_span(entries[i]->key), key))
+			return pb_span(entries[i]->value);
 	return (struct span){0};
 }
 
@@ -175,18 +84,18 @@ static json_t *read_info(size_t n, Cri__Entry **entries)
 int cri_status(struct cri *c, struct span message, struct span id)
 {
 	ProtobufCMessage *m;
-	int r = unpack(&c->heap, &cri__container_status_response__descriptor, message, &m);
+	int r = pb_unpack(&c->heap, &cri__container_status_response__descriptor, message, &m);
 
 	if (r < 0)
 		return r;
 	if (c->status)
-		drop(&c->heap, &c->status->base);
+		pb_drop(&c->heap, &c->status->base);
 	c->status = (Cri__ContainerStatusResponse *)m;
 	json_decref(c->info);
 	c->info = NULL;
 	if (!c->status->status || !hex_of(c->status->status->id).n ||
 		!span_starts_with(hex_of(c->status->status->id), id)) {
-		drop(&c->heap, m);
+		pb_drop(&c->heap, m);
 		c->status = NULL;
 		return -EBADMSG;
 	}
@@ -197,18 +106,18 @@ int cri_status(struct cri *c, struct span message, struct span id)
 int cri_pod(struct cri *c, struct span message, struct span id)
 {
 	ProtobufCMessage *m;
-	int r = unpack(&c->heap, &cri__pod_status_response__descriptor, message, &m);
+	int r = pb_unpack(&c->heap, &cri__pod_status_response__descriptor, message, &m);
 
 	if (r < 0)
 		return r;
 	if (c->pod)
-		drop(&c->heap, &c->pod->base);
+		pb_drop(&c->heap, &c->pod->base);
 	c->pod = (Cri__PodStatusResponse *)m;
 	json_decref(c->pod_info);
 	c->pod_info = NULL;
 	if (!c->pod->status || !hex_of(c->pod->status->id).n ||
 		!span_starts_with(hex_of(c->pod->status->id), id)) {
-		drop(&c->heap, m);
+		pb_drop(&c->heap, m);
 		c->pod = NULL;
 		return -EBADMSG;
 	}
@@ -221,52 +130,17 @@ bool cri_knows(const struct cri *c)
 	return c->status || c->pod;
 }
 
-/* Member after member; NULL: it ends before. */
-static const json_t *member(const json_t *v, const char *const *keys)
-{
-	for (; *keys && v; keys++)
-		v = json_object_get(v, *keys);
-	return v;
-}
-#define MEMBER(v, ...) member(v, (const char *const[]){__VA_ARGS__, NULL})
-
-static struct span text(const json_t *v)
-{
-	return json_is_string(v)
-		       ? (struct span){.p = json_string_value(v), .n = json_string_length(v)}
-		       : (struct span){0};
-}
-
 struct span cri_sandbox(const struct cri *c)
 {
-	struct span s = text(MEMBER(c->info, "sandboxID"));
+	struct span s = json_text(JSON_MEMBER(c->info, "sandboxID"));
 
 	if (!s.n)
-		s = text(MEMBER(
+		s = json_text(JSON_MEMBER(
 			c->info, "runtimeSpec", "annotations", "io.kubernetes.cri.sandbox-id"));
 	return gate_is_hex(s, 64, 64) ? s : (struct span){0};
 }
 
 /* --- facts --- */
-
-/* A key and value that are no texts are left out, for JSON has none such. */
-static void add_label(json_t *to, const char *key, size_t n_key, struct span value)
-{
-	(void)json_object_setn_new(to, key, n_key, json_stringn(value.p ? value.p : "", value.n));
-}
-
-static json_t *labels_of(size_t n, Cri__Entry **entries, size_t label_max)
-{
-	json_t *all = json_object();
-
-	for (size_t i = 0; i < n && all; i++)
-		if (entries[i]->value.len <= label_max &&
-			!memchr(entries[i]->key.data ? entries[i]->key.data : (const uint8_t *)"",
-				0, entries[i]->key.len))
-			add_label(all, (const char *)entries[i]->key.data, entries[i]->key.len,
-				span_of(entries[i]->value));
-	return all;
-}
 
 static const char *propagation(int32_t v)
 {
@@ -299,12 +173,13 @@ static json_t *mounts_of(const Cri__ContainerStatus *s)
 /* As the runtime's parts say it, the nearest to what runs first. */
 static bool is_privileged(const json_t *info)
 {
-	const json_t *v = MEMBER(info, "runtimeSpec", "linux", "security_context", "privileged");
+	const json_t *v =
+		JSON_MEMBER(info, "runtimeSpec", "linux", "security_context", "privileged");
 
 	if (!v)
-		v = MEMBER(info, "config", "linux", "security_context", "privileged");
+		v = JSON_MEMBER(info, "config", "linux", "security_context", "privileged");
 	if (!v)
-		v = MEMBER(info, "privileged");
+		v = JSON_MEMBER(info, "privileged");
 	return json_is_true(v);
 }
 
@@ -313,14 +188,15 @@ static void put_image(struct md_container *out, const Cri__ContainerStatus *s, c
 {
 	static const char *const annotations[] = {"io.kubernetes.cri.image-name",
 		"io.kubernetes.cri-o.Image", "io.kubernetes.cri-o.ImageName"};
-	struct span name = s->image ? span_of(s->image->image) : (struct span){0},
-		    ref = span_of(s->image_ref), id;
+	struct span name = s->image ? pb_span(s->image->image) : (struct span){0},
+		    ref = pb_span(s->image_ref), id;
 	struct span repository, tag, digest, none;
 
 	if (!name.n || image_digits(name).n) {
 		name = (struct span){0};
 		for (unsigned i = 0; i < ARRAY_LEN(annotations) && !name.n; i++)
-			name = text(MEMBER(info, "runtimeSpec", "annotations", annotations[i]));
+			name = json_text(
+				JSON_MEMBER(info, "runtimeSpec", "annotations", annotations[i]));
 		if (image_digits(name).n)
 			name = (struct span){0};
 	}
@@ -336,9 +212,9 @@ static void put_image(struct md_container *out, const Cri__ContainerStatus *s, c
 	md_container_set(out, CREC_REPOSITORY, repository);
 	md_container_set(out, CREC_TAG, tag);
 	md_container_set(out, CREC_DIGEST, digest);
-	id = image_digits(text(MEMBER(info, "config", "image", "image")));
+	id = image_digits(json_text(JSON_MEMBER(info, "config", "image", "image")));
 	if (!id.n)
-		id = image_digits(span_of(s->image_id));
+		id = image_digits(pb_span(s->image_id));
 	if (!id.n)
 		id = image_digits(ref);
 	id.n = MIN(id.n, (size_t)CREC_SHORT_ID);
@@ -348,7 +224,7 @@ static void put_image(struct md_container *out, const Cri__ContainerStatus *s, c
 static void put_user(struct md_container *out, struct cri *c)
 {
 	const Cri__User *user = c->status->status->user;
-	const json_t *v = MEMBER(c->info, "runtimeSpec", "process", "user", "uid");
+	const json_t *v = JSON_MEMBER(c->info, "runtimeSpec", "process", "user", "uid");
 	int64_t uid;
 
 	if (user && user->on_linux)
@@ -369,13 +245,13 @@ static bool is_own_interface(const char *name)
 /* containerd tells the interfaces of the network plugins as an object, CRI-O the whole result as a text. */
 static struct span cni(struct cri *c)
 {
-	const json_t *all = MEMBER(c->pod_info, "cniResult", "Interfaces");
+	const json_t *all = JSON_MEMBER(c->pod_info, "cniResult", "Interfaces");
 	json_t *kept, *v;
 	const char *name;
 	size_t n;
 
 	if (!json_is_object(all))
-		return text(MEMBER(c->pod_info, "runtimeSpec", "annotations",
+		return json_text(JSON_MEMBER(c->pod_info, "runtimeSpec", "annotations",
 			"io.kubernetes.cri-o.CNIResult"));
 	kept = json_object();
 	json_object_foreach((json_t *)all, name, v)
@@ -405,26 +281,26 @@ static void put_pod(struct md_container *out, struct cri *c, size_t label_max)
 	const Cri__PodStatus *p = c->pod->status;
 
 	out->flags |= shared_namespaces(p);
-	md_container_set(out, CREC_SANDBOX_ID, span_of(p->id));
+	md_container_set(out, CREC_SANDBOX_ID, pb_span(p->id));
 	if (p->network) {
-		md_container_set(out, CREC_IP, span_of(p->network->ip));
-		md_container_set(out, CREC_POD_IP, span_of(p->network->ip));
+		md_container_set(out, CREC_IP, pb_span(p->network->ip));
+		md_container_set(out, CREC_POD_IP, pb_span(p->network->ip));
 	}
 	md_container_set(out, CREC_POD_CNI_JSON, cni(c));
 	json_decref(c->pod_labels);
-	c->pod_labels = labels_of(p->n_labels, p->labels, label_max);
+	c->pod_labels = pb_labels(p->n_labels, p->labels, label_max);
 	md_container_labels(out, CREC_POD_LABELS, c->pod_labels, SIZE_MAX);
 	if (!c->labels)
 		return;
-	add_label(c->labels, "io.kubernetes.sandbox.id", strlen("io.kubernetes.sandbox.id"),
-		span_of(p->id));
+	pb_add_label(c->labels, "io.kubernetes.sandbox.id", strlen("io.kubernetes.sandbox.id"),
+		pb_span(p->id));
 	if (p->metadata) {
-		add_label(c->labels, "io.kubernetes.pod.uid", strlen("io.kubernetes.pod.uid"),
-			span_of(p->metadata->uid));
-		add_label(c->labels, "io.kubernetes.pod.name", strlen("io.kubernetes.pod.name"),
-			span_of(p->metadata->name));
-		add_label(c->labels, "io.kubernetes.pod.namespace",
-			strlen("io.kubernetes.pod.namespace"), span_of(p->metadata->namespace_));
+		pb_add_label(c->labels, "io.kubernetes.pod.uid", strlen("io.kubernetes.pod.uid"),
+			pb_span(p->metadata->uid));
+		pb_add_label(c->labels, "io.kubernetes.pod.name", strlen("io.kubernetes.pod.name"),
+			pb_span(p->metadata->name));
+		pb_add_label(c->labels, "io.kubernetes.pod.namespace",
+			strlen("io.kubernetes.pod.namespace"), pb_span(p->metadata->namespace_));
 	}
 }
 
@@ -434,23 +310,23 @@ void cri_container(
 	struct cri *c = (struct cri *)answers; /* its texts are made here */
 	const Cri__ContainerStatus *s = c->status ? c->status->status : NULL;
 
-	md_container_begin(out, span_of(s ? s->id : c->pod->status->id));
+	md_container_begin(out, pb_span(s ? s->id : c->pod->status->id));
 	out->flags = 0;
 	md_container_set(out, CREC_TYPE, span_str(type));
 	json_decref(c->labels);
 	json_decref(c->mounts);
-	c->labels = labels_of(s ? s->n_labels : 0, s ? s->labels : NULL, label_max);
+	c->labels = pb_labels(s ? s->n_labels : 0, s ? s->labels : NULL, label_max);
 	c->mounts = NULL;
 	if (s) {
 		out->flags |= is_privileged(c->info) ? CREC_PRIVILEGED : 0;
 		if (s->metadata)
-			md_container_set(out, CREC_NAME, span_of(s->metadata->name));
+			md_container_set(out, CREC_NAME, pb_span(s->metadata->name));
 		put_image(out, s, c->info);
 		put_user(out, c);
 		c->mounts = mounts_of(s);
 		md_container_mounts(out, c->mounts, mount_keys);
 	} else if (c->pod->status->metadata) {
-		md_container_set(out, CREC_NAME, span_of(c->pod->status->metadata->name));
+		md_container_set(out, CREC_NAME, pb_span(c->pod->status->metadata->name));
 	}
 	if (c->pod)
 		put_pod(out, c, label_max);
@@ -466,24 +342,24 @@ const char *cri_type(struct span message)
 {
 	static const char *const known[] = {"containerd", "cri-o"};
 	const char *type = "cri";
-	struct heap heap = {0};
+	struct pb_heap heap = {0};
 	ProtobufCMessage *m;
 
-	if (unpack(&heap, &cri__version_response__descriptor, message, &m) < 0)
+	if (pb_unpack(&heap, &cri__version_response__descriptor, message, &m) < 0)
 		return type;
 	for (unsigned i = 0; i < ARRAY_LEN(known); i++)
-		if (span_eq_str(span_of(((Cri__VersionResponse *)m)->runtime_name), known[i]))
+		if (span_eq_str(pb_span(((Cri__VersionResponse *)m)->runtime_name), known[i]))
 			type = known[i];
-	drop(&heap, m);
+	pb_drop(&heap, m);
 	return type;
 }
 
 int cri_list(struct span message, void (*each)(void *ctx, struct span id), void *ctx)
 {
-	struct heap heap = {0};
+	struct pb_heap heap = {0};
 	Cri__ListContainersResponse *list;
 	ProtobufCMessage *m;
-	int r = unpack(&heap, &cri__list_containers_response__descriptor, message, &m);
+	int r = pb_unpack(&heap, &cri__list_containers_response__descriptor, message, &m);
 
 	if (r < 0)
 		return r;
@@ -494,21 +370,22 @@ int cri_list(struct span message, void (*each)(void *ctx, struct span id), void 
 		if (id.n && list->containers[i]->state < EXITED)
 			each(ctx, id);
 	}
-	drop(&heap, m);
+	pb_drop(&heap, m);
 	return 0;
 }
 
-enum cri_action cri_event(struct span message, struct span *ret_id)
+enum report_action cri_event(struct span message, struct span *ret_id)
 {
-	static const enum cri_action actions[] = {CRI_CREATE, CRI_START, CRI_OTHER, CRI_REMOVE};
-	enum cri_action action = CRI_OTHER;
-	struct heap heap = {0};
+	static const enum report_action actions[] = {
+		REPORT_CREATE, REPORT_START, REPORT_OTHER, REPORT_REMOVE};
+	enum report_action action = REPORT_OTHER;
+	struct pb_heap heap = {0};
 	ProtobufCMessage *m;
 	const Cri__Event *e;
 	const char *at;
 
-	if (unpack(&heap, &cri__event__descriptor, message, &m) < 0)
-		return CRI_OTHER;
+	if (pb_unpack(&heap, &cri__event__descriptor, message, &m) < 0)
+		return REPORT_OTHER;
 	e = (const Cri__Event *)m;
 	/* the unpacked copy goes: where the id is in @message */
 	at = hex_of(e->container_id).n ? memmem(message.p, message.n, e->container_id.data, 64)
@@ -517,6 +394,6 @@ enum cri_action cri_event(struct span message, struct span *ret_id)
 		*ret_id = (struct span){.p = at, .n = 64};
 		action = actions[e->type];
 	}
-	drop(&heap, m);
+	pb_drop(&heap, m);
 	return action;
 }

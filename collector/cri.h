@@ -11,17 +11,12 @@
 
 #include "container.h"
 
-/* One gRPC message at the beginning of @body, at most @max bytes long: 1 and the message, @body then begins behind it; 0: not all of it is there yet; -EBADMSG: it is compressed or too long,
- * and what follows cannot be understood. */
-int cri_frame(struct span *body, size_t max, struct span *ret_message);
-
 /* What is known of one container; of its pod once that was asked for as well. */
 struct cri;
 struct cri *cri_new(void); /* NULL: no memory */
 struct cri *cri_free(struct cri *c);
 
-/* An answer of ContainerStatus, verbose (the message alone). -EBADMSG: no such, or of another container than @id; -ENOMEM: it would take more than CRI_BYTES. */
-#define CRI_BYTES ((size_t)8 << 20)
+/* An answer of ContainerStatus, verbose (the message alone). -EBADMSG: no such, or of another container than @id; -ENOMEM: it would take more than PB_BYTES. */
 int cri_status(struct cri *c, struct span message, struct span id);
 /* The pod that it belongs to: 64 hexadecimal digits, to ask PodSandboxStatus with; {0,0}: it is not said. */
 struct span cri_sandbox(const struct cri *c);
@@ -39,6 +34,5 @@ const char *cri_type(struct span message);
 /* An answer of ListContainers: calls @each with the id of every one that is not over, 64 hexadecimal digits. As cri_status(). */
 int cri_list(struct span message, void (*each)(void *ctx, struct span id), void *ctx);
 
-/* One report of GetContainerEvents. @ret_id: in @message. CRI_OTHER: nothing that matters. */
-enum cri_action { CRI_OTHER, CRI_CREATE, CRI_START, CRI_REMOVE };
-enum cri_action cri_event(struct span message, struct span *ret_id);
+/* One report of GetContainerEvents. @ret_id: in @message. REPORT_OTHER: nothing that matters. */
+enum report_action cri_event(struct span message, struct span *ret_id);

@@ -11,17 +11,14 @@
 #include <shm/gate.h>
 
 #include "image.h"
+#include "jsonget.h"
 
 static const char *const mount_keys[CREC_MOUNT_PARTS] = {
 	"Source", "Destination", "Mode", "RW", "Propagation"};
 
 static struct span text(const json_t *object, const char *key)
 {
-	const json_t *v = json_object_get(object, key);
-
-	return json_is_string(v)
-		       ? (struct span){.p = json_string_value(v), .n = json_string_length(v)}
-		       : (struct span){0};
+	return json_text(json_object_get(object, key));
 }
 
 static bool is_text(const json_t *object, const char *key, const char *want)
@@ -29,15 +26,16 @@ static bool is_text(const json_t *object, const char *key, const char *want)
 	return span_eq(text(object, key), span_str(want));
 }
 
-int docker_check(const json_t *root, struct span id, struct span *ret_id, struct span *ret_image)
+int docker_check(const json_t *root, struct span id)
 {
 	struct span full = text(root, "Id");
 
-	if (!gate_is_hex(full, 64, 64) || !span_starts_with(full, id))
-		return -EBADMSG;
-	*ret_id = full;
-	*ret_image = image_digits(text(root, "Image"));
-	return 0;
+	return gate_is_hex(full, 64, 64) && span_starts_with(full, id) ? 0 : -EBADMSG;
+}
+
+struct span docker_image_id(const json_t *root)
+{
+	return image_digits(text(root, "Image"));
 }
 
 static void put_image(struct md_container *c, const struct md_image *image, struct span name)
@@ -60,8 +58,9 @@ static void put_image(struct md_container *c, const struct md_image *image, stru
 }
 
 /* Of its own network, or of the first of its networks that has one. */
-static struct span address(const json_t *settings)
+struct span docker_address(const json_t *root)
 {
+	const json_t *settings = json_object_get(root, "NetworkSettings");
 	struct span ip = text(settings, "IPAddress");
 	json_t *network;
 	const char *name;
@@ -72,6 +71,18 @@ static struct span address(const json_t *settings)
 			ip = text(network, "IPAddress");
 	}
 	return ip;
+}
+
+struct span docker_network_of(const json_t *root)
+{
+	struct span prefix = SPAN_LIT("container:"),
+		    of = json_text(JSON_MEMBER(root, "HostConfig", "NetworkMode"));
+
+	if (docker_address(root).n || !span_starts_with(of, prefix))
+		return (struct span){0};
+	of.p += prefix.n;
+	of.n -= prefix.n;
+	return gate_is_hex(of, 64, 64) ? of : (struct span){0};
 }
 
 static uint32_t flags(const json_t *host)
@@ -99,12 +110,12 @@ void docker_container(struct md_container *c, const json_t *root, const struct m
 	md_container_set(c, CREC_NAME, name);
 	md_container_set(c, CREC_TYPE, span_str(type));
 	md_container_set(c, CREC_IMAGE, text(config, "Image"));
-	image_id = image_digits(text(root, "Image"));
+	image_id = docker_image_id(root);
 	image_id.n = MIN(image_id.n, (size_t)CREC_SHORT_ID);
 	md_container_set(c, CREC_IMAGE_ID, image_id);
 	put_image(c, image, text(config, "Image"));
 	md_container_set(c, CREC_USER, text(config, "User"));
-	md_container_set(c, CREC_IP, address(json_object_get(root, "NetworkSettings")));
+	md_container_set(c, CREC_IP, docker_address(root));
 	if (gate_is_hex(sandbox, 64, 64))
 		md_container_set(c, CREC_SANDBOX_ID, sandbox);
 	md_container_mounts(c, json_object_get(root, "Mounts"), mount_keys);
@@ -215,22 +226,22 @@ bool docker_brief(struct md_container *c, const json_t *list, struct span id,
 	return true;
 }
 
-enum docker_action docker_event(const json_t *root, struct span *ret_id)
+enum report_action docker_event(const json_t *root, struct span *ret_id)
 {
 	static const struct {
 		const char *name;
-		enum docker_action action;
-	} actions[] = {{"create", DOCKER_CREATE}, {"start", DOCKER_START},
-		{"destroy", DOCKER_REMOVE}, {"remove", DOCKER_REMOVE}};
+		enum report_action action;
+	} actions[] = {{"create", REPORT_CREATE}, {"start", REPORT_START},
+		{"destroy", REPORT_REMOVE}, {"remove", REPORT_REMOVE}};
 	struct span id = text(json_object_get(root, "Actor"), "ID");
 
 	if (!is_text(root, "Type", "container") || !gate_is_hex(id, 64, 64))
-		return DOCKER_OTHER;
+		return REPORT_OTHER;
 	*ret_id = id;
 	for (unsigned i = 0; i < ARRAY_LEN(actions); i++)
 		if (is_text(root, "Action", actions[i].name))
 			return actions[i].action;
-	return DOCKER_OTHER;
+	return REPORT_OTHER;
 }
 
 struct span docker_list_id(const json_t *list, size_t i)

@@ -37,14 +37,18 @@
 #define RETRY_MAX_NS (500 * NS_PER_MS)
 #define ALIVE_NS NS_PER_S
 #define ANSWER_ROOM (sizeof(struct gate_answer) + GATE_PART_MAX)
-#define ENDS_MAX (GATE_ASKS_MAX + 2 * GATE_RUNTIMES_MAX)
+#define REPORTS_AGAIN_NS NS_PER_S
+#define ENDS_MAX (GATE_ASKS_MAX + 3 * GATE_RUNTIMES_MAX)
 
 struct gate_runtime {
-	bool listens;      /* its reports are asked for */
-	bool is_up;        /* and come */
-	bool was_said;     /* that it is not there */
+	bool listens;  /* what shows that it is there is asked for: its reports, or its version */
+	bool is_up;    /* and comes */
+	bool was_said; /* that it is not there */
 	uint64_t retry_ns; /* when it is tried again */
 	uint64_t delay_ns;
+	/* of one whose version is asked for: its reports */
+	enum gate_reports { REPORTS_WANTED, REPORTS_COME, REPORTS_NONE } reports;
+	uint64_t reports_ns; /* wanted from then on */
 };
 
 struct gate {
@@ -166,21 +170,40 @@ static void lost(struct gate *g, unsigned runtime, unsigned status)
 		say(g, &(struct gate_answer){
 			       .runtime = runtime, .what = GATE_EVENTS, .flags = GATE_F_DOWN});
 	rt->is_up = rt->listens = false;
+	rt->reports = REPORTS_WANTED;
+	rt->reports_ns = 0;
 	transfers_drop(g->transfers, runtime);
 	rt->retry_ns = clock_mono_ns() + rt->delay_ns;
 	rt->delay_ns = MIN(rt->delay_ns * 2, (uint64_t)RETRY_MAX_NS);
 }
 
+/* Not every runtime of Kubernetes has reports; containers are found by their cgroups too. */
+static void reports_ended(struct gate *g, unsigned runtime, unsigned status)
+{
+	struct gate_runtime *rt = &g->runtimes[runtime];
+
+	rt->reports = status == 501 ? REPORTS_NONE : REPORTS_WANTED;
+	rt->reports_ns = clock_mono_ns() + REPORTS_AGAIN_NS;
+	if (status == 501)
+		log_info("%s at '%s' has no reports of containers, going on without",
+			gate_kind_str(g->set->runtimes[runtime].kind),
+			g->set->runtimes[runtime].path);
+	else
+		say(g, &(struct gate_answer){
+			       .runtime = runtime, .what = GATE_EVENTS, .flags = GATE_F_MISSED});
+}
+
 static void on_done(void *ctx, unsigned runtime, unsigned what, uint64_t cookie, unsigned status)
 {
 	struct gate *g = ctx;
+	bool is_call = gate_is_call(g->set->runtimes[runtime].kind);
 
-	if (what == GATE_EVENTS && status == GATE_OK &&
-		g->set->runtimes[runtime].kind == GATE_CRI) {
-		/* it has no reports to listen to: whether it is there is asked again and again */
+	if (what == GATE_VERSION && status == GATE_OK) {
 		g->runtimes[runtime].listens = false;
 		g->runtimes[runtime].retry_ns = clock_mono_ns() + ALIVE_NS;
-	} else if (what == GATE_EVENTS)
+	} else if (what == GATE_EVENTS && is_call)
+		reports_ended(g, runtime, status);
+	else if (gate_is_unasked(what))
 		lost(g, runtime, status == GATE_OK ? GATE_DOWN : status);
 	else
 		say_end(g, runtime, what, cookie, status);
@@ -265,7 +288,8 @@ static void start_ask(struct gate *g, const struct gate_ask *a)
 	struct span id = span_str(a->id);
 	unsigned status = GATE_OK;
 
-	if (a->runtime >= g->set->n_runtimes || !gate_id_fits(a->what, id))
+	if (a->runtime >= g->set->n_runtimes ||
+		!gate_id_fits(g->set->runtimes[a->runtime].kind, a->what, id))
 		status = GATE_REFUSED;
 	else if (!g->runtimes[a->runtime].is_up)
 		status = GATE_DOWN;
@@ -274,7 +298,7 @@ static void start_ask(struct gate *g, const struct gate_ask *a)
 	if (status == GATE_REFUSED)
 		log_warning("saker-metadata asked for what may not be asked for, refusing");
 	/* the runtime of an answer must be one that there is */
-	if (status != GATE_OK && a->what != GATE_EVENTS)
+	if (status != GATE_OK && !gate_is_unasked(a->what))
 		say_end(g, MIN(a->runtime, GATE_RUNTIMES_MAX - 1U), a->what, a->cookie, status);
 }
 
@@ -298,16 +322,30 @@ static int take_asks(struct stage *s, struct gate *g)
 	return n;
 }
 
+static bool wants_reports(const struct gate *g, unsigned runtime)
+{
+	const struct gate_runtime *rt = &g->runtimes[runtime];
+
+	return rt->is_up && rt->reports == REPORTS_WANTED &&
+	       gate_is_call(g->set->runtimes[runtime].kind);
+}
+
+static bool start_unasked(struct gate *g, unsigned runtime, enum gate_what what)
+{
+	return transfers_start(g->transfers, runtime, what, 0, (struct span){0}) == 0;
+}
+
 static void listen_to_all(struct gate *g, uint64_t now_ns)
 {
 	for (unsigned i = 0; i < g->set->n_runtimes; i++) {
 		struct gate_runtime *rt = &g->runtimes[i];
+		bool is_call = gate_is_call(g->set->runtimes[i].kind);
 
-		if (rt->listens || now_ns < rt->retry_ns)
-			continue;
-		rt->listens = true;
-		if (transfers_start(g->transfers, i, GATE_EVENTS, 0, (struct span){0}) < 0)
-			rt->listens = false;
+		if (!rt->listens && now_ns >= rt->retry_ns)
+			rt->listens = start_unasked(g, i, is_call ? GATE_VERSION : GATE_EVENTS);
+		if (wants_reports(g, i) && now_ns >= rt->reports_ns &&
+			start_unasked(g, i, GATE_EVENTS))
+			rt->reports = REPORTS_COME;
 	}
 }
 
@@ -346,6 +384,11 @@ static void gate_disarm(struct stage *s)
 	g->is_armed = false;
 }
 
+static int until_ms(uint64_t then_ns, uint64_t now_ns)
+{
+	return then_ns > now_ns ? (int)((then_ns - now_ns) / NS_PER_MS) + 1 : 0;
+}
+
 static int gate_timeout_ms(struct stage *s)
 {
 	struct gate *g = s->priv;
@@ -357,9 +400,9 @@ static int gate_timeout_ms(struct stage *s)
 		const struct gate_runtime *rt = &g->runtimes[i];
 
 		if (!rt->listens)
-			ms = MIN(ms, rt->retry_ns > now
-					     ? (int)((rt->retry_ns - now) / NS_PER_MS) + 1
-					     : 0);
+			ms = MIN(ms, until_ms(rt->retry_ns, now));
+		if (wants_reports(g, i))
+			ms = MIN(ms, until_ms(rt->reports_ns, now));
 	}
 	return g->n_ends ? MIN(ms, 2) : ms;
 }

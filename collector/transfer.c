@@ -25,7 +25,8 @@
 #define LIST_MS 20000L
 #define CONNECT_MS 2000L
 #define URL_MAX 512
-#define GRPC_MESSAGE_MAX 256
+/* Asks, and of each runtime its reports and its version. */
+#define TRANSFERS_MAX (GATE_ASKS_MAX + 2 * GATE_RUNTIMES_MAX)
 
 enum transfer_state {
 	TR_FREE,
@@ -46,7 +47,9 @@ struct transfer {
 	int grpc_status; /* of a call; -1: not said yet */
 	size_t n_body;
 	char url[URL_MAX];
-	char message[GRPC_MESSAGE_MAX];
+	char message[TRANSFER_MESSAGE_MAX];
+	struct curl_slist namespace; /* a header, and those of all calls behind it */
+	char namespace_line[128];
 };
 
 struct runtime {
@@ -58,9 +61,8 @@ struct runtime {
 struct transfers {
 	struct transfer_env env;
 	struct runtime runtimes[GATE_RUNTIMES_MAX];
-	unsigned n_runtimes, n_open;
-	struct transfer list[GATE_ASKS_MAX +
-			     GATE_RUNTIMES_MAX]; /* events of each runtime beside the asks */
+	unsigned n_runtimes, n_asks;
+	struct transfer list[TRANSFERS_MAX];
 	struct curl_slist *resolve, *grpc_headers;
 	CURLM *multi;
 	uint64_t curl_ns; /* when libcurl wants to be called, 0: not */
@@ -90,40 +92,74 @@ static const char *const podman_paths[_GATE_WHAT_MAX] = {
 		       "%22event%22%3A%5B%22create%22%5D%7D",
 };
 
-/* Calls of runtime.v1: one message after a head of five bytes (not compressed, its length). What has no id has no fields either. */
+/* Calls: one message after a head of five bytes (not compressed, its length). What has no id has no fields either. */
 #define CRI_SERVICE "/runtime.v1.RuntimeService/"
 #define GRPC_HEAD 5u
 static const char *const cri_paths[_GATE_WHAT_MAX] = {
-	[GATE_EVENTS] = CRI_SERVICE "Version",
+	[GATE_EVENTS] = CRI_SERVICE "GetContainerEvents",
+	[GATE_VERSION] = CRI_SERVICE "Version",
 	[GATE_LIST] = CRI_SERVICE "ListContainers",
 	[GATE_INSPECT] = CRI_SERVICE "ContainerStatus",
 	[GATE_POD] = CRI_SERVICE "PodSandboxStatus",
 };
 
-/* id = 1, verbose = 2 */
-size_t transfer_message(struct span id, char *buf)
-{
-	size_t n = id.n ? id.n + 4 : 0;
+#define CONTAINERD_SERVICE "/containerd.services."
+static const char *const containerd_paths[_GATE_WHAT_MAX] = {
+	[GATE_EVENTS] = CONTAINERD_SERVICE "events.v1.Events/Subscribe",
+	[GATE_VERSION] = CONTAINERD_SERVICE "version.v1.Version/Version",
+	[GATE_NAMESPACES] = CONTAINERD_SERVICE "namespaces.v1.Namespaces/List",
+	[GATE_LIST] = CONTAINERD_SERVICE "containers.v1.Containers/List",
+	[GATE_INSPECT] = CONTAINERD_SERVICE "containers.v1.Containers/Get",
+	[GATE_IMAGE] = CONTAINERD_SERVICE "images.v1.Images/Get",
+};
 
-	assert(id.n < 128);
+/* Of others' namespaces those others tell. */
+#define NOT_OTHERS ",namespace!=\"k8s.io\",namespace!=\"moby\""
+static const char *const containerd_filters[] = {"topic==\"/containers/create\"" NOT_OTHERS,
+	"topic==\"/containers/delete\"" NOT_OTHERS, "topic==\"/tasks/start\"" NOT_OTHERS};
+
+/* Field @number with a text, behind *n bytes. */
+static void put_field(char *buf, size_t *n, unsigned number, struct span text)
+{
+	assert(text.n < 1u << 14 && *n + 3 + text.n <= TRANSFER_MESSAGE_MAX);
+	buf[(*n)++] = (char)(number << 3 | 2);
+	if (text.n >= 128)
+		buf[(*n)++] = (char)(0x80 | (text.n & 127));
+	buf[(*n)++] = (char)(text.n >= 128 ? text.n >> 7 : text.n);
+	memcpy(buf + *n, text.p, text.n);
+	*n += text.n;
+}
+
+/* What calls say: of Kubernetes id = 1, verbose = 2; of containerd id = 1, or the filters of its reports. The namespace of an id is a header's. */
+size_t transfer_message(unsigned kind, enum gate_what what, struct span id, char *buf)
+{
+	size_t n = GRPC_HEAD;
+	struct span rest;
+
+	if (kind == GATE_CONTAINERD) {
+		(void)gate_namespace(id, &rest);
+		if (rest.n)
+			put_field(buf, &n, 1, rest);
+		for (unsigned i = 0; what == GATE_EVENTS && i < ARRAY_LEN(containerd_filters); i++)
+			put_field(buf, &n, 1, span_str(containerd_filters[i]));
+	} else if (id.n) {
+		put_field(buf, &n, 1, id);
+		buf[n++] = 2 << 3;
+		buf[n++] = 1;
+	}
 	memset(buf, 0, GRPC_HEAD);
-	buf[4] = (char)n;
-	if (!n)
-		return GRPC_HEAD;
-	buf[5] = 1 << 3 | 2;
-	buf[6] = (char)id.n;
-	memcpy(buf + 7, id.p, id.n);
-	buf[7 + id.n] = 2 << 3;
-	buf[8 + id.n] = 1;
-	return GRPC_HEAD + n;
+	buf[3] = (char)((n - GRPC_HEAD) >> 8);
+	buf[4] = (char)((n - GRPC_HEAD) & 255);
+	return n;
 }
 
 bool transfer_path(unsigned kind, enum gate_what what, struct span id, char *buf, size_t cap)
 {
-	const char *const *paths = kind == GATE_DOCKER   ? docker_paths
-				   : kind == GATE_PODMAN ? podman_paths
-				   : kind == GATE_CRI    ? cri_paths
-							 : NULL;
+	const char *const *paths = kind == GATE_DOCKER       ? docker_paths
+				   : kind == GATE_PODMAN     ? podman_paths
+				   : kind == GATE_CRI        ? cri_paths
+				   : kind == GATE_CONTAINERD ? containerd_paths
+							     : NULL;
 	const char *from, *hole;
 	int n;
 
@@ -185,7 +221,7 @@ static int on_timer(CURLM *multi _unused_, long ms, void *arg)
 
 static bool is_call(const struct transfer *x)
 {
-	return x->all->runtimes[x->runtime].kind == GATE_CRI;
+	return gate_is_call(x->all->runtimes[x->runtime].kind);
 }
 
 /* So far: a call's own status may come behind the body. */
@@ -199,7 +235,7 @@ static bool is_good(const struct transfer *x)
 
 static void say_up(struct transfer *x)
 {
-	if (x->is_up || x->what != GATE_EVENTS || !is_good(x))
+	if (x->is_up || x->what != (is_call(x) ? GATE_VERSION : GATE_EVENTS) || !is_good(x))
 		return;
 	x->is_up = true;
 	x->all->env.up(x->all->env.ctx, x->runtime);
@@ -229,8 +265,8 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
 	size_t max = x->what == GATE_LIST ? GATE_LIST_MAX : GATE_BODY_MAX, len = size * n;
 
 	if (!is_good(x))
-		return len; /* an error's text is for nobody */
-	if (x->what != GATE_EVENTS && len > max - x->n_body) {
+		return len;                                    /* an error's text is for nobody */
+	if (x->what != GATE_EVENTS && len > max - x->n_body) { /* those never end */
 		x->is_too_big = true;
 		return 0;
 	}
@@ -362,12 +398,17 @@ struct transfers *transfers_free(struct transfers *t)
 
 /* --- requests --- */
 
+static void set_free(struct transfer *x)
+{
+	x->state = TR_FREE;
+	x->all->n_asks -= !gate_is_unasked(x->what);
+}
+
 static void finish(struct transfer *x, unsigned status)
 {
 	struct transfers *t = x->all;
 
-	x->state = TR_FREE;
-	t->n_open--;
+	set_free(x);
 	t->env.done(t->env.ctx, x->runtime, x->what, x->cookie, status);
 }
 
@@ -395,7 +436,22 @@ static void wait_socket(struct transfer *x)
 
 bool transfers_has_room(const struct transfers *t)
 {
-	return t->n_open < GATE_ASKS_MAX;
+	return t->n_asks < GATE_ASKS_MAX;
+}
+
+/* containerd has its containers in namespaces, which calls name in a header. */
+static struct curl_slist *headers_of(struct transfer *x, struct span id)
+{
+	struct span rest, namespace = gate_namespace(id, &rest);
+
+	if (x->all->runtimes[x->runtime].kind != GATE_CONTAINERD || !id.n)
+		return x->all->grpc_headers;
+	if (!namespace.n)
+	namespace = id;
+	(void)snprintf(x->namespace_line, sizeof(x->namespace_line), "containerd-namespace: %.*s",
+		(int)namespace.n, namespace.p);
+	x->namespace = (struct curl_slist){.data = x->namespace_line, .next = x->all->grpc_headers};
+	return &x->namespace;
 }
 
 /* A runtime's kind decides: a request of HTTP/1.1, or a call over HTTP/2 from the first byte. */
@@ -409,9 +465,9 @@ static void set_method(struct transfer *x, struct span id)
 	}
 	(void)curl_easy_setopt(
 		x->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
-	(void)curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->all->grpc_headers);
-	(void)curl_easy_setopt(
-		x->easy, CURLOPT_POSTFIELDSIZE, (long)transfer_message(id, x->message));
+	(void)curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, headers_of(x, id));
+	(void)curl_easy_setopt(x->easy, CURLOPT_POSTFIELDSIZE,
+		(long)transfer_message(x->all->runtimes[x->runtime].kind, x->what, id, x->message));
 	(void)curl_easy_setopt(
 		x->easy, CURLOPT_POSTFIELDS, x->message); /* borrowed; makes it a POST */
 }
@@ -437,7 +493,7 @@ int transfers_start(
 	set_method(x, id);
 	/* reports never end: their connection is nobody else's. Calls have one each: libcurl 7.88 fails with
 	 * a framing error on an HTTP/2 connection that is used again. */
-	is_endless = what == GATE_EVENTS && !is_call(x);
+	is_endless = what == GATE_EVENTS;
 	has_own = is_endless || is_call(x);
 	(void)curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS,
 		is_endless          ? 0L
@@ -445,7 +501,7 @@ int transfers_start(
 				    : REQUEST_MS);
 	(void)curl_easy_setopt(x->easy, CURLOPT_FRESH_CONNECT, has_own ? 1L : 0L);
 	(void)curl_easy_setopt(x->easy, CURLOPT_FORBID_REUSE, has_own ? 1L : 0L);
-	t->n_open++;
+	t->n_asks += !gate_is_unasked(what);
 	run(x);
 	return 0;
 }
@@ -487,8 +543,7 @@ void transfers_drop(struct transfers *t, unsigned runtime)
 			continue;
 		if (x->state == TR_RUNS)
 			(void)curl_multi_remove_handle(t->multi, x->easy);
-		x->state = TR_FREE;
-		t->n_open--;
+		set_free(x);
 	}
 	rt->socket = fd_close(rt->socket);
 }

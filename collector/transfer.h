@@ -16,7 +16,7 @@ struct transfer_env {
 	bool (*body)(void *ctx, unsigned runtime, unsigned what, uint64_t cookie, struct span part);
 	/* Nothing more comes; @status: enum gate_status, or of HTTP. Events that ended: the runtime is gone, or does not speak. */
 	void (*done)(void *ctx, unsigned runtime, unsigned what, uint64_t cookie, unsigned status);
-	/* The runtime's reports are being sent: it answers. */
+	/* The runtime answers: its reports are being sent, or its version. */
 	void (*up)(void *ctx, unsigned runtime);
 	/* One more connection is wanted: transfers_socket() must follow. */
 	void (*want_socket)(void *ctx, unsigned runtime);
@@ -46,5 +46,6 @@ int transfers_timeout_ms(const struct transfers *t, uint64_t now_ns);
 
 /* The path that is asked for, into @buf; true if it fits. For tests too. */
 bool transfer_path(unsigned kind, enum gate_what what, struct span id, char *buf, size_t cap);
-/* The message that a call of a runtime of Kubernetes sends, into @buf (256 bytes): its length. */
-size_t transfer_message(struct span id, char *buf);
+/* The message that a call sends, into @buf (TRANSFER_MESSAGE_MAX bytes): its length. @id: fits. */
+#define TRANSFER_MESSAGE_MAX 512
+size_t transfer_message(unsigned kind, enum gate_what what, struct span id, char *buf);

@@ -133,7 +133,7 @@ static const uint32_t layouts[] = {
 	AT(settings, host), AT(settings, n_runtimes), AT(settings, runtimes), SIZE(settings_runtime), AT(settings, label_max), AT(settings, hooks),
 	/* gate */
 	SIZE(gate_ask), AT(gate_ask, cookie), AT(gate_ask, runtime), AT(gate_ask, what), AT(gate_ask, id), SIZE(gate_answer), AT(gate_answer, runtime), AT(gate_answer, what),
-	AT(gate_answer, status), AT(gate_answer, flags), AT(gate_answer, n), SIZE(lookup), AT(lookup, n), GATE_F_UP, GATE_F_DOWN, GATE_F_END, GATE_F_FAILED,
+	AT(gate_answer, status), AT(gate_answer, flags), AT(gate_answer, n), SIZE(lookup), AT(lookup, n), GATE_F_UP, GATE_F_DOWN, GATE_F_END, GATE_F_FAILED, GATE_F_MISSED,
 	GATE_DOCKER, GATE_PODMAN, _GATE_KIND_MAX, GATE_EVENTS, GATE_LIST, GATE_INSPECT, GATE_IMAGE, _GATE_WHAT_MAX, _GATE_STATUS_MAX,
 	/* dialer */
 	SIZE(dial_request), AT(dial_request, timeout_ms), SIZE(dial_answer), SIZE(dial_output),

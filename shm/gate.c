@@ -18,8 +18,64 @@ bool gate_is_hex(struct span s, size_t min, size_t max)
 	return true;
 }
 
-bool gate_id_fits(enum gate_what what, struct span id)
+static bool is_letter_or_digit(char c)
 {
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+bool gate_is_name(struct span s)
+{
+	if (s.n == 0 || s.n > GATE_NAME_MAX || !is_letter_or_digit(s.p[0]) ||
+		!is_letter_or_digit(s.p[s.n - 1]))
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (!is_letter_or_digit(s.p[i]) && s.p[i] != '.' && s.p[i] != '_' && s.p[i] != '-')
+			return false;
+	return true;
+}
+
+struct span gate_namespace(struct span id, struct span *ret_rest)
+{
+	const char *slash = id.n ? memchr(id.p, '/', id.n) : NULL;
+	struct span namespace = {.p = id.p, .n = slash ? (size_t)(slash - id.p) : 0};
+
+	*ret_rest = (struct span){0};
+	if (!slash)
+		return (struct span){0};
+	*ret_rest = (struct span){.p = slash + 1, .n = id.n - namespace.n - 1};
+	return namespace;
+}
+
+/* What names of images are made of. */
+static bool is_image_name(struct span s)
+{
+	if (s.n == 0)
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (!is_letter_or_digit(s.p[i]) && !strchr("._-/:@+", s.p[i]))
+			return false;
+	return !memchr(s.p, 0, s.n);
+}
+
+static bool fits_containerd(enum gate_what what, struct span id)
+{
+	struct span rest, namespace;
+
+	if (what == GATE_NAMESPACES)
+		return id.n == 0;
+	if (what == GATE_LIST)
+		return gate_is_name(id);
+	namespace = gate_namespace(id, &rest);
+	if (id.n >= GATE_ID_MAX || !gate_is_name(namespace))
+		return false;
+	return (what == GATE_INSPECT && gate_is_name(rest)) ||
+	       (what == GATE_IMAGE && is_image_name(rest));
+}
+
+bool gate_id_fits(unsigned kind, enum gate_what what, struct span id)
+{
+	if (kind == GATE_CONTAINERD)
+		return fits_containerd(what, id);
 	switch (what) {
 	case GATE_LIST:
 		return id.n == 0;
@@ -52,7 +108,7 @@ int gate_answer_validate(const struct rec_head *rec)
 		a->n > GATE_PART_MAX || a->n > rec->ring.len - sizeof(*a))
 		return -EBADMSG;
 	if (a->runtime >= GATE_RUNTIMES_MAX || a->what >= _GATE_WHAT_MAX ||
-		(a->cookie == 0) != (a->what == GATE_EVENTS))
+		(a->cookie == 0) != gate_is_unasked(a->what))
 		return -EBADMSG;
 	return 0;
 }
@@ -70,7 +126,11 @@ int lookup_validate(const struct rec_head *rec)
 const char *gate_kind_str(unsigned kind)
 {
 	static const char *const names[] = {
-		[GATE_DOCKER] = "docker", [GATE_PODMAN] = "podman", [GATE_CRI] = "cri"};
+		[GATE_DOCKER] = "docker",
+		[GATE_PODMAN] = "podman",
+		[GATE_CRI] = "cri",
+		[GATE_CONTAINERD] = "containerd",
+	};
 
 	_Static_assert(ARRAY_LEN(names) == _GATE_KIND_MAX, "a name for every kind");
 	return kind < ARRAY_LEN(names) && names[kind] ? names[kind] : "?";

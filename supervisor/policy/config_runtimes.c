@@ -25,7 +25,10 @@ static const struct engine {
 		{"/run/containerd/containerd.sock", "/run/crio/crio.sock",
 			"/run/k3s/containerd/containerd.sock",
 			"/run/host-containerd/containerd.sock"}},
+	{"containerd", GATE_CONTAINERD,
+		{"/run/containerd/containerd.sock", "/run/host-containerd/containerd.sock"}},
 };
+static const struct engine *const podman = &engines[1];
 
 static const struct cfg_node *container_config(const struct config_run *c)
 {
@@ -86,8 +89,8 @@ static void add_socket(
 	p->n_runtimes++;
 }
 
-/* Podman's of each user who is there now. */
-static void add_users(struct config_run *c, const struct engine *e)
+/* Podman's of each user who is there now, as far as there is room behind all others. */
+static void add_users(struct config_run *c)
 {
 	const char *root = c->src->env ? c->src->env(c->src->ctx, "HOST_ROOT") : NULL;
 	const char *const *names = NULL;
@@ -98,18 +101,19 @@ static void add_users(struct config_run *c, const struct engine *e)
 		return; /* no such folder: nobody is there */
 	for (size_t i = 0; i < n && c->result->plan.n_runtimes < GATE_RUNTIMES_MAX; i++)
 		if (strspn(names[i], "0123456789") == strlen(names[i]))
-			add_socket(c, e, NULL,
+			add_socket(c, podman, NULL,
 				arena_printf(c->arena, USERS "/%s/podman/podman.sock", names[i]));
 }
 
-static void add_engine(struct config_run *c, const struct cfg_node *conf, const struct engine *e)
+/* true: its usual sockets. */
+static bool add_engine(struct config_run *c, const struct cfg_node *conf, const struct engine *e)
 {
 	const struct cfg_node *own =
 		conf ? cfg_find(conf, arena_printf(c->arena, "engines.%s", e->name)) : NULL;
 	const struct cfg_node *sockets = own ? cfg_find(own, "sockets") : NULL;
 
 	if (own && !config_bool(own, "enabled", true))
-		return;
+		return false;
 	if (sockets && sockets->kind == CFG_SCALAR)
 		add_socket(c, e, sockets, sockets->text);
 	for (const struct cfg_item *i = sockets && sockets->kind == CFG_SEQ ? sockets->first : NULL;
@@ -117,11 +121,10 @@ static void add_engine(struct config_run *c, const struct cfg_node *conf, const 
 		if (i->node->kind == CFG_SCALAR)
 			add_socket(c, e, i->node, i->node->text);
 	if (sockets && (sockets->kind == CFG_SCALAR || sockets->first))
-		return;
+		return false;
 	for (unsigned i = 0; i < ARRAY_LEN(e->sockets) && e->sockets[i]; i++)
 		add_socket(c, e, NULL, e->sockets[i]);
-	if (e->kind == GATE_PODMAN)
-		add_users(c, e);
+	return true;
 }
 
 static uint32_t hooks(const struct cfg_node *conf)
@@ -146,6 +149,7 @@ void config_runtimes(struct config_run *c)
 {
 	const struct cfg_node *conf = container_config(c);
 	struct plan_config *p = &c->result->plan;
+	bool has_users = false;
 
 	p->label_max =
 		conf ? (uint32_t)config_int(conf, "label_max_len", LABEL_MAX_LEN) : LABEL_MAX_LEN;
@@ -153,5 +157,7 @@ void config_runtimes(struct config_run *c)
 	if (is_off(c))
 		return;
 	for (unsigned i = 0; i < ARRAY_LEN(engines); i++)
-		add_engine(c, conf, &engines[i]);
+		has_users |= add_engine(c, conf, &engines[i]) && &engines[i] == podman;
+	if (has_users)
+		add_users(c);
 }

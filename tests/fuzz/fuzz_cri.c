@@ -9,6 +9,7 @@
 #include <driver/kev.h>
 
 #include "cri.h"
+#include "pb.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -59,14 +60,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		(void)cri_list(rest, each, NULL);
 		break;
 	case 3:
-		if (cri_event(rest, &id) != CRI_OTHER && id.n != 64)
+		if (cri_event(rest, &id) != REPORT_OTHER && id.n != 64)
 			abort();
 		break;
 	case 4:
 		(void)cri_type(rest);
 		break;
 	default: /* a stream: both answers of one container */
-		while (cri_frame(&rest, 65536, &m) > 0)
+		while (pb_frame(&rest, 65536, &m) > 0)
 			if (cri_status(c, m, SPAN_LIT(ID)) == 0 ||
 				cri_pod(c, m, SPAN_LIT(POD)) == 0)
 				facts(c);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fuzz target for what container runtimes answer: any bytes as a list, as facts of a container and of an image, and as reports, cut into parts anywhere. Whatever comes of them as records must pass
+/* Fuzz target for what container runtimes of all kinds answer: any bytes as a list, as facts of a container and of an image, as reports and as a version, cut into parts anywhere. Whatever comes of them as records must pass
  * the door for kernel events. Under libFuzzer it is built with clang; test_lookups_fuzz.c drives the same function with deterministic mutations. */
 
 #include <stdint.h>
@@ -53,7 +53,7 @@ static void answer(struct lookups *l, const struct gate_ask *ask, const uint8_t 
 			.cookie = ask->cookie,
 			.runtime = ask->runtime,
 			.what = ask->what,
-			.flags = is_last && ask->what != GATE_EVENTS ? GATE_F_END : 0,
+			.flags = is_last && !gate_is_unasked(ask->what) ? GATE_F_END : 0,
 			.n = (uint32_t)k};
 		memcpy(msg.bytes + sizeof(msg.a), data + at, k);
 		int r = gate_answer_validate(&msg.a.h);
@@ -69,7 +69,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	static struct stats_page stats;
 	static struct settings set;
-	static const struct gate_ask reports = {.what = GATE_EVENTS};
+	static const struct gate_ask reports = {.what = GATE_EVENTS},
+				     version = {.what = GATE_VERSION};
 	uint64_t now = NS_PER_S;
 	struct lookups *l;
 	struct gate_ask ask;
@@ -83,16 +84,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 			.label_max = 100,
 			.hooks = HOOK_CREATE | HOOK_START,
 			.metadata_wait_ns = 100 * NS_PER_MS};
-		set.runtimes[0].kind = GATE_DOCKER;
 	}
+	set.runtimes[0].kind = GATE_DOCKER + data[0] % (_GATE_KIND_MAX - GATE_DOCKER);
 	part = 1 + (data[0] | (size_t)data[1] << 6) % GATE_PART_MAX;
 	data += 2;
 	n -= 2;
 	l = lookups_new(&set, &stats);
 	assert(l);
+	answer(l, &version, data, n, part, now);
 	answer(l, &reports, data, n, part, now);
 	lookups_want(l,
 		SPAN_LIT("00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"), now);
+	lookups_want(l, SPAN_LIT("web"), now);
 	for (unsigned i = 0; i < TURNS && lookups_ask(l, &ask, now); i++) {
 		answer(l, &ask, data, n, part, now);
 		now += 50 * NS_PER_MS;

@@ -33,6 +33,28 @@ static const char *const good[] = {
 	"\",\"Config\":{\"Image\":\"x@sha256:" ID "\"}}\n",
 };
 
+/* What containerd answers, in frames: a container (which is a list and namespaces too), an image, a report. First bytes: which kind, and in which parts. */
+static const struct {
+	const char *bytes;
+	size_t n;
+} good_calls[] = {
+#define FRAME(kind, n, bytes)                                                                      \
+	{                                                                                          \
+		kind "x\0\0\0\0" n bytes, sizeof(kind "x\0\0\0\0" n bytes) - 1                     \
+	}
+	FRAME("{", "\x4d",
+		"\x0aK\x0a\x03web\x12\x06\x0a\x01"
+		"a\x12\x01"
+		"b\x1a\x07x.y/z:1\x2a\x33\x12\x31"
+		"{\"process\":{\"user\":{}},\"mounts\":[{\"source\":\"/\"}]}"),
+	FRAME("{", "\x54", "\x0aR\x0a\x05x.y/z\x1aI\x12Gsha256:" ID),
+	FRAME("{", "\x26",
+		"\x12\x07"
+		"default\x1a\x12/containers/create\x22\x07\x12\x05\x0a\x03web"),
+	FRAME("z", "\x44", "\x0a\x40" ID "\x10\x03"),
+	FRAME("z", "\x46", "\x0a\x44\x0a\x40" ID "\x30\x01"),
+};
+
 static void test_mutations__no_crash_and_facts_come_out(void **state)
 {
 	static uint8_t one[4096];
@@ -40,12 +62,16 @@ static void test_mutations__no_crash_and_facts_come_out(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < CASES; i++) {
-		const char *from = good[i % ARRAY_LEN(good)];
-		size_t n = strlen(from);
+		unsigned which = i % (ARRAY_LEN(good) + ARRAY_LEN(good_calls));
+		bool is_call = which >= ARRAY_LEN(good);
+		const char *from =
+			is_call ? good_calls[which - ARRAY_LEN(good)].bytes : good[which];
+		size_t n = is_call ? good_calls[which - ARRAY_LEN(good)].n : strlen(from);
 		unsigned n_changes = (unsigned)(hash_u64(seed++) % 4);
 
 		memcpy(one, from, n);
-		one[0] = (uint8_t)hash_u64(seed++);
+		if (!is_call)
+			one[0] = (uint8_t)(hash_u64(seed++) & ~3u);
 		one[1] = (uint8_t)hash_u64(seed++);
 		for (unsigned k = 0; k < n_changes; k++) {
 			size_t at = hash_u64(seed++) % n;
@@ -72,6 +98,16 @@ int main(int argc, char **argv)
 		(void)snprintf(path, sizeof(path), "%s/%u", argv[1], i);
 		f = fopen(path, "w");
 		if (!f || fputs(good[i], f) < 0 || fclose(f) != 0)
+			return 1;
+	}
+	for (unsigned i = 0; argc > 1 && i < ARRAY_LEN(good_calls); i++) {
+		char path[4096];
+		FILE *f;
+
+		(void)snprintf(path, sizeof(path), "%s/call-%u", argv[1], i);
+		f = fopen(path, "w");
+		if (!f || fwrite(good_calls[i].bytes, 1, good_calls[i].n, f) != good_calls[i].n ||
+			fclose(f) != 0)
 			return 1;
 	}
 	return argc > 1 ? 0 : cmocka_run_group_tests(tests, NULL, NULL);

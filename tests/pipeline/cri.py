@@ -71,8 +71,7 @@ class Containerd:
         self.start()
         subprocess.run(["gcc", "-static", "-O2", "-x", "c", "-o", f"{self.dir}/pause", "-"], input=PAUSE.encode(), check=True)
         self.add_image("docker.io/local/pause:1", {"/pause": f"{self.dir}/pause"}, command=["/pause"])
-        busybox = shutil.which("busybox") or "/bin/busybox"
-        self.add_image("docker.io/local/busybox:1", {"/bin/busybox": busybox}, [("/bin/" + a, "busybox") for a in APPLETS])
+        self.add_busybox("docker.io/local/busybox:1")
         return self
 
     def start(self):
@@ -106,17 +105,21 @@ class Containerd:
         with open("/proc/self/mounts") as f:
             return [line.split()[1] for line in f if line.split()[1].startswith(self.dir + "/")]
 
-    def ctr(self, *args):
-        return subprocess.run(["ctr", "-a", self.socket, "-n", "k8s.io", *args], capture_output=True, text=True, timeout=60)
+    def ctr(self, *args, namespace="k8s.io"):
+        return subprocess.run(["ctr", "-a", self.socket, "-n", namespace, *args], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
 
-    def load(self, archive):
-        r = self.ctr("images", "import", "--snapshotter", "native", archive)
+    def load(self, archive, namespace="k8s.io"):
+        r = self.ctr("images", "import", "--snapshotter", "native", archive, namespace=namespace)
         assert r.returncode == 0, r.stderr
 
-    def add_image(self, name, files, links=(), command=None):
+    def add_image(self, name, files, links=(), command=None, namespace="k8s.io"):
         write_image(f"{self.dir}/image.tar", name, files, links, command)
-        self.load(f"{self.dir}/image.tar")
+        self.load(f"{self.dir}/image.tar", namespace)
         os.unlink(f"{self.dir}/image.tar")
+
+    def add_busybox(self, name, namespace="k8s.io"):
+        busybox = shutil.which("busybox") or "/bin/busybox"
+        self.add_image(name, {"/bin/busybox": busybox}, [("/bin/" + a, "busybox") for a in APPLETS], namespace=namespace)
 
     def call(self, method, request):
         self.client.stdin.write(json.dumps([method, request]) + "\n")

@@ -11,22 +11,26 @@
 #include <shm/rec.h>
 
 #define GATE_RUNTIMES_MAX 16
-#define GATE_ID_MAX 128     /* bytes of an id in an ask, with its NUL */
+#define GATE_ID_MAX 256     /* bytes of an id in an ask, with its NUL */
+#define GATE_NAME_MAX 76    /* bytes of a namespace or an id of containerd's own */
 #define GATE_ASKS_MAX 32    /* that may be open at a time */
 #define GATE_PART_MAX 16384 /* bytes of a body in one answer */
 #define GATE_BODY_MAX (1u << 20)
 #define GATE_LIST_MAX (8u << 20)
 
-enum gate_kind { GATE_DOCKER = 1, GATE_PODMAN, GATE_CRI, _GATE_KIND_MAX };
+/* GATE_CONTAINERD: containerd's own interface, for containers outside Kubernetes; its ids have a namespace before them. */
+enum gate_kind { GATE_DOCKER = 1, GATE_PODMAN, GATE_CRI, GATE_CONTAINERD, _GATE_KIND_MAX };
 
 /* What is asked for. The runtime's kind decides what is sent. */
 enum gate_what {
-	GATE_EVENTS,  /* answers only, with cookie 0: the runtime's own reports */
-	GATE_LIST,    /* all containers that are not over */
-	GATE_INSPECT, /* one of them; id: 12 to 64 hexadecimal digits */
-	GATE_IMAGE,   /* an image; id: 64 hexadecimal digits */
-	GATE_POD,     /* a pod, of runtimes of Kubernetes alone; id: 64 hexadecimal digits */
+	GATE_EVENTS, /* answers only, with cookie 0: the runtime's own reports */
+	GATE_LIST,   /* all containers that are not over; of containerd: those of a namespace */
+	GATE_INSPECT, /* one of them; id: 12 to 64 hexadecimal digits; of containerd: "namespace/id" */
+	GATE_IMAGE, /* an image; id: 64 hexadecimal digits; of containerd: "namespace/name" */
+	GATE_POD,   /* a pod, of runtimes of Kubernetes alone; id: 64 hexadecimal digits */
 	GATE_BRIEF, /* what is said of a container even while it starts, by docker's and podman's alone; id: as GATE_INSPECT's */
+	GATE_VERSION, /* answers only, with cookie 0: what it is; of runtimes whose reports do not show whether they are there */
+	GATE_NAMESPACES, /* containerd's */
 	_GATE_WHAT_MAX
 };
 
@@ -44,7 +48,8 @@ _Static_assert(sizeof(struct gate_ask) == 48 + GATE_ID_MAX, "layout of gate_ask"
 #define GATE_F_DOWN                                                                                \
 	2            /* GATE_EVENTS: it does not any more, and nothing that was asked is answered */
 #define GATE_F_END 4 /* the last part */
-#define GATE_F_FAILED 8 /* with END: what came is not whole; status says why */
+#define GATE_F_FAILED 8  /* with END: what came is not whole; status says why */
+#define GATE_F_MISSED 16 /* GATE_EVENTS: reports were missed, and come again from here on */
 
 enum gate_status {
 	GATE_OK = 0,
@@ -95,7 +100,21 @@ static inline struct span lookup_id(const struct lookup *l)
 
 /* Is this text of that many hexadecimal digits, small letters, and nothing else? */
 bool gate_is_hex(struct span s, size_t min, size_t max);
-/* Is it an id that this may be asked with? */
-bool gate_id_fits(enum gate_what what, struct span id);
+/* Is it an id that a runtime of this kind may be asked for this with? */
+bool gate_id_fits(unsigned kind, enum gate_what what, struct span id);
+/* Of containerd: begins and ends with a letter or a digit, between them also "._-". */
+bool gate_is_name(struct span s);
+/* "namespace/rest" -> both; {0,0}: there is no slash. */
+struct span gate_namespace(struct span id, struct span *ret_rest);
+/* Runtimes that are spoken to by calls over HTTP/2 (gRPC). They do not show by their reports whether they are there: their version is asked for again and again. */
+static inline bool gate_is_call(unsigned kind)
+{
+	return kind == GATE_CRI || kind == GATE_CONTAINERD;
+}
+/* Answers with cookie 0, that nobody asked for. */
+static inline bool gate_is_unasked(unsigned what)
+{
+	return what == GATE_EVENTS || what == GATE_VERSION;
+}
 const char *gate_kind_str(unsigned kind);     /* "docker"; "?" */
 const char *gate_status_str(unsigned status); /* "timeout"; "answer" for a runtime's own */

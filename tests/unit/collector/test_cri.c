@@ -15,6 +15,7 @@
 #include <base/macros.h>
 
 #include "cri.h"
+#include "pb.h"
 #include "image.h"
 
 #define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -417,8 +418,8 @@ static void test_list__ids_of_those_that_live(void **state)
 
 static void test_event__actions(void **state)
 {
-	static const enum cri_action want[] = {
-		CRI_CREATE, CRI_START, CRI_OTHER, CRI_REMOVE, CRI_OTHER};
+	static const enum report_action want[] = {
+		REPORT_CREATE, REPORT_START, REPORT_OTHER, REPORT_REMOVE, REPORT_OTHER};
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_LEN(want); i++) {
@@ -428,13 +429,13 @@ static void test_event__actions(void **state)
 		text(o, 1, ID);
 		number(o, 2, i);
 		assert_int_equal(cri_event(span_of(o), &id), want[i]);
-		if (want[i] != CRI_OTHER) {
+		if (want[i] != REPORT_OTHER) {
 			assert_true(span_eq_str(id, ID));
 			assert_true(id.p > o->p && id.p < o->p + o->n);
 		}
 		free(o);
 	}
-	assert_int_equal(cri_event(SPAN_LIT("\x0a\x03xyz"), &(struct span){0}), CRI_OTHER);
+	assert_int_equal(cri_event(SPAN_LIT("\x0a\x03xyz"), &(struct span){0}), REPORT_OTHER);
 }
 
 static void test_type__by_name(void **state)
@@ -464,20 +465,20 @@ static void test_frame__parts_and_lies(void **state)
 		    m;
 
 	(void)state;
-	assert_int_equal(cri_frame(&body, 100, &m), 1);
+	assert_int_equal(pb_frame(&body, 100, &m), 1);
 	assert_true(span_eq_str(m, "abc"));
-	assert_int_equal(cri_frame(&body, 100, &m), 1);
+	assert_int_equal(pb_frame(&body, 100, &m), 1);
 	assert_int_equal(m.n, 0);
-	assert_int_equal(cri_frame(&body, 100, &m), 0);
+	assert_int_equal(pb_frame(&body, 100, &m), 0);
 	assert_int_equal(body.n, 7);
 	body = SPAN_LIT("\1\0\0\0\1x"); /* compressed: nobody offered that */
-	assert_int_equal(cri_frame(&body, 100, &m), -EBADMSG);
+	assert_int_equal(pb_frame(&body, 100, &m), -EBADMSG);
 	body = SPAN_LIT("\0\xff\xff\xff\xff");
-	assert_int_equal(cri_frame(&body, 100, &m), -EBADMSG);
+	assert_int_equal(pb_frame(&body, 100, &m), -EBADMSG);
 	body = SPAN_LIT("\0\0\0");
-	assert_int_equal(cri_frame(&body, 100, &m), 0);
+	assert_int_equal(pb_frame(&body, 100, &m), 0);
 	body = (struct span){0};
-	assert_int_equal(cri_frame(&body, 100, &m), 0);
+	assert_int_equal(pb_frame(&body, 100, &m), 0);
 }
 
 /* A runtime that answers garbage: every byte of a good answer changed in turn, and every prefix of it. */

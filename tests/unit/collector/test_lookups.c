@@ -1,24 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Looking containers up, with this test as the gate and as the runtimes: what is asked for and when, what is told, and what hostile answers cost. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include <base/clock.h>
-#include <base/macros.h>
-#include <driver/kev.h>
-
-#include "lookups.h"
+#include "lookups_world.h"
 
 #define ID "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define IMAGE_ID "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100"
+#define IMAGE_ID_REST "eeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100"
 #define INSPECT                                                                                    \
 	"{\"Id\":\"" ID "\",\"Name\":\"/web\",\"Image\":\"sha256:" IMAGE_ID                        \
 	"\",\"Config\":{\"Image\":\"local/web:3\",\"User\":\"www\",\"Labels\":{\"a\":\"b\","       \
@@ -29,122 +16,6 @@
 	"\"NetworkSettings\":{\"IPAddress\":\"\",\"Networks\":{\"x\":{\"IPAddress\":\"10.1.2.3\"}" \
 	"}}}"
 #define IMAGE_JSON "{\"RepoDigests\":[\"local/web@sha256:abc\"],\"RepoTags\":[\"local/web:3\"]}"
-
-static struct settings set;
-static struct stats_page stats;
-static struct lookups *l;
-static uint64_t now, buf[KEV_SIZE_MAX / 8];
-static struct kev kev;
-
-static int setup(void **state)
-{
-	(void)state;
-	set = (struct settings){.n_runtimes = 2,
-		.label_max = 20,
-		.hooks = HOOK_CREATE,
-		.metadata_wait_ns = 100 * NS_PER_MS};
-	set.runtimes[0].kind = GATE_DOCKER;
-	set.runtimes[1].kind = GATE_PODMAN;
-	stats = (struct stats_page){0};
-	l = lookups_new(&set, &stats);
-	assert_non_null(l);
-	now = NS_PER_S;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	l = lookups_free(l);
-	return 0;
-}
-
-static void answer(
-	const struct gate_ask *a, const char *body, size_t n, unsigned status, unsigned flags)
-{
-	union {
-		struct gate_answer a;
-		uint8_t bytes[sizeof(struct gate_answer) + GATE_PART_MAX];
-	} *msg = calloc(1, sizeof(*msg));
-
-	assert_true(n <= GATE_PART_MAX);
-	msg->a = (struct gate_answer){.h.ring = {.len = (uint32_t)ALIGN_UP(sizeof(msg->a) + n, 8),
-					      .type = REC_GATE_ANSWER},
-		.cookie = a->cookie,
-		.runtime = a->runtime,
-		.what = a->what,
-		.status = status,
-		.flags = flags,
-		.n = (uint32_t)n};
-	memcpy(msg->bytes + sizeof(msg->a), body, n);
-	assert_int_equal(gate_answer_validate(&msg->a.h), 0);
-	assert_true(lookups_takes(l));
-	lookups_answer(l, &msg->a, now);
-	free(msg);
-}
-
-static void says(const struct gate_ask *a, const char *body, unsigned status)
-{
-	if (*body)
-		answer(a, body, strlen(body), 0, 0);
-	answer(a, "", 0, status, GATE_F_END | (status ? GATE_F_FAILED : 0));
-}
-
-static bool is_early(void)
-{
-	const struct kev_head *head = (const struct kev_head *)buf;
-	const char *why = "";
-
-	if (kev_parse(buf, head->len, &kev, &why) < 0)
-		fail_msg("%s", why);
-	return kev_param_u64(&kev, 1) & CREC_EARLY;
-}
-
-static void event(unsigned runtime, const char *text, unsigned flags)
-{
-	answer(&(struct gate_ask){.runtime = runtime, .what = GATE_EVENTS}, text, strlen(text), 0,
-		flags);
-	/* what a report itself tells comes first */
-	while (lookups_record(l, buf, now) > 0 && is_early())
-		lookups_told(l);
-}
-
-static struct gate_ask next_ask(void)
-{
-	struct gate_ask a = {0};
-
-	assert_true(lookups_ask(l, &a, now));
-	return a;
-}
-
-static void no_ask(void)
-{
-	struct gate_ask a;
-
-	assert_false(lookups_ask(l, &a, now));
-}
-
-/* The next record; false: none. */
-static bool told(void)
-{
-	const char *why = "";
-	int n = lookups_record(l, buf, now);
-
-	if (!n)
-		return false;
-	if (kev_parse(buf, (size_t)n, &kev, &why) < 0)
-		fail_msg("%s", why);
-	lookups_told(l);
-	return true;
-}
-
-static void expect(const char *name, const char *want)
-{
-	struct span s = kev_param_text(&kev, (unsigned)kev_param_find(kev.info, name));
-
-	if (!span_eq_str(s, want))
-		fail_msg("%s is '%.*s', not '%s'", name, (int)s.n, s.p, want);
-}
 
 /* Both runtimes were tried; the first is there. */
 static void one_is_up(void)
@@ -314,6 +185,50 @@ static void test_want__it_starts__told_early(void **state)
 	}
 	no_ask();
 	assert_true(lookups_timeout_ms(l, now) > 0); /* it is waited for all the same */
+}
+
+/* Of two that use a third one's network: that is asked for once, and has the address. */
+static void test_network_of_another__its_address(void **state)
+{
+#define SHARES                                                                                     \
+	"\",\"Config\":{\"Image\":\"local/"                                                        \
+	"web:3\"},\"HostConfig\":{\"NetworkMode\":\"container:" ID                                 \
+	"\"},\"NetworkSettings\":{\"IPAddress\":\"\",\"Networks\":{}}}"
+	static const char *const bodies[] = {
+		"{\"Id\":\"11" IMAGE_ID_REST SHARES, "{\"Id\":\"22" IMAGE_ID_REST SHARES};
+	struct gate_ask a, b;
+
+	(void)state;
+	one_is_up();
+	for (unsigned round = 0; round < 2; round++) {
+		lookups_want(l, SPAN_LIT("11" IMAGE_ID_REST), now);
+		lookups_want(l, SPAN_LIT("22" IMAGE_ID_REST), now);
+		a = next_ask();
+		brief_says_nothing();
+		b = next_ask();
+		brief_says_nothing();
+		says(&a, bodies[0], 0);
+		says(&b, bodies[1], 0);
+		assert_false(told());
+		a = next_ask();
+		assert_int_equal(a.what, GATE_INSPECT);
+		assert_string_equal(a.id, ID);
+		no_ask();
+		/* that one may be gone, or another */
+		says(&a,
+			round ? "{\"Id\":\"" IMAGE_ID
+				"\",\"NetworkSettings\":{\"IPAddress\":\"10.9.9.9\"}}"
+			      : INSPECT,
+			0);
+		for (unsigned i = 0; i < 2; i++) {
+			assert_true(told());
+			expect("ip", round ? "" : "10.1.2.3");
+			expect("image", "local/web:3");
+		}
+		assert_false(told());
+		no_ask();
+	}
+	assert_int_equal(stats.malformed, 1);
 }
 
 static void test_removal__told(void **state)
@@ -620,6 +535,7 @@ int main(void)
 		TEST(reports__by_hooks__and_image_is_known),
 		TEST(report__its_own_words_first),
 		TEST(want__it_starts__told_early),
+		TEST(network_of_another__its_address),
 		TEST(removal__told),
 		TEST(want__all_that_answer_are_asked__one_knows),
 		TEST(want__nobody_is_there__said_at_once),

@@ -93,22 +93,26 @@ static void on_watch(void *ctx, int fd, uint32_t events)
 		(void)epoll_ctl(w.epoll_fd, EPOLL_CTL_MOD, fd, &e);
 }
 
-static int setup(void **state)
+static int setup_kind(uint32_t kind)
 {
-	static const uint32_t kinds[] = {GATE_DOCKER};
 	const struct transfer_env env = {.body = on_body,
 		.done = on_done,
 		.up = on_up,
 		.want_socket = on_want_socket,
 		.watch = on_watch};
 
-	(void)state;
 	memset(&w, 0, sizeof(w));
 	w.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	w.server = -1;
-	w.t = transfers_new(kinds, 1, &env);
+	w.t = transfers_new(&kind, 1, &env);
 	assert_non_null(w.t);
 	return 0;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	return setup_kind(GATE_DOCKER);
 }
 
 static int teardown(void **state)
@@ -197,22 +201,73 @@ static void test_paths__templates_alone(void **state)
 	assert_string_equal(buf, "/runtime.v1.RuntimeService/PodSandboxStatus");
 	assert_false(transfer_path(GATE_CRI, GATE_IMAGE, SPAN_LIT(ID), buf, sizeof(buf)));
 	/* a frame: not compressed, its length; the id in field 1, true in field 2 */
-	assert_int_equal(transfer_message(SPAN_LIT("0123456789ab"), buf), 5 + 2 + 12 + 2);
+	assert_int_equal(transfer_message(GATE_CRI, GATE_INSPECT, SPAN_LIT("0123456789ab"), buf),
+		5 + 2 + 12 + 2);
 	assert_memory_equal(buf,
 		"\0\0\0\0\x10\x0a\x0c"
 		"0123456789ab\x10\x01",
 		21);
-	assert_int_equal(transfer_message((struct span){0}, buf), 5);
+	assert_int_equal(transfer_message(GATE_CRI, GATE_LIST, (struct span){0}, buf), 5);
 	assert_memory_equal(buf, "\0\0\0\0\0", 5);
 	for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
-		assert_false(gate_id_fits(GATE_INSPECT, span_str(bad[i])));
-		assert_false(gate_id_fits(GATE_IMAGE, span_str(bad[i])));
-		assert_false(gate_id_fits(GATE_POD, span_str(bad[i])));
+		assert_false(gate_id_fits(GATE_DOCKER, GATE_INSPECT, span_str(bad[i])));
+		assert_false(gate_id_fits(GATE_DOCKER, GATE_IMAGE, span_str(bad[i])));
+		assert_false(gate_id_fits(GATE_DOCKER, GATE_POD, span_str(bad[i])));
 	}
-	assert_false(gate_id_fits(GATE_LIST, SPAN_LIT(ID)));
-	assert_false(gate_id_fits(GATE_EVENTS, SPAN_LIT("")));
-	assert_true(gate_id_fits(GATE_INSPECT, SPAN_LIT("001122334455")));
-	assert_false(gate_id_fits(GATE_IMAGE, SPAN_LIT("001122334455")));
+	assert_false(gate_id_fits(GATE_DOCKER, GATE_LIST, SPAN_LIT(ID)));
+	assert_false(gate_id_fits(GATE_DOCKER, GATE_EVENTS, SPAN_LIT("")));
+	assert_true(gate_id_fits(GATE_DOCKER, GATE_INSPECT, SPAN_LIT("001122334455")));
+	assert_false(gate_id_fits(GATE_DOCKER, GATE_IMAGE, SPAN_LIT("001122334455")));
+}
+
+static void test_containerd__namespace_in_a_header__rest_in_the_message(void **state)
+{
+	static const char *const bad[] = {"", "default", "/x", "default/", "default/-x",
+		"default/x/y", "default/../x", "a b/x", "default/x\r\ny: z", "default/x\n", "-a/x",
+		"a:b/x"};
+	static const char filter[] = "topic==\"/containers/create\",namespace!=\"k8s.io\"";
+	static char long_name[GATE_ID_MAX + 8];
+	char buf[TRANSFER_MESSAGE_MAX];
+	size_t n;
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_LEN(bad); i++)
+		assert_false(gate_id_fits(GATE_CONTAINERD, GATE_INSPECT, span_str(bad[i])));
+	assert_true(gate_id_fits(GATE_CONTAINERD, GATE_INSPECT, SPAN_LIT("default/web_1.x-y")));
+	assert_true(gate_id_fits(
+		GATE_CONTAINERD, GATE_IMAGE, SPAN_LIT("default/docker.io/library/redis:7")));
+	assert_false(gate_id_fits(GATE_CONTAINERD, GATE_IMAGE, SPAN_LIT("default/a b")));
+	assert_false(gate_id_fits(
+		GATE_CONTAINERD, GATE_IMAGE, (struct span){.p = "default/a\0b", .n = 11}));
+	assert_true(gate_id_fits(GATE_CONTAINERD, GATE_LIST, SPAN_LIT("default")));
+	assert_false(gate_id_fits(GATE_CONTAINERD, GATE_LIST, SPAN_LIT("default/x")));
+	assert_false(gate_id_fits(GATE_CONTAINERD, GATE_LIST, SPAN_LIT("")));
+	assert_true(gate_id_fits(GATE_CONTAINERD, GATE_NAMESPACES, SPAN_LIT("")));
+	assert_false(gate_id_fits(GATE_CONTAINERD, GATE_POD, SPAN_LIT(ID)));
+	assert_false(gate_id_fits(GATE_CONTAINERD, GATE_BRIEF, SPAN_LIT(ID)));
+	assert_false(gate_id_fits(GATE_DOCKER, GATE_NAMESPACES, SPAN_LIT("")));
+	memset(long_name, 'a', sizeof(long_name));
+	memcpy(long_name, "default/", 8);
+	for (n = sizeof(long_name); n > 200; n--)
+		assert_int_equal(gate_id_fits(GATE_CONTAINERD, GATE_IMAGE,
+					 (struct span){.p = long_name, .n = n}),
+			n < GATE_ID_MAX);
+	/* a length of two bytes */
+	assert_int_equal(transfer_message(GATE_CONTAINERD, GATE_IMAGE,
+				 (struct span){.p = long_name, .n = 8 + 200}, buf),
+		5 + 3 + 200);
+	assert_memory_equal(buf,
+		"\0\0\0\0\xcb\x0a\xc8\x01"
+		"aa",
+		10);
+	assert_int_equal(
+		transfer_message(GATE_CONTAINERD, GATE_INSPECT, SPAN_LIT("default/web"), buf), 10);
+	assert_memory_equal(buf, "\0\0\0\0\x05\x0a\x03web", 10);
+	/* the namespace alone is a header's: nothing is said */
+	assert_int_equal(transfer_message(GATE_CONTAINERD, GATE_LIST, SPAN_LIT("default"), buf), 5);
+	n = transfer_message(GATE_CONTAINERD, GATE_EVENTS, (struct span){0}, buf);
+	assert_true(n > 100 && n < sizeof(buf));
+	assert_non_null(memmem(buf, n, filter, strlen(filter)));
 }
 
 static void test_request__is_the_template_and_the_answer_comes(void **state)
@@ -314,15 +369,71 @@ static void test_hostile_answers__end_with_a_status(void **state)
 	}
 }
 
+/* What the other end sends may be any frames; none of it is taken for an answer that is whole. */
+static void test_hostile_calls__end_with_a_status(void **state)
+{
+#define SETTINGS "\0\0\0\x04\0\0\0\0\0"
+#define HEADERS_200 "\0\0\x01\x01\x04\0\0\0\x01\x88" /* :status: 200 */
+#define DATA_OK "\0\0\x05\0\0\0\0\0\x01\0\0\0\0\0"
+	static const struct {
+		const char *bytes;
+		size_t n;
+	} answers[] = {
+		{"HTTP/1.1 200 OK\r\n\r\n", 19},
+		{"\xff\xff\xff\x00\x00\x00\x00\x00\x01garbage", 16},
+		{SETTINGS, 9},
+		/* a frame longer than may be */
+		{SETTINGS "\xff\xff\xff\0\0\0\0\0\x01", 18},
+		/* all of an answer but its status */
+		{SETTINGS HEADERS_200 DATA_OK, 9 + 10 + 14},
+		/* and its end without one */
+		{SETTINGS HEADERS_200 "\0\0\x05\0\x01\0\0\0\x01\0\0\0\0\0", 9 + 10 + 14},
+		/* goes away */
+		{SETTINGS "\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0", 9 + 17},
+		/* resets the stream */
+		{SETTINGS "\0\0\x04\x03\0\0\0\0\x01\0\0\0\x02", 9 + 13},
+		/* headers that cannot be decompressed */
+		{SETTINGS "\0\0\x04\x01\x04\0\0\0\x01\xff\xff\xff\xff", 9 + 13},
+		/* a promise that nobody asked for */
+		{SETTINGS "\0\0\x05\x05\x04\0\0\0\x01\0\0\0\x02\x88", 9 + 14},
+		/* data of a stream that is not there */
+		{SETTINGS "\0\0\x01\0\0\0\0\0\x07x", 9 + 10},
+	};
+	char got[1024];
+
+	for (unsigned i = 0; i < 2 * ARRAY_LEN(answers); i++) {
+		teardown(state);
+		setup_kind(GATE_CRI);
+		assert_int_equal(transfers_start(w.t, 0, GATE_INSPECT, 1, SPAN_LIT(ID)), 0);
+		for (unsigned k = 0; k < 2000 && w.server < 0; k++)
+			turn();
+		assert_true(w.server >= 0);
+		for (unsigned k = 0; k < 20; k++)
+			turn();
+		(void)!read(w.server, got, sizeof(got));
+		reply(answers[i / 2].bytes, answers[i / 2].n);
+		/* closed as a whole, or its sending half alone */
+		if (i % 2)
+			w.server = fd_close(w.server);
+		else
+			(void)shutdown(w.server, SHUT_WR);
+		until_done();
+		if (w.status == GATE_OK)
+			fail_msg("answer %u was taken for good", i / 2);
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(paths__templates_alone),
+		TEST(containerd__namespace_in_a_header__rest_in_the_message),
 		TEST(request__is_the_template_and_the_answer_comes),
 		TEST(no_socket__says_down),
 		TEST(events__up_with_the_head__parts_as_they_come),
 		TEST(hostile_answers__end_with_a_status),
+		TEST(hostile_calls__end_with_a_status),
 	};
 
 	if (transfers_init() < 0)

@@ -159,12 +159,15 @@ static void test_runtimes__as_the_container_plugin_is_configured(void **state)
 	f = (struct fixture){.files = {SHIPPED, {"/x.yaml", config}}, .q.config = "/x.yaml"};
 	run(&f);
 	assert_int_equal(f.r, 0);
-	assert_int_equal(f.res.plan.n_runtimes, 3);
+	assert_int_equal(f.res.plan.n_runtimes, 5);
 	assert_string_equal(f.res.plan.runtimes[0].path, "/a.sock");
 	assert_string_equal(f.res.plan.runtimes[1].path, "/b.sock");
 	assert_int_equal(f.res.plan.runtimes[1].kind, GATE_DOCKER);
 	assert_string_equal(f.res.plan.runtimes[2].path, "/d.sock");
 	assert_int_equal(f.res.plan.runtimes[2].kind, GATE_CRI);
+	/* containerd's own interface, where it usually is */
+	assert_string_equal(f.res.plan.runtimes[3].path, "/run/containerd/containerd.sock");
+	assert_int_equal(f.res.plan.runtimes[3].kind, GATE_CONTAINERD);
 	assert_int_equal(f.res.plan.label_max, 40);
 	assert_int_equal(f.res.plan.hooks, HOOK_START);
 	done(&f);
@@ -177,12 +180,13 @@ static void test_runtimes__as_the_container_plugin_is_configured(void **state)
 				     {"/run/user/1000", ""}, {"/run/user/x", ""}}};
 	run(&f);
 	assert_int_equal(f.r, 0);
-	assert_int_equal(f.res.plan.n_runtimes, 3 + 4); /* and the usual places of CRI */
+	assert_int_equal(
+		f.res.plan.n_runtimes, 3 + 4 + 2); /* and the usual places of CRI and containerd */
 	assert_string_equal(f.res.plan.runtimes[0].path, "/var/run/docker.sock");
 	assert_string_equal(f.res.plan.runtimes[1].path, "/run/podman/podman.sock");
-	assert_string_equal(f.res.plan.runtimes[2].path, "/run/user/1000/podman/podman.sock");
+	assert_string_equal(f.res.plan.runtimes[8].path, "/run/user/1000/podman/podman.sock");
 	assert_int_equal(f.res.plan.runtimes[1].uid, 0);
-	assert_int_equal(f.res.plan.runtimes[2].uid, 1000);
+	assert_int_equal(f.res.plan.runtimes[8].uid, 1000);
 	assert_int_equal(f.res.plan.hooks, HOOK_CREATE);
 	done(&f);
 	f = (struct fixture){.files = {SHIPPED, {"/x.yaml", bad}}, .q.config = "/x.yaml"};
