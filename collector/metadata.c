@@ -33,6 +33,7 @@
 
 #include "containerfile.h"
 #include "lookups.h"
+#include "metadata_hooks.h"
 #include "netlink.h"
 #include "userlist.h"
 #include "users.h"
@@ -141,6 +142,9 @@ static int md_pre_seal(struct stage *s)
 	if (!m)
 		return log_err_errno(-ENOMEM, "allocate");
 	s->priv = m;
+#ifdef SAKER_TEST_HOOKS
+	md_hooks_prepare();
+#endif
 	int r = spsc_producer_attach(&m->ring, stage_fd_get(s, FD_RING_OUT_DATA, 0),
 		stage_fd_get(s, FD_RING_OUT_CURSOR, 0), stage_fd_get(s, FD_WAKE_PEER, 0));
 	if (r == -EBADMSG)
@@ -308,11 +312,20 @@ static int take_requests(struct stage *s, struct metadata *m, int budget)
 	return n;
 }
 
+static bool next_ask(struct metadata *m)
+{
+#ifdef SAKER_TEST_HOOKS
+	if (md_hooks_ask(&m->ask))
+		return true;
+#endif
+	return lookups_ask(m->lookups, &m->ask, clock_mono_ns());
+}
+
 static int send_asks(struct stage *s, struct metadata *m)
 {
 	int n = 0;
 
-	while (m->has_ask || lookups_ask(m->lookups, &m->ask, clock_mono_ns())) {
+	while (n < BATCH_MAX && (m->has_ask || next_ask(m))) {
 		struct spsc_rec *rec = NULL;
 		struct gate_ask *to;
 		int r = spsc_reserve(&m->asks, sizeof(m->ask), REC_GATE_ASK, &rec);

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A runtime of Kubernetes (CRI runtime.v1) that has reports of containers (GetContainerEvents), which Debian's containerd does not have. Debian's own Python, for its grpc.
 
-    fake_cri.py SOCKET
+containerd's version is told as well; all other calls are refused. Every call is told of with its bytes if CALLS is given.
+
+    fake_cri.py SOCKET CALLS
 
 Commands come as lines of JSON on standard input: ["add", ID, NAME], ["event", ID, TYPE], ["raw", HEX] (as a report), ["end"] (of all streams of reports). What it is asked goes to
 standard output, a line each: METHOD [ID]."""
@@ -69,14 +71,35 @@ def events(request, context):
         yield message
 
 
+def others(request, context):
+    context.abort(grpc.StatusCode.UNIMPLEMENTED, "no such call")
+
+
 class Handler(grpc.GenericRpcHandler):
     def service(self, details):
+        if len(sys.argv) > 2:
+            return self.told(details)
+        return self.handler(details)
+
+    def told(self, details):
+        """The same, and what was said with it."""
+        name = details.method
+        headers = [f"{k}={v}" for k, v in details.invocation_metadata if k not in ("user-agent", "te", "content-type", "content-length")]
+        inner = self.handler(details)
+
+        def call(request, context):
+            say("call", json.dumps([name, headers, request.hex()]))
+            return (inner.unary_stream or inner.unary_unary)(request, context)
+        make = grpc.unary_stream_rpc_method_handler if inner.unary_stream else grpc.unary_unary_rpc_method_handler
+        return make(call, request_deserializer=lambda d: d, response_serializer=lambda d: d)
+
+    def handler(self, details):
         raw = {"request_deserializer": lambda d: d, "response_serializer": lambda d: d}
-        calls = {"Version": version, "ListContainers": list_containers, "ContainerStatus": status, "PodSandboxStatus": pod_status}
+        calls = {"/containerd.services.version.v1.Version/Version": lambda request, context: b"", "Version": version, "ListContainers": list_containers, "ContainerStatus": status, "PodSandboxStatus": pod_status}
         name = details.method.removeprefix(SERVICE)
         if name == "GetContainerEvents":
             return grpc.unary_stream_rpc_method_handler(events, **raw)
-        return grpc.unary_unary_rpc_method_handler(calls[name], **raw) if name in calls else None
+        return grpc.unary_unary_rpc_method_handler(calls.get(name, others), **raw)
 
 
 def main():

@@ -6,14 +6,13 @@ import json
 import os
 import secrets
 import shutil
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import SANITIZED, Saker, fail, need_root, skip  # noqa: E402
+from fake_cri_server import FakeCri  # noqa: E402
+from harness import SANITIZED, Saker, fail, need_root  # noqa: E402
 
 UIDS = 68600
 CREATED, STARTED, STOPPED, DELETED = range(4)
@@ -36,31 +35,6 @@ def expect(condition, what):
         fail(what)
 
 
-class FakeCri:
-    """tests/pipeline/fake_cri.py; asked: its lines."""
-
-    def __init__(self, socket):
-        self.asked = []
-        self.proc = subprocess.Popen(["/usr/bin/python3", os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake_cri.py"), socket], stdin=subprocess.PIPE,
-                                     stdout=subprocess.PIPE, text=True)
-        threading.Thread(target=lambda: [self.asked.append(x.strip()) for x in self.proc.stdout], daemon=True).start()
-        self.wait("ready")
-
-    def tell(self, *command):
-        self.proc.stdin.write(json.dumps(command) + "\n")
-        self.proc.stdin.flush()
-
-    def wait(self, line, count=1, seconds=10, after=0):
-        end = time.monotonic() + seconds * (10 if SANITIZED else 1)
-        while self.asked[after:].count(line) < count:
-            expect(time.monotonic() < end and self.proc.poll() is None, f"not asked '{line}' {count} times in {seconds} s: {self.asked[-20:]}")
-            time.sleep(0.01)
-
-    def close(self):
-        self.proc.kill()
-        self.proc.wait()
-
-
 def told(s, ident, name):
     a = s.wait_alert("Told", lambda a: a["output_fields"]["container.full_id"] == ident)
     want = {"container.name": name, "container.type": "cri-o", "container.image.repository": "quay.io/local/tool", "container.image.tag": "3"}
@@ -69,8 +43,6 @@ def told(s, ident, name):
 
 def main():
     need_root()
-    if subprocess.run(["/usr/bin/python3", "-c", "import grpc"], capture_output=True).returncode:
-        skip("python3-grpcio is not installed")
     work = tempfile.mkdtemp(prefix="saker-test-cri-events-")
     cri = FakeCri(f"{work}/cri.sock")
     ids = [secrets.token_hex(32) for _ in range(6)]
