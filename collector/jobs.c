@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <base/hash.h>
+#include <base/log.h>
 #include <base/macros.h>
 
 #include "lookups_priv.h"
@@ -61,9 +62,14 @@ uint32_t job_get(struct lookups *l, struct span id)
 	for (; i != JOB_NONE; i = l->jobs[i].hash_next)
 		if (span_eq(job_id(&l->jobs[i]), id))
 			return i;
+	if (id.n == 0 || id.n > JOB_ID_MAX)
+		return JOB_NONE;
 	i = l->free;
-	if (i == JOB_NONE || id.n == 0 || id.n > JOB_ID_MAX) {
-		l->n_dropped++;
+	if (i == JOB_NONE) {
+		if (l->n_dropped++ == 0)
+			log_warning("more than %u containers are to be looked at, some wait for "
+				    "the next list",
+				JOBS_MAX);
 		return JOB_NONE;
 	}
 	j = &l->jobs[i];
