@@ -2,7 +2,8 @@
 /* Container fields. The thread's record tells the container's id and when its pid namespace began;
  * the container's record what a runtime knows of it. Outside containers the host's own record
  * answers: "host" for its names, the empty text for the rest. In a container that nothing is told
- * of, all but the id and the times have no value. An event that tells of a container is about that
+ * of, all but the id and the times have no value; where its cgroup is all that anybody knows
+ * (lxc and its like), that tells its name, as the id, and its type. An event that tells of a container is about that
  * one, whoever made it. Records were checked by crec_validate(). */
 #include <fnmatch.h>
 
@@ -38,19 +39,23 @@ struct span evl_container_id(const struct evl *e)
 {
 	struct span id = rec_text(e->thread, e->thread->container_id);
 
+	if (ctr_engines[e->thread->container_engine].type)
+		return id; /* a name */
 	return id.n ? shortened(id) : SPAN_LIT("host");
 }
 
 static void get_id(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)
 {
 	const struct crec *c = evl_container(e);
+	bool is_of_thread = e->thread && !e->tells_container;
 
-	if (a->field == FIELD_ID_CONTAINER_ID && c)
-		evl_set_str(ret_v, shortened(rec_text(c, c->id)));
-	else if (c)
-		evl_set_str(ret_v, rec_text(c, c->id));
-	else if (e->thread && (a->field == FIELD_ID_CONTAINER_ID || is_host(e)))
+	if (is_of_thread && (a->field == FIELD_ID_CONTAINER_ID || is_host(e)))
 		evl_set_str(ret_v, evl_container_id(e));
+	else if (is_of_thread && c && !c->id.off)
+		evl_set_str(ret_v, rec_text(e->thread, e->thread->container_id));
+	else if (c)
+		evl_set_str(ret_v, a->field == FIELD_ID_CONTAINER_ID ? shortened(rec_text(c, c->id))
+								     : rec_text(c, c->id));
 }
 
 static void get_metadata(struct evl *e, const struct evl_field_arg *a, struct evl_value *ret_v)

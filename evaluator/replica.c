@@ -27,12 +27,27 @@ static uint32_t power_of_two(uint32_t n)
 	return p;
 }
 
+static void put_engines(struct replica *r)
+{
+	for (unsigned i = 0; i < _CTR_MAX; i++) {
+		struct replica_engine *e = &r->engines[i];
+		size_t n = ctr_engines[i].type ? strlen(ctr_engines[i].type) : 0;
+
+		assert(n < sizeof(e->type));
+		memcpy(e->type, n ? ctr_engines[i].type : "", n);
+		if (n)
+			e->c.text[CREC_TYPE] = (struct rec_str){
+				.off = offsetof(struct replica_engine, type), .n = (uint32_t)n};
+	}
+}
+
 int replica_init(struct replica *r, uint32_t threads_max, uint32_t memo_preds, uint32_t extra_words)
 {
 	size_t memo;
 	int k;
 
 	*r = (struct replica){.n_slots = threads_max, .gen = 1};
+	put_engines(r);
 	r->slots = calloc(MAX(threads_max, 1u), sizeof(*r->slots));
 	r->bucket_mask = power_of_two(threads_max) - 1;
 	r->buckets = malloc(((size_t)r->bucket_mask + 1) * sizeof(*r->buckets));
@@ -187,8 +202,10 @@ const struct crec *replica_container(const struct replica *r, const struct prec 
 		return NULL;
 	c = r->containers[thread->container_slot];
 	/* the slot may have been given to another container since the thread was told */
-	return c && crec_same_id(rec_text(c, c->id), rec_text(thread, thread->container_id)) ? c
-											     : NULL;
+	if (c && crec_same_id(rec_text(c, c->id), rec_text(thread, thread->container_id)))
+		return c;
+	c = &r->engines[thread->container_engine].c;
+	return c->text[CREC_TYPE].off ? c : NULL;
 }
 
 const struct crec *replica_last_container(const struct replica *r)

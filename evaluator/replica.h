@@ -11,6 +11,7 @@
 #include <base/slab.h>
 #include <driver/kev.h>
 #include <shm/crec.h>
+#include <shm/engines.h>
 #include <shm/prec.h>
 
 struct replica_slot {
@@ -53,7 +54,11 @@ struct replica {
 	uint32_t id_hand; /* where room is looked for in a full table */
 	uint32_t *id_buckets;
 	uint32_t id_mask;
-	struct crec **containers;    /* CREC_SLOTS_MAX own copies; NULL: nothing is told */
+	struct crec **containers; /* CREC_SLOTS_MAX own copies; NULL: nothing is told */
+	struct replica_engine {   /* what is known of an engine's containers that nobody tells of */
+		struct crec c;
+		char type[24];
+	} engines[_CTR_MAX];
 	uint32_t n_containers;       /* slots from here on were never told */
 	uint32_t last_container;     /* the slot told last */
 	struct replica_names *names; /* NULL: no rule asks for names */
@@ -80,7 +85,7 @@ int replica_put_id(struct replica *r, const struct kev *k);
 
 /* A checked record. The copy replaces what the slot held. */
 void replica_put_container(struct replica *r, const struct crec *rec);
-/* What is told of the thread's container; NULL: it is on the host, or nothing is told. */
+/* What is told of the thread's container, or else follows from its engine, without an id; NULL: it is on the host, or nothing is known. */
 const struct crec *replica_container(const struct replica *r, const struct prec *thread);
 /* The one told last, NULL: none. */
 const struct crec *replica_last_container(const struct replica *r);

@@ -14,6 +14,7 @@
 #include <shm/alert.h>
 #include <shm/crec.h>
 #include <shm/dial.h>
+#include <shm/engines.h>
 #include <shm/ev.h>
 #include <shm/gate.h>
 #include <shm/prec.h>
@@ -77,7 +78,7 @@ static const uint32_t layouts[] = {
 	AT(prec, n_threads), AT(prec, comm), AT(prec, exe), AT(prec, exepath), AT(prec, args),
 	AT(prec, env), AT(prec, cwd), AT(prec, root), AT(prec, cgroups), AT(prec, container_id),
 	PREC_EXE_WRITABLE, PREC_EXE_UPPER_LAYER, PREC_EXE_FROM_MEMFD, PREC_EXE_LOWER_LAYER,
-	AT(prec, container_slot), PREC_MAIN, PREC_PLACEHOLDER, PREC_IN_CHILD_PIDNS,
+	AT(prec, container_slot), AT(prec, container_engine), PREC_MAIN, PREC_PLACEHOLDER, PREC_IN_CHILD_PIDNS,
 	PREC_DEAD,
 	/* container record */
 	SIZE(crec), AT(crec, slot), AT(crec, flags), AT(crec, id), AT(crec, text), _CREC_TEXT_MAX,
@@ -130,7 +131,7 @@ static const uint32_t layouts[] = {
 	AT(settings, synthetic_procs), AT(settings, synthetic_rate), AT(settings, max_event_ns),
 	AT(settings, metadata_wait_ns), AT(settings, verbose), AT(settings, record_mode),
 	AT(settings, record_max_bytes),
-	AT(settings, host), AT(settings, n_runtimes), AT(settings, runtimes), SIZE(settings_runtime), AT(settings, label_max), AT(settings, hooks),
+	AT(settings, host), AT(settings, n_runtimes), AT(settings, runtimes), SIZE(settings_runtime), AT(settings, label_max), AT(settings, hooks), AT(settings, engines_off), _CTR_MAX,
 	/* gate */
 	SIZE(gate_ask), AT(gate_ask, cookie), AT(gate_ask, runtime), AT(gate_ask, what), AT(gate_ask, id), SIZE(gate_answer), AT(gate_answer, runtime), AT(gate_answer, what),
 	AT(gate_answer, status), AT(gate_answer, flags), AT(gate_answer, n), SIZE(lookup), AT(lookup, n), GATE_F_UP, GATE_F_DOWN, GATE_F_END, GATE_F_FAILED, GATE_F_MISSED,

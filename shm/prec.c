@@ -3,6 +3,7 @@
  * copy from the tracker's ring; hostile until it passes. */
 
 #include <shm/crec.h>
+#include <shm/engines.h>
 #include <shm/prec.h>
 
 #include <errno.h>
@@ -38,6 +39,8 @@ int prec_validate(const struct rec_head *rec, uint32_t max_slots)
 	if (p->parent_slot >= max_slots && p->parent_slot != PREC_NO_SLOT)
 		return -EBADMSG;
 	if (p->container_slot >= CREC_SLOTS_MAX && p->container_slot != PREC_NO_SLOT)
+		return -EBADMSG;
+	if (p->container_engine >= _CTR_MAX)
 		return -EBADMSG;
 	if ((p->flags & ~PREC_FLAGS) != 0 || (p->exe_flags & ~PREC_EXE_FLAGS) != 0)
 		return -EBADMSG;

@@ -76,6 +76,7 @@ static void fill(struct st_core *core, const struct st_thread *t, struct prec *p
 	p->fd_limit = t->fd_limit;
 	p->n_args = t->n_args;
 	p->n_threads = t->n_threads;
+	p->container_engine = t->engine;
 }
 
 static void give_out(struct st_core *core, struct st_thread *t, struct rec_head *rec)

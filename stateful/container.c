@@ -175,7 +175,7 @@ uint32_t st_container_slot(struct st_containers *c, struct span id)
 }
 
 /* A slot that changed hands since then asks for its new owner, once more at most. */
-uint32_t st_container_seen(struct st_containers *c, struct span id)
+uint32_t st_container_seen(struct st_containers *c, struct span id, enum ctr_engine engine)
 {
 	uint32_t i = st_container_slot(c, id);
 
@@ -184,7 +184,8 @@ uint32_t st_container_seen(struct st_containers *c, struct span id)
 		c->slots[i].gone_ns = 0;
 		c->slots[i].has_facts = c->slots[i].was_asked = c->slots[i].has_run = false;
 	}
-	if (i == PREC_NO_SLOT || !c->asks || c->slots[i].has_facts || c->slots[i].was_asked)
+	if (i == PREC_NO_SLOT || !c->asks || ctr_engines[engine].type || c->slots[i].has_facts ||
+		c->slots[i].was_asked)
 		return i;
 	if (c->n_wanted == CREC_SLOTS_MAX)
 		return i; /* at another sight of it */
@@ -205,19 +206,19 @@ static void on_gone(struct st_containers *c, struct span id)
 void st_on_cgroup(struct st_ctx *c)
 {
 	struct st_containers *all = &c->core->containers;
-	struct span id = st_container_id(c->kev.param[0]);
+	struct st_container_found f = st_container_find(c->kev.param[0], c->core->cfg.engines_off);
 	uint32_t n = all->n_wanted, i;
 
 	all->now_ns = c->rec->ts_ns;
-	if (!id.n || id.n > ST_CONTAINER_ID_MAX)
+	if (!f.id.n || f.id.n > ST_CONTAINER_ID_MAX)
 		return;
 	if (span_starts_with(c->kev.param[0], SPAN_LIT("gone="))) {
-		on_gone(all, id);
+		on_gone(all, f.id);
 		return;
 	}
-	if (!all->asks)
+	if (!all->asks || ctr_engines[f.engine].type)
 		return;
-	i = st_container_seen(all, id);
+	i = st_container_seen(all, f.id, f.engine);
 	if (all->n_wanted > n)
 		all->slots[i].is_early = true;
 }

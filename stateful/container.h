@@ -8,6 +8,7 @@
 
 #include <base/span.h>
 #include <shm/crec.h>
+#include <shm/engines.h>
 
 #define ST_CONTAINER_ID_MAX 255 /* bytes; names of lxc are the longest */
 
@@ -55,8 +56,8 @@ void st_containers_done(struct st_containers *c);
 /* The slot of a full id, as just seen. A new one may take the place of one that has been gone for a while, or, in a full table, of the one longest unseen.
  * PREC_NO_SLOT: no id, or too long for one. */
 uint32_t st_container_slot(struct st_containers *c, struct span id);
-/* The same, by a process in it: its facts will be asked for, if nothing is told of it. */
-uint32_t st_container_seen(struct st_containers *c, struct span id);
+/* The same, by a process in it: its facts will be asked for, if nothing is told of it and somebody may know more than its cgroup. */
+uint32_t st_container_seen(struct st_containers *c, struct span id, enum ctr_engine engine);
 /* May its records be held back? Once, and only while nothing is told of it. */
 bool st_container_may_wait(struct st_containers *c, uint32_t slot);
 /* The next container whose facts are to be asked for: its id, full as far as it is known; {0,0}: none. */

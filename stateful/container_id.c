@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Container ids from cgroup paths.
  *
- * Each runtime names its cgroups in a layout of its own: something before the id and something
- * after it (reference: field semantics, section 6). The layouts are a table, tried in order. The
- * paths come from the kernel but their names are chosen by whoever may make cgroups: an id found
- * here is a claim, and only its form is checked. */
+ * Each engine names its cgroups in layouts of its own: something before the id and something after
+ * it (reference: field semantics, section 6). The layouts are a table, tried in order; those of an
+ * engine that is off are passed over, so that its containers are the host, unless another one's
+ * layouts fit. The paths come from the kernel but their names are chosen by whoever may make
+ * cgroups: an id found here is a claim, and only its form is checked. */
 
 #include "container_id.h"
 
@@ -13,82 +14,37 @@
 
 #include <base/macros.h>
 
+#define HEX_ID 64
+
+static const struct span none;
+
 struct layout {
-	const char *prefix; /* searched from the right */
-	const char *suffix; /* stands right after the id; "" = end of the path */
+	enum ctr_engine engine;
+	/* @path without the slash at its end; {NULL, 0}: it does not fit */
+	struct span (*find)(struct span path, const struct layout *l);
+	const char *before, *after; /* the id; how they bind is find()'s to say */
 };
 
-static const struct layout hex_layouts[] = {
-	{"/docker-", ".scope"},
-	{"/libpod-payload-", ""},
-	{"/libpod-conmon-", ".scope/container"},
-	{"/libpod-", ".scope/container"},
-	{"/libpod-", ".scope"},
-	{"/libpod-", ""},
-	{"/cri-containerd-", ".scope"},
-	{"/crio-", ".scope"},
-	{"/crio-", ""},
-	{"/nerdctl-", ".scope"},
-	{":cri-containerd:", ""},
-	{"/", ""},
-};
-
-/* Containers that have names. The name ends where the rule says, or at the next slash. */
-static const struct named {
-	const char *prefix; /* the first of these, wherever it stands */
-	const char *suffix; /* the name ends before it, at the end of the path; NULL: at a slash */
-} names[] = {
-	{"/lxc.payload.", NULL}, {"/lxc.payload/", NULL},
-	{"/lxc/", NULL},         /* also /libvirt/lxc/NAME */
-	{"-lxc\\x2d", ".scope"}, /* libvirt with systemd: machine-lxc\x2dNUMBER\x2dNAME.scope */
-	{"/bpm-", ".scope"}, {"/default/", ""}, /* ctr of containerd, in its usual namespace */
-};
-
-/* libvirt without systemd: /machine/NAME.libvirt-lxc */
-#define LIBVIRT_SUFFIX ".libvirt-lxc"
-
-static bool is_hex_id(struct span s)
+static bool is_hex(const char *p)
 {
-	if (s.n != 64)
-		return false;
-	for (size_t i = 0; i < s.n; i++) {
-		char c = s.p[i];
-
-		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')))
+	for (size_t i = 0; i < HEX_ID; i++)
+		if (!((p[i] >= '0' && p[i] <= '9') || (p[i] >= 'a' && p[i] <= 'f') ||
+			    (p[i] >= 'A' && p[i] <= 'F')))
 			return false;
-	}
 	return true;
 }
 
-/* Offset after the last occurrence of @word, or 0. */
-static size_t after_last(struct span s, struct span word)
+static struct span from(struct span s, size_t n)
 {
-	for (size_t i = s.n; i >= word.n; i--)
-		if (memcmp(s.p + i - word.n, word.p, word.n) == 0)
-			return i;
-	return 0;
+	return (struct span){.p = s.p + n, .n = s.n - n};
 }
 
-static struct span by_layout(struct span path, const struct layout *l)
+/* Offset behind the first occurrence of @word, or 0. */
+static size_t behind(struct span s, const char *word)
 {
-	struct span suffix = span_str(l->suffix), id;
-	size_t from;
+	const char *p = s.n ? memmem(s.p, s.n, word, strlen(word)) : NULL;
 
-	if (!span_ends_with(path, suffix))
-		return (struct span){0};
-	path.n -= suffix.n;
-	from = after_last(path, span_str(l->prefix));
-	id = (struct span){.p = path.p + from, .n = path.n - from};
-	return from && is_hex_id(id) ? id : (struct span){0};
-}
-
-/* Offset after the first occurrence of @word, or 0. */
-static size_t after_first(struct span s, struct span word)
-{
-	for (size_t i = word.n; i <= s.n; i++)
-		if (memcmp(s.p + i - word.n, word.p, word.n) == 0)
-			return i;
-	return 0;
+	return p ? (size_t)(p - s.p) + strlen(word) : 0;
 }
 
 static struct span until_slash(struct span s)
@@ -100,72 +56,186 @@ static struct span until_slash(struct span s)
 	return s;
 }
 
-static struct span by_rule(struct span path, const struct named *rule)
+static struct span unless_empty(struct span s)
 {
-	size_t from = after_first(path, span_str(rule->prefix));
-	struct span name = {.p = path.p + from, .n = path.n - from};
-
-	if (!from)
-		return (struct span){0};
-	if (!rule->suffix)
-		name = until_slash(name);
-	else if (!span_ends_with(name, span_str(rule->suffix)) || until_slash(name).n < name.n)
-		return (struct span){0};
-	else
-		name.n -= strlen(rule->suffix);
-	return name.n ? name : (struct span){0};
+	return s.n ? s : none;
 }
 
-static struct span by_name(struct span path)
+/* The path ends in before, 64 hexadecimal digits, after. */
+static struct span hex(struct span path, const struct layout *l)
 {
-	struct span suffix = SPAN_LIT(LIBVIRT_SUFFIX), name;
-	size_t slash;
+	struct span before = span_str(l->before), after = span_str(l->after), id;
 
-	for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
-		name = by_rule(path, &names[i]);
-		if (name.n)
-			return name;
+	if (path.n < before.n + HEX_ID + after.n || !span_ends_with(path, after))
+		return none;
+	path.n -= after.n;
+	id = from(path, path.n - HEX_ID);
+	path.n -= HEX_ID;
+	return span_ends_with(path, before) && is_hex(id.p) ? id : none;
+}
+
+/* /NAMESPACE/64 hexadecimal digits, and nothing else. */
+static struct span hex_below_one(struct span path, const struct layout *l)
+{
+	struct span id = hex(path, l);
+
+	if (!id.p || path.p[0] != '/' || path.n == HEX_ID + 1 ||
+		until_slash(from(path, 1)).n + 2 + HEX_ID != path.n)
+		return none;
+	return id;
+}
+
+/* What stands behind `before`, wherever that is, to the next slash. */
+static struct span name(struct span path, const struct layout *l)
+{
+	size_t at = behind(path, l->before);
+
+	return at ? unless_empty(until_slash(from(path, at))) : none;
+}
+
+static bool is_systemds(struct span s)
+{
+	return span_ends_with(s, SPAN_LIT(".service")) || span_ends_with(s, SPAN_LIT(".slice")) ||
+	       span_ends_with(s, SPAN_LIT(".scope"));
+}
+
+/* The same, at the end of the path, and no unit of systemd. */
+static struct span last_name(struct span path, const struct layout *l)
+{
+	size_t at = behind(path, l->before);
+	struct span id = from(path, at);
+
+	if (!at || until_slash(id).n < id.n || is_systemds(id))
+		return none;
+	return unless_empty(id);
+}
+
+/* Between `before` and `after`, which is the end of the path; no slash in between. */
+static struct span enclosed(struct span path, const struct layout *l)
+{
+	struct span after = span_str(l->after);
+	size_t at = behind(path, l->before);
+	struct span id = from(path, at);
+
+	if (!at || id.n <= after.n || !span_ends_with(id, after))
+		return none;
+	id.n -= after.n;
+	if (until_slash(id).n < id.n)
+		return none;
+	return id;
+}
+
+/* A whole name of a cgroup but for its end, which is that of the path. */
+static struct span whole_but(struct span path, const struct layout *l)
+{
+	struct span after = span_str(l->after);
+	const char *slash;
+
+	if (!span_ends_with(path, after))
+		return none;
+	path.n -= after.n;
+	slash = path.n ? memrchr(path.p, '/', path.n) : NULL;
+	return slash ? unless_empty(from(path, (size_t)(slash - path.p) + 1)) : none;
+}
+
+/* Cloud Foundry's: bpm-NAME, or runc-bpm-NAME.scope where runc asks systemd. */
+static struct span bpm(struct span path, const struct layout *l)
+{
+	size_t at = behind(path, l->before), end;
+	struct span id = from(path, at);
+
+	if (!at ||
+		(at > strlen(l->before) && !memchr("/-:", path.p[at - strlen(l->before) - 1], 3)))
+		return none;
+	end = behind(id, l->after);
+	if (end)
+		id.n = end - strlen(l->after);
+	for (size_t i = 0; i < id.n; i++) {
+		char c = id.p[i];
+
+		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+			    c == '.' || c == '_' || c == '-'))
+			return none;
 	}
-	if (!span_ends_with(path, suffix))
-		return (struct span){0};
-	path.n -= suffix.n;
-	slash = after_last(path, SPAN_LIT("/"));
-	return slash < path.n ? (struct span){.p = path.p + slash, .n = path.n - slash}
-			      : (struct span){0};
+	return is_systemds(id) ? none : unless_empty(id);
 }
 
-struct span st_container_id_of_path(struct span path)
+/* In a unit of its own; beside the machine's processes (`payload`) stands the program that watches
+ * them (`supervisor`), which is the host's. libvirt's machines have such names too. */
+static struct span nspawn(struct span path, const struct layout *l)
 {
-	struct span id;
+	size_t at = behind(path, l->before);
+	struct span rest = from(path, at), id = until_slash(rest);
 
+	rest = from(rest, id.n);
+	if (!at || id.n <= strlen(l->after) || !span_ends_with(id, span_str(l->after)) ||
+		span_starts_with(rest, SPAN_LIT("/supervisor")) ||
+		span_starts_with(id, SPAN_LIT("lxc\\x2d")) ||
+		span_starts_with(id, SPAN_LIT("qemu\\x2d")))
+		return none;
+	id.n -= strlen(l->after);
+	return id;
+}
+
+static const struct layout layouts[] = {
+	{CTR_PODMAN, hex, "/libpod-", ".scope"},
+	{CTR_PODMAN, hex, "/libpod-", ".scope/container"},
+	{CTR_PODMAN, hex, "/libpod-", ""},
+	{CTR_PODMAN, hex, "/libpod-payload-", ""},
+	{CTR_PODMAN, hex, "/libpod-conmon-", ".scope/container"},
+	{CTR_DOCKER, hex, "/", ""},
+	{CTR_DOCKER, hex, "/docker-", ".scope"},
+	{CTR_CRI, hex, "/", ""},
+	{CTR_CRI, hex, "/crio-", ""},
+	{CTR_CRI, hex, "/cri-containerd-", ".scope"},
+	{CTR_CRI, hex, "/crio-", ".scope"},
+	{CTR_CRI, hex, ":cri-containerd:", ""},
+	{CTR_CRI, hex, "/docker-", ".scope"}, /* by cri-dockerd */
+	{CTR_CRI, hex, "/nerdctl-", ".scope"},
+	{CTR_CONTAINERD, hex_below_one, "/", ""},
+	{CTR_CONTAINERD, last_name, "/default/", ""}, /* ctr, in its usual namespace */
+	{CTR_LXC, name, "/lxc/", ""},                 /* also /libvirt/lxc/NAME */
+	{CTR_LXC, name, "/lxc.payload/", ""},
+	{CTR_LXC, name, "/lxc.payload.", ""},
+	{CTR_LIBVIRT_LXC, whole_but, "/", ".libvirt-lxc"},
+	/* by systemd: machine-lxc\x2dNUMBER\x2dNAME.scope */
+	{CTR_LIBVIRT_LXC, enclosed, "-lxc\\x2d", ".scope"},
+	{CTR_LIBVIRT_LXC, enclosed, "-lxc\\x2d", ".scope/libvirt"},
+	{CTR_LIBVIRT_LXC, name, "/libvirt/lxc/", ""},
+	{CTR_BPM, bpm, "bpm-", ".scope"},
+	{CTR_SYSTEMD_NSPAWN, nspawn, "/systemd-nspawn@", ".service"},
+	{CTR_SYSTEMD_NSPAWN, nspawn, "/machine.slice/machine-", ".scope"},
+};
+
+struct st_container_found st_container_of_path(struct span path, uint32_t off)
+{
 	while (path.n > 1 && path.p[path.n - 1] == '/')
 		path.n--;
-	for (unsigned i = 0; i < ARRAY_LEN(hex_layouts); i++) {
-		id = by_layout(path, &hex_layouts[i]);
+	if (path.n <= 1)
+		return (struct st_container_found){0};
+	for (unsigned i = 0; i < ARRAY_LEN(layouts); i++) {
+		const struct layout *l = &layouts[i];
+		struct span id = off & CTR_BIT(l->engine) ? none : l->find(path, l);
+
 		if (id.p)
-			return id;
+			return (struct st_container_found){.id = id, .engine = l->engine};
 	}
-	return by_name(path);
+	return (struct st_container_found){0};
 }
 
-struct span st_container_id(struct span cgroups)
+struct st_container_found st_container_find(struct span cgroups, uint32_t off)
 {
 	for (size_t i = 0; i < cgroups.n;) {
-		struct span entry = {.p = cgroups.p + i};
-		struct span id;
-		size_t eq = 0;
+		struct span entry = {
+			.p = cgroups.p + i, .n = strnlen(cgroups.p + i, cgroups.n - i)};
+		const char *eq = entry.n ? memchr(entry.p, '=', entry.n) : NULL;
+		struct st_container_found f = {0};
 
-		while (i + entry.n < cgroups.n && entry.p[entry.n])
-			entry.n++;
-		while (eq < entry.n && entry.p[eq] != '=')
-			eq++;
-		if (eq < entry.n) {
-			id = st_container_id_of_path(
-				(struct span){.p = entry.p + eq + 1, .n = entry.n - eq - 1});
-			if (id.p)
-				return id;
-		}
+		if (eq)
+			f = st_container_of_path(from(entry, (size_t)(eq - entry.p) + 1), off);
+		if (f.id.p)
+			return f;
 		i += entry.n + 1;
 	}
-	return (struct span){0};
+	return (struct st_container_found){0};
 }

@@ -3,9 +3,14 @@
 /* Which container a thread is in, by its cgroups. */
 
 #include <base/span.h>
+#include <shm/engines.h>
 
-/* @cgroups: "subsys=path" strings, each NUL-ended. The full id of the first that names a container,
- * borrowed from @cgroups; {NULL, 0}: the host. */
-struct span st_container_id(struct span cgroups);
+struct st_container_found {
+	struct span id; /* full, borrowed; {NULL, 0}: the host */
+	enum ctr_engine engine;
+};
+
+/* @cgroups: "subsys=path" strings, each NUL-ended. The first that names a container. @off: CTR_BIT()s of engines whose containers are the host. */
+struct st_container_found st_container_find(struct span cgroups, uint32_t off);
 /* The same for one cgroup path. */
-struct span st_container_id_of_path(struct span path);
+struct st_container_found st_container_of_path(struct span path, uint32_t off);

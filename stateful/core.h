@@ -47,6 +47,7 @@ struct st_config {
 	bool exact;     /* IMG_F_EXACT: the reference's errors too (docs/compat.md names them) */
 	unsigned n_rings;
 	uint32_t threads_max, descriptors_max;
+	uint32_t engines_off; /* CTR_BIT()s: their containers are the host */
 	struct st_sink sink;
 };
 
@@ -96,6 +97,7 @@ struct st_core {
 			      cgroups */
 		uint64_t id;
 		uint32_t cgroups, container; /* texts */
+		uint8_t engine;              /* enum ctr_engine */
 	} cgroup_cache[ST_CGROUP_CACHE];
 	struct st_loud { /* who made how many of the last events: a majority vote a slot */
 		uint32_t tgid, n;

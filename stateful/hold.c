@@ -109,18 +109,18 @@ static int meet(struct st_holds *h, struct st_core *core, const struct rec_head 
 {
 	int param = cgroups_param(head->type), hold;
 	uint32_t slot;
+	struct st_container_found f;
 	const char *why;
-	struct span id;
 	struct kev k;
 
 	if (param < 0 || head->cgroup_id <= ROOT_CGROUP || h->n_cgroups == ST_HOLD_CGROUPS ||
 		kev_parse(head, rec->ring.len - sizeof(*rec), &k, &why) < 0 ||
 		!kev_param_present(&k, (unsigned)param))
 		return NO_HOLD;
-	id = st_container_id(k.param[param]);
-	if (!id.n || is_others(core, head->cgroup_id, id))
+	f = st_container_find(k.param[param], core->cfg.engines_off);
+	if (!f.id.n || ctr_engines[f.engine].type || is_others(core, head->cgroup_id, f.id))
 		return NO_HOLD;
-	slot = st_container_seen(&core->containers, id);
+	slot = st_container_seen(&core->containers, f.id, f.engine);
 	hold = slot == PREC_NO_SLOT ? NO_HOLD : find_slot(h, slot);
 	if (hold == NO_HOLD && slot != PREC_NO_SLOT &&
 		st_container_may_wait(&core->containers, slot))

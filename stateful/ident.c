@@ -76,13 +76,17 @@ void st_set_cgroups(
 	if (!cgroups.n)
 		return;
 	(void)st_thread_set_strings(&core->threads, t, ST_CGROUPS,
-		name_controllers(cgroups, buf));      /* nobody asks how many */
-	if (!before || t->text[ST_CGROUPS] != before) /* the same are the same container's */
-		st_thread_set_text(&core->threads, t, ST_CONTAINER,
-			st_container_id(st_thread_text(&core->threads, t, ST_CGROUPS)));
-	(void)st_container_seen(
-		&core->containers, st_thread_text(&core->threads, t,
-					   ST_CONTAINER)); /* a thread on the host has none */
+		name_controllers(cgroups, buf));        /* nobody asks how many */
+	if (!before || t->text[ST_CGROUPS] != before) { /* the same are the same container's */
+		struct st_container_found f = st_container_find(
+			st_thread_text(&core->threads, t, ST_CGROUPS), core->cfg.engines_off);
+
+		st_thread_set_text(&core->threads, t, ST_CONTAINER, f.id);
+		t->engine = (uint8_t)f.engine;
+	}
+	/* a thread on the host has none */
+	(void)st_container_seen(&core->containers, st_thread_text(&core->threads, t, ST_CONTAINER),
+		(enum ctr_engine)t->engine);
 	if (cgroup_id <= ROOT_CGROUP)
 		return;
 	t->cgroup_id = cgroup_id;
@@ -90,6 +94,7 @@ void st_set_cgroups(
 	known->id = cgroup_id;
 	st_text_share(&core->texts, &known->cgroups, t->text[ST_CGROUPS]);
 	st_text_share(&core->texts, &known->container, t->text[ST_CONTAINER]);
+	known->engine = t->engine;
 }
 
 void st_guess_cgroups(struct st_core *core, struct st_thread *t, uint64_t cgroup_id)
@@ -101,6 +106,7 @@ void st_guess_cgroups(struct st_core *core, struct st_thread *t, uint64_t cgroup
 	t->cgroup_id = cgroup_id;
 	st_text_share(&core->texts, &t->text[ST_CGROUPS], known->cgroups);
 	st_text_share(&core->texts, &t->text[ST_CONTAINER], known->container);
+	t->engine = known->engine;
 	st_thread_changed(&core->threads, t);
 }
 
@@ -128,6 +134,7 @@ void st_copy_own(struct st_core *core, struct st_thread *to, const struct st_thr
 	to->fd_limit = from->fd_limit;
 	to->cgroup_id = from->cgroup_id;
 	to->in_pidns = from->in_pidns;
+	to->engine = from->engine;
 	to->n_args = from->n_args;
 	for (unsigned i = 0; i < ST_OWN_TEXTS; i++)
 		st_text_share(&core->texts, &to->text[i], from->text[i]);

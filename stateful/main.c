@@ -134,7 +134,8 @@ static int tracker_pre_seal(struct stage *s)
 			.exact = img.head->flags & IMG_F_EXACT,
 			.n_rings = set->n_evaluators,
 			.threads_max = set->threads_max,
-			.descriptors_max = set->descriptors_max},
+			.descriptors_max = set->descriptors_max,
+			.engines_off = set->engines_off},
 		set->metadata_wait_ns);
 	return r < 0 ? log_err_errno(r, "allocate tables for %u threads, %u descriptors",
 			       set->threads_max, set->descriptors_max)

@@ -46,6 +46,7 @@ struct st_thread {
 	bool placeholder; /* known from an event's head alone */
 	bool in_pidns;
 	uint8_t told_by;   /* of ev_fork.c: which sides told of its birth */
+	uint8_t engine;    /* enum ctr_engine: of its container, by its cgroups */
 	uint64_t told_gen; /* = threads.gen: evaluators know it and all its lineage as they are */
 	uint32_t thread_prev, thread_next; /* among the leader's threads */
 	uint32_t thread_first;             /* leader: first of its other threads */

@@ -113,6 +113,7 @@ static void fill_settings(struct sup *s)
 		.n_runtimes = c->n_runtimes,
 		.label_max = c->label_max,
 		.hooks = c->hooks,
+		.engines_off = c->engines_off,
 		.memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE),
 	};
 	s->settings.max_event_ns = (uint64_t)(s->args->max_seconds * (double)NS_PER_S);

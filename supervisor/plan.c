@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <base/macros.h>
+#include <shm/engines.h>
 #include <shm/settings.h>
 #include <shm/spsc.h>
 
@@ -499,7 +500,7 @@ int plan_check(const struct plan_config *c, const char **reterr_why)
 		return -EBADMSG;
 	if (c->n_outputs > PLAN_OUTPUTS_MAX || c->n_rules > PLAN_RULES_MAX)
 		return -EBADMSG;
-	if (c->n_runtimes > GATE_RUNTIMES_MAX)
+	if (c->n_runtimes > GATE_RUNTIMES_MAX || c->engines_off & ~CTR_BITS)
 		return -EBADMSG;
 	if (c->wants_names) /* not for the config run to say */
 		return -EBADMSG;

@@ -55,7 +55,7 @@ struct prec {
 	struct rec_str container_id; /* full id; {0,0}: host */
 	uint32_t
 		container_slot; /* where that container's record stands, if one is told; PREC_NO_SLOT: host. A slot is used again: compare the id */
-	uint32_t pad0;
+	uint32_t container_engine; /* enum ctr_engine: whose its cgroup is by its name */
 };
 _Static_assert(sizeof(struct prec) % 8 == 0, "no tail padding");
 

@@ -48,7 +48,9 @@ struct settings {
 		uint32_t kind;                /* enum gate_kind */
 		char path[SETTINGS_PATH_MAX]; /* of its socket, for messages */
 	} runtimes[GATE_RUNTIMES_MAX];
-	uint32_t label_max; /* bytes; longer values of labels are left out */
-	uint32_t hooks;     /* HOOK_*: reports that have a container looked at */
+	uint32_t label_max;   /* bytes; longer values of labels are left out */
+	uint32_t hooks;       /* HOOK_*: reports that have a container looked at */
+	uint32_t engines_off; /* CTR_BIT()s: their containers are the host */
+	uint32_t pad0;
 };
 _Static_assert(sizeof(struct settings) % 8 == 0, "no tail padding");

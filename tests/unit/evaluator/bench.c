@@ -335,6 +335,7 @@ size_t bench_thread_record(const struct bench_thread *t, void *buf)
 	p->cgroups = add_strings(&w, t->cgroups ? cgroups : NULL, &n);
 	p->container_id = rec_add_text(&w, span_str(t->container));
 	p->container_slot = t->container_slot;
+	p->container_engine = t->engine;
 	len = rec_finish(&w);
 	assert_true(len > 0);
 	p->h.ring.len = (uint32_t)len;

@@ -76,7 +76,7 @@ struct bench_thread {
 	int64_t tid, sid, vpgid, pgid, loginuid;
 	uint32_t uid, gid, flags, exe_flags;
 	const char *comm, *exe, *exepath, *cwd, *container;
-	uint32_t container_slot;
+	uint32_t container_slot, engine;
 	const char *const *args, *const *env; /* NULL-ended */
 	const char *cgroups;                  /* "a=b" */
 	uint64_t caps, clone_ts;

@@ -61,16 +61,22 @@ static const struct facts app = {.id = APP,
 		[CREC_POD_LABELS] = SPAN_LIT("own\0yes\0"),
 	}};
 
-static void by(struct bench *b, const char *id, uint32_t slot)
+static void by_engine(struct bench *b, const char *id, uint32_t slot, enum ctr_engine engine)
 {
 	bench_thread(b, &(struct bench_thread){.slot = 1,
 				.tid = 100,
 				.parent = PREC_NO_SLOT,
 				.comm = "sh",
 				.container = id,
-				.container_slot = slot});
+				.container_slot = slot,
+				.engine = engine});
 	bench_event(b, KEV_CODE_SYSCALL_CLOSE_X, 1);
 	bench_event_end(b);
+}
+
+static void by(struct bench *b, const char *id, uint32_t slot)
+{
+	by_engine(b, id, slot, CTR_NONE);
 }
 
 static int setup(void **state)
@@ -177,6 +183,45 @@ static void test_fields__untold_or_another_in_its_slot__id_alone(void **state)
 	replica_epoch(&b->e.replica, 2);
 	by(b, WEB, 3);
 	assert_field(b, "container.name", "<NA>");
+}
+
+static void test_fields__cgroup_tells_all__type_and_whole_name(void **state)
+{
+	static const struct {
+		enum ctr_engine engine;
+		const char *type;
+	} rows[] = {{CTR_LXC, "lxc"}, {CTR_LIBVIRT_LXC, "libvirt-lxc"}, {CTR_BPM, "bpm"},
+		{CTR_SYSTEMD_NSPAWN, "systemd-nspawn"}};
+	struct bench *b = *state;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		by_engine(b, "production-web-1", 3, rows[i].engine);
+		assert_field(b, "container.id", "production-web-1");
+		assert_field(b, "container.full_id", "production-web-1");
+		assert_field(b, "container.type", rows[i].type);
+		assert_field(b, "container.name", "");
+		assert_field(b, "container.image", "");
+		assert_field(b, "container.mounts", "");
+		assert_field(b, "container.labels", "");
+		assert_field(b, "container.privileged", "false");
+		assert_field(b, "container.metadata", "complete");
+		assert_field(b, "k8s.pod.name", "<NA>");
+	}
+	/* what a file says of it goes before */
+	tell(b, &(struct facts){.id = "production-web-1",
+			.slot = 3,
+			.text = {[CREC_NAME] = SPAN_LIT("front"), [CREC_TYPE] = SPAN_LIT("lxd")}});
+	by_engine(b, "production-web-1", 3, CTR_LXC);
+	assert_field(b, "container.id", "production-web-1");
+	assert_field(b, "container.name", "front");
+	assert_field(b, "container.type", "lxd");
+	/* one that a runtime is asked about, and the host */
+	by_engine(b, WEB, 4, CTR_DOCKER);
+	assert_field(b, "container.id", "a1b2c3d4e5f6");
+	assert_field(b, "container.type", "<NA>");
+	by_engine(b, NULL, PREC_NO_SLOT, CTR_NONE);
+	assert_field(b, "container.id", "host");
+	assert_field(b, "container.type", "host");
 }
 
 /* A predicate that was remembered for the thread must not outlive what it stood on. */
@@ -303,6 +348,7 @@ int main(void)
 		T(test_fields__mounts_and_labels__by_number_pattern_and_key),
 		T(test_fields__pod__kubelets_labels_and_the_sandbox),
 		T(test_fields__untold_or_another_in_its_slot__id_alone),
+		T(test_fields__cgroup_tells_all__type_and_whole_name),
 		T(test_pred__told_later__not_what_was_remembered),
 		T(test_event__container_told__is_about_that_one),
 		T(test_user__container_by_its_short_id__known),

@@ -12,6 +12,8 @@
 
 #include <base/macros.h>
 
+#include <shm/engines.h>
+
 #include "samples.h"
 
 static uint64_t buf[SPSC_RECORD_MAX / 8];
@@ -49,6 +51,7 @@ static void test_prec_validate__each_bad_field__refused(void **state)
 	} cases[] = {
 		FIELD32(h.ring.len, 0),
 		FIELD32(h.ring.len, 8),
+		FIELD32(container_engine, _CTR_MAX),
 		FIELD32(h.ring.len, sizeof(struct prec) - 8),
 		FIELD32(h.ring.len, sizeof(struct prec)),
 		FIELD32(h.ring.len, sizeof(struct prec) + 4),

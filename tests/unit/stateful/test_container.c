@@ -70,6 +70,49 @@ static void test_told__thread_of_it__same_slot(void **state)
 	assert_int_equal(kit_proc(&k, KIT_SHELL)->container_slot, PREC_NO_SLOT);
 }
 
+/* Nobody knows more of it than its cgroup says: nobody is asked, and evaluators are told whose it is. */
+static void test_cgroup__name_is_all__not_asked(void **state)
+{
+	static const char made[] = "made=/lxc/web1", cgroups[] = "cpu=/lxc/web1";
+	struct st_containers *c = &k.core.containers;
+
+	(void)state;
+	c->asks = true;
+	kit_start(&k, KEV_CODE_SAKER_CGROUP, KIT_SHELL, KIT_SHELL);
+	kit_raw(&k, made, sizeof(made));
+	kit_send(&k);
+	kit_task(&k, 500, 500, 1, "sh", "/", cgroups, sizeof(cgroups));
+	kit_fork(&k, 500, 501, 501, 0);
+	kit_openat(&k, 501, 3, -100, "/x", 1);
+	for (int64_t tid = 500; tid < 502; tid++) {
+		assert_string_equal(
+			kit_proc_text(kit_proc(&k, tid), kit_proc(&k, tid)->container_id), "web1");
+		assert_int_equal(kit_proc(&k, tid)->container_engine, CTR_LXC);
+	}
+	assert_int_equal(c->n_wanted, 0);
+	kit_openat(&k, KIT_SHELL, 3, -100, "/x", 1);
+	assert_int_equal(kit_proc(&k, KIT_SHELL)->container_engine, CTR_NONE);
+}
+
+static void test_cgroup__engine_is_off__the_host(void **state)
+{
+	static const char made[] = "made=/libpod-" ID, cgroups[] = "cpu=/libpod-" ID;
+	struct st_containers *c = &k.core.containers;
+
+	(void)state;
+	k.core.cfg.engines_off = CTR_BIT(CTR_PODMAN);
+	c->asks = true;
+	kit_start(&k, KEV_CODE_SAKER_CGROUP, KIT_SHELL, KIT_SHELL);
+	kit_raw(&k, made, sizeof(made));
+	kit_send(&k);
+	kit_task(&k, 500, 500, 1, "sh", "/", cgroups, sizeof(cgroups));
+	kit_openat(&k, 500, 3, -100, "/x", 1);
+	assert_int_equal(kit_proc(&k, 500)->container_id.n, 0);
+	assert_int_equal(kit_proc(&k, 500)->container_slot, PREC_NO_SLOT);
+	assert_int_equal(kit_proc(&k, 500)->container_engine, CTR_NONE);
+	assert_int_equal(c->n_wanted + c->n_running + c->n_used, 0);
+}
+
 /* Asked for at its cgroup's creation; who did not know it then is asked once more by its first process, and no more. */
 static void test_cgroup__unknown_then__asked_again_by_a_process(void **state)
 {
@@ -199,6 +242,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_told__thread_of_it__same_slot),
+		T(test_cgroup__name_is_all__not_asked),
+		T(test_cgroup__engine_is_off__the_host),
 		T(test_cgroup__unknown_then__asked_again_by_a_process),
 		T(test_runs__first_process__users_asked_for_once),
 		T(test_gone__slot_is_used_again),

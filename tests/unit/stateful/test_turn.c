@@ -759,10 +759,10 @@ static void put_in_cgroup(struct bench *b, uint32_t pid, uint64_t cgroup_id, uin
 	put_kev(b, &kb, rec, REC_KEV, ts_ns);
 }
 
-/* A process of the container is born there. */
-static void put_birth(struct bench *b, uint32_t pid, uint64_t ts_ns)
+/* A process is born in such a cgroup. */
+static void put_birth_in(
+	struct bench *b, uint32_t pid, uint64_t ts_ns, const char *cgroups, size_t n_cgroups)
 {
-	static const char cgroups[] = "memory=/docker/" CONTAINER;
 	struct rec_head *rec = (struct rec_head *)hold_room;
 	struct kev_builder kb;
 
@@ -781,8 +781,15 @@ static void put_birth(struct bench *b, uint32_t pid, uint64_t ts_ns)
 	kev_build_text(&kb, SPAN_LIT("sh"));
 	for (unsigned i = 9; i < 13; i++)
 		kev_build_int(&kb, 0);
-	kev_build_raw(&kb, cgroups, sizeof(cgroups));
+	kev_build_raw(&kb, cgroups, n_cgroups);
 	put_kev(b, &kb, rec, REC_KEV, ts_ns);
+}
+
+static void put_birth(struct bench *b, uint32_t pid, uint64_t ts_ns)
+{
+	static const char cgroups[] = "memory=/docker/" CONTAINER;
+
+	put_birth_in(b, pid, ts_ns, cgroups, sizeof(cgroups));
 }
 
 static void put_facts(struct bench *b, uint32_t flags)
@@ -857,6 +864,24 @@ static void test_hold__facts_come__released_with_them(void **state)
 	assert_int_equal(spsc_next(&b->lookups, &rec), 0);
 	assert_int_equal(b->stats.held_containers, 1);
 	assert_int_equal(b->stats.held_events, 2);
+	check_held(b, 0);
+}
+
+static void test_hold__cgroup_tells_all__not_held(void **state)
+{
+	static const char lxc[] = "memory=/lxc/web1",
+			  nspawn[] = "unified=/machine.slice/machine-a.scope";
+	struct bench *b = *state;
+	const struct spsc_rec *rec;
+
+	put_birth_in(b, 11, TS(1), lxc, sizeof(lxc));
+	put_in_cgroup(b, 11, CGROUP, TS(2));
+	put_birth_in(b, 12, TS(3), nspawn, sizeof(nspawn));
+	put_in_cgroup(b, 12, CGROUP, TS(4));
+	turns(b);
+	assert_int_equal(n_events(b), 2);
+	assert_int_equal(spsc_next(&b->lookups, &rec), 0);
+	assert_int_equal(b->stats.held_containers, 0);
 	check_held(b, 0);
 }
 
@@ -989,6 +1014,7 @@ int main(void)
 		T(test_snapshot__slow_evaluator__state_at_its_commit),
 		T(test_turn__blocked_at_first__committed_later),
 #define HOLD(name) cmocka_unit_test_setup_teardown(test_hold__##name, setup_holds, teardown_holds)
+		HOLD(cgroup_tells_all__not_held),
 		HOLD(facts_come__released_with_them),
 		HOLD(nobody_knows__released_and_not_held_again),
 		HOLD(time_of_another_record__each_released_when_it_has_waited),

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include <shm/engines.h>
 #include <shm/spsc.h>
 
 #include "plan.h"
@@ -89,6 +90,8 @@ static void test_plan_check__each_range_broken__refused(void **state)
 	BREAK(memset(c->outputs[0].path, 'a', sizeof(c->outputs[0].path)));
 	BREAK(memset(c->control_socket, 'a', sizeof(c->control_socket)));
 	BREAK(c->n_runtimes = GATE_RUNTIMES_MAX + 1);
+	BREAK(c->engines_off = 1); /* the host, which nobody turns off */
+	BREAK(c->engines_off = CTR_BIT(_CTR_MAX));
 	BREAK(c->runtimes[0].kind = 0);
 	BREAK(c->runtimes[0].kind = _GATE_KIND_MAX);
 	BREAK(memset(c->runtimes[0].path, 'a', sizeof(c->runtimes[0].path)));

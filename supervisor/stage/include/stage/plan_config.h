@@ -62,7 +62,7 @@ struct plan_config {
 	uint32_t n_outputs, n_rules;
 	uint32_t
 		wants_names; /* some rule compares addresses with names: the supervisor's, from the image */
-	uint32_t n_runtimes, label_max, hooks;
+	uint32_t n_runtimes, label_max, hooks, engines_off;
 	struct plan_runtime runtimes[GATE_RUNTIMES_MAX];
 	char control_socket[108];
 	char spool_directory[PLAN_PATH_MAX];
