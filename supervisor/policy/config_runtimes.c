@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Container runtimes, by the configuration of Falco's `container` plugin: which are asked, at which sockets, and for what. Without one the plugin's own defaults hold. */
+/* Container runtimes, by the configuration of Falco's `container` plugin: whose containers are known by their cgroups, which are asked, at which sockets, and for what. Without one the plugin's own defaults hold. */
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <base/macros.h>
+#include <shm/engines.h>
 #include <shm/gate.h>
 
 #include "config_priv.h"
@@ -105,14 +106,24 @@ static void add_users(struct config_run *c)
 				arena_printf(c->arena, USERS "/%s/podman/podman.sock", names[i]));
 }
 
+static const struct cfg_node *engine_config(
+	struct config_run *c, const struct cfg_node *conf, const char *name)
+{
+	return conf ? cfg_find(conf, arena_printf(c->arena, "engines.%s", name)) : NULL;
+}
+
+static bool is_engine_off(const struct cfg_node *own)
+{
+	return own && !config_bool(own, "enabled", true);
+}
+
 /* true: its usual sockets. */
 static bool add_engine(struct config_run *c, const struct cfg_node *conf, const struct engine *e)
 {
-	const struct cfg_node *own =
-		conf ? cfg_find(conf, arena_printf(c->arena, "engines.%s", e->name)) : NULL;
+	const struct cfg_node *own = engine_config(c, conf, e->name);
 	const struct cfg_node *sockets = own ? cfg_find(own, "sockets") : NULL;
 
-	if (own && !config_bool(own, "enabled", true))
+	if (is_engine_off(own))
 		return false;
 	if (sockets && sockets->kind == CFG_SCALAR)
 		add_socket(c, e, sockets, sockets->text);
@@ -125,6 +136,16 @@ static bool add_engine(struct config_run *c, const struct cfg_node *conf, const 
 	for (unsigned i = 0; i < ARRAY_LEN(e->sockets) && e->sockets[i]; i++)
 		add_socket(c, e, NULL, e->sockets[i]);
 	return true;
+}
+
+/* Containers of an engine that is off are not told from the host. */
+static uint32_t engines_off(struct config_run *c, const struct cfg_node *conf)
+{
+	uint32_t bits = 0;
+
+	for (unsigned i = CTR_NONE + 1; i < _CTR_MAX; i++)
+		bits |= is_engine_off(engine_config(c, conf, ctr_engines[i].key)) ? CTR_BIT(i) : 0;
+	return bits;
 }
 
 static uint32_t hooks(const struct cfg_node *conf)
@@ -156,6 +177,7 @@ void config_runtimes(struct config_run *c)
 	p->hooks = hooks(conf);
 	if (is_off(c))
 		return;
+	p->engines_off = engines_off(c, conf);
 	for (unsigned i = 0; i < ARRAY_LEN(engines); i++)
 		has_users |= add_engine(c, conf, &engines[i]) && &engines[i] == podman;
 	if (has_users)

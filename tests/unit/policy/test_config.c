@@ -17,6 +17,7 @@
 
 #include <base/log.h>
 #include <base/macros.h>
+#include <shm/engines.h>
 
 #include "config.h"
 #include "options.h"
@@ -197,6 +198,52 @@ static void test_runtimes__as_the_container_plugin_is_configured(void **state)
 	assert_non_null(strstr(f.printed, "did you mean 'label_max_len'?"));
 	assert_non_null(strstr(f.printed, "did you mean 'create'?"));
 	done(&f);
+}
+
+static void test_engines__each_off__its_bit_and_no_other(void **state)
+{
+	static const struct {
+		const char *engines, *said;
+		uint32_t off;
+	} rows[] = {
+		{"{}", "", 0},
+		{"{docker: {enabled: false}}", "", CTR_BIT(CTR_DOCKER)},
+		{"{podman: {enabled: false}}", "", CTR_BIT(CTR_PODMAN)},
+		{"{cri: {enabled: false, sockets: [/x.sock]}}", "", CTR_BIT(CTR_CRI)},
+		{"{containerd: {enabled: false, sockets: [/x.sock]}}", "", CTR_BIT(CTR_CONTAINERD)},
+		{"{containerd: {sockets: [/x.sock]}}", "", 0},
+		{"{lxc: {enabled: false}}", "", CTR_BIT(CTR_LXC)},
+		{"{libvirt_lxc: {enabled: false}}", "", CTR_BIT(CTR_LIBVIRT_LXC)},
+		{"{bpm: {enabled: false}}", "", CTR_BIT(CTR_BPM)},
+		{"{systemd_nspawn: {enabled: false}}", "", CTR_BIT(CTR_SYSTEMD_NSPAWN)},
+		{"{lxc: {enabled: true}, bpm: {enabled: no}, docker: {enabled: off}}", "",
+			CTR_BIT(CTR_BPM) | CTR_BIT(CTR_DOCKER)},
+		{"{dokcer: {enabled: false}}", "did you mean 'docker'?", 0},
+		{"{libvirt-lxc: {enabled: false}}", "did you mean 'libvirt_lxc'?", 0},
+		{"{lxc: {enable: false}}", "did you mean 'enabled'?", 0},
+		{"{lxc: {sockets: [/x.sock]}}", "unknown key 'sockets'", 0},
+		{"{bpm: {enabled: maybe}}", "must be true or false, not 'maybe'", 0},
+	};
+	static struct fixture f;
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		(void)snprintf(text, sizeof(text),
+			"rules_files: [/share/rules]\nplugins:\n  - name: container\n"
+			"    init_config:\n      engines: %s\n",
+			rows[i].engines);
+		f = (struct fixture){.files = {SHIPPED, {"/x.yaml", text}}, .q.config = "/x.yaml"};
+		run(&f);
+		assert_int_equal(f.r, rows[i].said[0] ? -EINVAL : 0);
+		if (rows[i].said[0])
+			assert_non_null(strstr(f.printed, rows[i].said));
+		else
+			assert_string_equal(f.printed, "");
+		if (f.r == 0)
+			assert_int_equal(f.res.plan.engines_off, rows[i].off);
+		done(&f);
+	}
 }
 
 static void test_defaults__nothing_given(void **state)
@@ -941,6 +988,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults__nothing_given),
 		cmocka_unit_test(test_runtimes__as_the_container_plugin_is_configured),
+		cmocka_unit_test(test_engines__each_off__its_bit_and_no_other),
 		cmocka_unit_test(test_rules__command_line_replaces),
 		cmocka_unit_test(test_falco_yaml__as_it_is__accepted_with_reasons),
 		cmocka_unit_test(test_errors__exact_places),
