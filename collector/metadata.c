@@ -62,6 +62,7 @@ struct metadata {
 	struct spsc_producer asks;
 	struct spsc_consumer answers, requests;
 	struct md_users users; /* of containers; where runtimes are asked */
+	bool has_said_dropped; /* that some of those have no names */
 	struct gate_ask ask;   /* without room yet */
 	bool has_ask, is_armed;
 	uint64_t buf[KEV_SIZE_MAX / sizeof(uint64_t)];
@@ -277,15 +278,6 @@ static int take_answers(struct stage *s, struct metadata *m, int budget)
 	return n;
 }
 
-static void want_users(struct metadata *m, const struct lookup *want)
-{
-	uint64_t n_dropped = m->users.n_dropped;
-
-	md_users_want(&m->users, lookup_id(want), want->pid);
-	if (!n_dropped && m->users.n_dropped)
-		log_warning("too many containers at once: users of some will have no names");
-}
-
 static int take_requests(struct stage *s, struct metadata *m, int budget)
 {
 	uint64_t now = clock_mono_ns();
@@ -302,7 +294,7 @@ static int take_requests(struct stage *s, struct metadata *m, int budget)
 			break;
 		const struct lookup *want = (const struct lookup *)rec;
 		if (want->pid)
-			want_users(m, want);
+			md_users_want(&m->users, lookup_id(want), want->pid);
 		else
 			lookups_want(m->lookups, lookup_id(want), now);
 		n++;
@@ -359,6 +351,11 @@ static int look_up_users(struct stage *s, struct metadata *m, int budget)
 
 		if (r < 0)
 			log_warning_errno(r, "ask for the users of container %s", id);
+	}
+	if (m->users.n_dropped && !m->has_said_dropped) {
+		log_warning("users of some containers will have no names until later programs of "
+			    "theirs are seen: too many at once, or no helper was free");
+		m->has_said_dropped = true;
 	}
 	while (n < budget && (len = md_users_record(&m->users, m->buf)) > 0) {
 		if (put(s, m, REC_STATE, m->buf, (size_t)len) < 0)
@@ -524,9 +521,12 @@ static void md_disarm(struct stage *s)
 static int md_timeout_ms(struct stage *s)
 {
 	const struct metadata *m = s->priv;
-	int ms = m->lookups ? lookups_timeout_ms(m->lookups, clock_mono_ns()) : -1;
+	uint64_t now = clock_mono_ns();
+	int ms = m->lookups ? lookups_timeout_ms(m->lookups, now) : -1,
+	    users_ms = m->lookups ? md_users_timeout_ms(&m->users, now) : -1;
 
 	ms = ms < 0 ? 1000 : MIN(ms, 1000);
+	ms = users_ms < 0 ? ms : MIN(ms, users_ms);
 	return m->is_full || m->has_ask ? MIN(ms, 10) : ms;
 }
 
@@ -593,7 +593,8 @@ static int md_on_ctl(struct stage *s, const struct ctl_msg *msg, int fd)
 	if (msg->type == CTL_SINK && msg->role == FD_USERS) {
 		struct metadata *m = s->priv;
 
-		md_users_answer(&m->users, msg->index, msg->value[0], fd);
+		md_users_answer(
+			&m->users, msg->index, msg->value[0], msg->result, fd, clock_mono_ns());
 		return 0;
 	}
 	if (fd >= 0)

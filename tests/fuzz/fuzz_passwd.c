@@ -4,6 +4,7 @@
 
 #include <sys/mman.h>
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -133,8 +134,8 @@ static void answer_all(struct span text, enum md_file file, unsigned n_entries)
 	require(md_users_next(&u, 1, &index, &pid, &id));
 	fd = memfd_create("fuzz", MFD_CLOEXEC);
 	require(fd >= 0 && write(fd, text.p, text.n) == (ssize_t)text.n);
-	md_users_answer(&u, index, file, fd);
-	md_users_answer(&u, index, file == MD_PASSWD ? MD_GROUP : MD_PASSWD, -1);
+	md_users_answer(&u, index, file, 0, fd, 2);
+	md_users_answer(&u, index, file == MD_PASSWD ? MD_GROUP : MD_PASSWD, -ENOENT, -1, 2);
 	while ((len = md_users_record(&u, buf)) > 0) {
 		require(kev_parse(buf, (size_t)len, &k, &why) == 0);
 		md_users_taken(&u);

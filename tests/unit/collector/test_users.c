@@ -3,6 +3,7 @@
 
 #include <sys/mman.h>
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,6 +30,34 @@ static int file_of(const char *text, size_t n)
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, text, n), (ssize_t)n);
 	return fd;
+}
+
+static void answer(uint32_t index, uint64_t file, int fd)
+{
+	md_users_answer(&u, index, file, 0, fd, NS_PER_S);
+}
+
+static void refuse(uint32_t index, int why, uint64_t now_ns)
+{
+	md_users_answer(&u, index, MD_PASSWD, why, -1, now_ns);
+	md_users_answer(&u, index, MD_GROUP, why, -1, now_ns);
+}
+
+static void want(unsigned i, uint32_t pid)
+{
+	char id[16];
+
+	(void)snprintf(id, sizeof(id), "%012x", i);
+	md_users_want(&u, span_str(id), pid);
+}
+
+/* Whom the supervisor is asked for next; 0: nobody. */
+static uint32_t asked(uint64_t now_ns, uint32_t *ret_index)
+{
+	uint32_t pid;
+	const char *id;
+
+	return md_users_next(&u, now_ns, ret_index, &pid, &id) ? pid : 0;
 }
 
 static bool next(void)
@@ -75,12 +104,11 @@ static void test_answer__both_files__told_with_the_container(void **state)
 	assert_string_equal(id, "0123456789ab");
 	assert_false(md_users_next(&u, 1, &index, &pid, &id));
 	assert_false(next());
-	md_users_answer(
-		&u, index + 16, MD_PASSWD, file_of(passwd, strlen(passwd))); /* of another asking */
-	md_users_answer(&u, index, 9, file_of(passwd, strlen(passwd)));
+	answer(index + 16, MD_PASSWD, file_of(passwd, strlen(passwd))); /* of another asking */
+	answer(index, 9, file_of(passwd, strlen(passwd)));
 	assert_false(next());
-	md_users_answer(&u, index, MD_GROUP, -1);
-	md_users_answer(&u, index, MD_PASSWD, file_of(passwd, strlen(passwd)));
+	answer(index, MD_GROUP, -1);
+	answer(index, MD_PASSWD, file_of(passwd, strlen(passwd)));
 	assert_true(next());
 	assert_int_equal(k.head->type, KEV_CODE_USER_ADDED_E);
 	assert_int_equal(kev_param_u64(&k, 0), 0);
@@ -89,9 +117,8 @@ static void test_answer__both_files__told_with_the_container(void **state)
 	assert_true(span_eq_str(kev_param_text(&k, 2), "own"));
 	assert_true(span_eq_str(kev_param_text(&k, 5), "0123456789ab"));
 	assert_false(next());
-	assert_int_equal(u.open[0].pid, 0); /* its place is free again */
-	md_users_answer(
-		&u, index, MD_PASSWD, file_of(passwd, strlen(passwd))); /* once more, unasked */
+	assert_int_equal(u.open[0].pid, 0);                        /* its place is free again */
+	answer(index, MD_PASSWD, file_of(passwd, strlen(passwd))); /* once more, unasked */
 	assert_false(next());
 }
 
@@ -102,13 +129,13 @@ static void test_next__no_answer__its_place_is_given_away_in_the_end(void **stat
 
 	(void)state;
 	for (unsigned i = 0; i <= MD_USERS_OPEN; i++)
-		md_users_want(&u, SPAN_LIT("0123456789ab"), 1 + i);
+		want(i, 1 + i);
 	for (unsigned i = 0; i < MD_USERS_OPEN; i++)
 		assert_true(md_users_next(&u, NS_PER_S, &index[i], &pid, &id));
 	assert_false(md_users_next(&u, 2 * NS_PER_S, &index[MD_USERS_OPEN], &pid, &id));
 	assert_true(md_users_next(&u, 40 * NS_PER_S, &index[MD_USERS_OPEN], &pid, &id));
 	assert_int_equal(pid, MD_USERS_OPEN + 1);
-	md_users_answer(&u, index[0], MD_PASSWD, file_of("a:x:1:1:::\n", 11)); /* too late */
+	answer(index[0], MD_PASSWD, file_of("a:x:1:1:::\n", 11)); /* too late */
 	assert_false(next());
 }
 
@@ -116,9 +143,119 @@ static void test_want__too_many__dropped_and_counted(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < MD_USERS_QUEUE + 3; i++)
-		md_users_want(&u, SPAN_LIT("0123456789ab"), 1 + i);
+		want(i, 1 + i);
 	assert_int_equal(u.n, MD_USERS_QUEUE);
 	assert_int_equal(u.n_dropped, 3);
+}
+
+/* What is told while one waits is kept for the case that its process has ended, and asks for nothing more otherwise. */
+static void test_want__another_process__asked_if_the_first_has_ended(void **state)
+{
+	uint32_t index;
+
+	(void)state;
+	want(1, 10);
+	want(1, 11);
+	assert_int_equal(asked(1, &index), 10);
+	want(1, 10);
+	want(1, 12);
+	assert_int_equal(asked(1, &index), 0);
+	refuse(index, -ESRCH, 2);
+	assert_int_equal(asked(2, &index), 12);
+	answer(index, MD_PASSWD, file_of("a:x:1:1:::\n", 11));
+	want(1, 13);
+	answer(index, MD_GROUP, -1);
+	assert_true(next());
+	assert_false(next());
+	assert_int_equal(asked(100 * NS_PER_S, &index), 0);
+	/* one that has ended without a successor is the tracker's to tell again */
+	want(1, 14);
+	assert_int_equal(asked(100 * NS_PER_S, &index), 14);
+	refuse(index, -ESRCH, 100 * NS_PER_S);
+	assert_int_equal(asked(200 * NS_PER_S, &index), 0);
+	assert_int_equal(md_users_timeout_ms(&u, 200 * NS_PER_S), -1);
+	assert_int_equal(u.n_dropped, 0);
+}
+
+static void test_answer__no_helper_free__again_with_back_off(void **state)
+{
+	uint64_t now = NS_PER_S, wait = MD_USERS_LATE_NS;
+	uint32_t index;
+
+	(void)state;
+	want(1, 10);
+	assert_int_equal(asked(now, &index), 10);
+	for (unsigned i = 0; i < MD_USERS_TRIES; i++) {
+		refuse(index, -EAGAIN, now);
+		assert_int_equal(md_users_timeout_ms(&u, now), wait / NS_PER_MS + 1);
+		assert_int_equal(asked(now + wait - 1, &index), 0);
+		want(2, 20); /* others are not held up */
+		assert_int_equal(asked(now + wait - 1, &index), 20);
+		refuse(index, -ENOENT, now);
+		now += wait;
+		wait *= 2;
+		assert_int_equal(asked(now, &index), 10);
+	}
+	assert_int_equal(u.n_dropped, 0);
+	refuse(index, -EAGAIN, now);
+	assert_int_equal(asked(now + 1000 * NS_PER_S, &index), 0);
+	assert_int_equal(u.n_dropped, 1);
+	/* told again it begins anew; an answer is as good as at first */
+	want(1, 11);
+	assert_int_equal(asked(now, &index), 11);
+	refuse(index, -EAGAIN, now);
+	want(1, 12);
+	assert_int_equal(asked(now + MD_USERS_LATE_NS, &index), 11);
+	refuse(index, -ESRCH, now);
+	assert_int_equal(asked(now, &index), 12);
+	answer(index, MD_PASSWD, file_of("a:x:1:1:::\n", 11));
+	answer(index, MD_GROUP, -1);
+	assert_true(next());
+	assert_int_equal(asked(now + 1000 * NS_PER_S, &index), 0);
+}
+
+static void test_answer__it_hung__not_asked_again_so_soon(void **state)
+{
+	uint32_t index;
+
+	(void)state;
+	want(1, 10);
+	assert_int_equal(asked(NS_PER_S, &index), 10);
+	refuse(index, -ETIMEDOUT, NS_PER_S);
+	want(1, 11);
+	assert_int_equal(asked(20 * NS_PER_S, &index), 0);
+	assert_int_equal(asked(40 * NS_PER_S, &index), 0);
+	want(1, 12);
+	assert_int_equal(asked(40 * NS_PER_S, &index), 12);
+	/* nor one for which nobody answers */
+	assert_int_equal(asked(50 * NS_PER_S, &index), 0);
+	want(1, 13);
+	assert_int_equal(asked(50 * NS_PER_S, &index), 0);
+	assert_int_equal(u.n_dropped, 0);
+}
+
+static void test_answer__many_late__bounded_and_counted(void **state)
+{
+	uint32_t index, n_again = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < MD_USERS_LATE; i++) {
+		want(i, 1 + i);
+		assert_int_equal(asked(1, &index), 1 + i);
+		refuse(index, i % 2 ? -ETIMEDOUT : -EAGAIN, i);
+	}
+	/* the ones that hung make room, the others do not */
+	for (unsigned i = 0; i < MD_USERS_LATE / 2 + 3; i++) {
+		want(1000 + i, 1000 + i);
+		assert_int_equal(asked(1, &index), 1000 + i);
+		refuse(index, -EAGAIN, 1);
+	}
+	assert_int_equal(u.n_dropped, 3);
+	while (asked(NS_PER_S, &index)) {
+		refuse(index, -ENOENT, NS_PER_S);
+		n_again++;
+	}
+	assert_int_equal(n_again, MD_USERS_LATE);
 }
 
 static void test_record__many_entries__told_up_to_the_bound(void **state)
@@ -135,8 +272,8 @@ static void test_record__many_entries__told_up_to_the_bound(void **state)
 		n += (size_t)snprintf(text + n, (1 << 20) - n, "u%u:x:%u:%u::/:/bin/sh\n", i, i, i);
 	md_users_want(&u, SPAN_LIT("0123456789ab"), 5);
 	assert_true(md_users_next(&u, 1, &index, &pid, &id));
-	md_users_answer(&u, index, MD_PASSWD, file_of(text, n));
-	md_users_answer(&u, index, MD_GROUP, file_of("g:x:3:\n", 7));
+	answer(index, MD_PASSWD, file_of(text, n));
+	answer(index, MD_GROUP, file_of("g:x:3:\n", 7));
 	while (next())
 		told++;
 	assert_int_equal(told, MD_USERS_FILE_MAX + 1);
@@ -160,8 +297,8 @@ static void test_record__random_bytes__never_more_than_lines(void **state)
 		}
 		md_users_want(&u, SPAN_LIT("0123456789ab"), 5);
 		assert_true(md_users_next(&u, 1, &index, &pid, &id));
-		md_users_answer(&u, index, MD_PASSWD, file_of(text, sizeof(text)));
-		md_users_answer(&u, index, MD_GROUP, file_of(text, seed % sizeof(text)));
+		answer(index, MD_PASSWD, file_of(text, sizeof(text)));
+		answer(index, MD_GROUP, file_of(text, seed % sizeof(text)));
 		while (next())
 			assert_true(span_eq_str(
 				kev_param_text(&k, k.head->type == KEV_CODE_USER_ADDED_E ? 5 : 2),
@@ -179,6 +316,14 @@ int main(void)
 			test_next__no_answer__its_place_is_given_away_in_the_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_want__too_many__dropped_and_counted, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_want__another_process__asked_if_the_first_has_ended, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_answer__no_helper_free__again_with_back_off, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_answer__it_hung__not_asked_again_so_soon, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_answer__many_late__bounded_and_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_record__many_entries__told_up_to_the_bound, setup, teardown),
 		cmocka_unit_test_setup_teardown(
