@@ -143,6 +143,13 @@ static uint32_t find(struct st_containers *c, struct span id)
 	return i == ST_NONE ? PREC_NO_SLOT : i;
 }
 
+static void forget_users(struct st_container *e)
+{
+	e->has_users = false;
+	e->n_runs = 0;
+	e->runs_ns = 0;
+}
+
 uint32_t st_container_slot(struct st_containers *c, struct span id)
 {
 	struct st_container *e;
@@ -163,7 +170,8 @@ uint32_t st_container_slot(struct st_containers *c, struct span id)
 	i = vacant(c);
 	e = &c->slots[i];
 	e->gone_ns = 0; /* it may stand in the list still, which passes over it */
-	e->has_facts = e->was_asked = e->is_early = e->has_waited = e->has_run = false;
+	e->has_facts = e->was_asked = e->is_early = e->has_waited = false;
+	forget_users(e);
 	memcpy(e->id, full.p, full.n);
 	e->n = (uint16_t)id.n;
 	e->n_full = (uint16_t)full.n;
@@ -182,7 +190,8 @@ uint32_t st_container_seen(struct st_containers *c, struct span id, enum ctr_eng
 	if (i != PREC_NO_SLOT && c->slots[i].gone_ns) {
 		/* it is back, and may be another one now */
 		c->slots[i].gone_ns = 0;
-		c->slots[i].has_facts = c->slots[i].was_asked = c->slots[i].has_run = false;
+		c->slots[i].has_facts = c->slots[i].was_asked = false;
+		forget_users(&c->slots[i]);
 	}
 	if (i == PREC_NO_SLOT || !c->asks || ctr_engines[engine].type || c->slots[i].has_facts ||
 		c->slots[i].was_asked)
@@ -246,15 +255,29 @@ void st_container_asked(struct st_containers *c)
 	memmove(c->wanted, c->wanted + 1, c->n_wanted * sizeof(*c->wanted));
 }
 
-void st_container_runs(struct st_containers *c, struct span id, int64_t pid)
+void st_container_runs(struct st_containers *c, struct span id, int64_t pid, uint64_t ts_ns)
+{
+	uint32_t i = c->asks && id.n ? find(c, key_of(id)) : PREC_NO_SLOT;
+	struct st_container *e = i == PREC_NO_SLOT ? NULL : &c->slots[i];
+
+	if (!e || e->has_users || e->n_runs == ST_RUNS_MAX || ts_ns < e->runs_ns || pid <= 0 ||
+		pid > INT32_MAX)
+		return;
+	/* repeats leave room for those that were not told at all */
+	if (c->n_running >= (e->n_runs ? ST_RUNNING_MAX / 2 : ST_RUNNING_MAX))
+		return;
+	e->n_runs++;
+	if (e->n_runs >= ST_RUNS_AT_ONCE)
+		e->runs_ns = ts_ns + (NS_PER_S << (e->n_runs - ST_RUNS_AT_ONCE));
+	c->running[c->n_running++] = (struct st_running){.slot = i, .pid = (uint32_t)pid};
+}
+
+void st_container_has_users(struct st_containers *c, struct span id)
 {
 	uint32_t i = c->asks && id.n ? find(c, key_of(id)) : PREC_NO_SLOT;
 
-	if (i == PREC_NO_SLOT || c->slots[i].has_run || c->n_running == ST_RUNNING_MAX ||
-		pid <= 0 || pid > INT32_MAX)
-		return;
-	c->slots[i].has_run = true;
-	c->running[c->n_running++] = (struct st_running){.slot = i, .pid = (uint32_t)pid};
+	if (i != PREC_NO_SLOT)
+		c->slots[i].has_users = true;
 }
 
 struct span st_container_running(const struct st_containers *c, uint32_t *ret_pid)

@@ -21,7 +21,9 @@ struct st_container {
 	bool is_early;    /* before it had a process: who does not know it then may do so later */
 	bool has_waited;  /* its records were held back once */
 	bool is_listed;   /* among those that are gone */
-	bool has_run;     /* a program of it was seen: its users were asked for */
+	bool has_users;   /* some of them were told: nobody is asked for them any more */
+	uint8_t n_runs;   /* programs of it by which its users were asked for */
+	uint64_t runs_ns; /* and by none before that */
 	uint64_t gone_ns; /* its cgroup or the runtime's word was gone then; 0: it was seen since */
 	char id[ST_CONTAINER_ID_MAX + 1];
 };
@@ -32,6 +34,10 @@ struct st_running {
 	uint32_t pid;
 };
 #define ST_RUNNING_MAX 256 /* that wait to be told; one too many is told by its next program */
+/* A container's first program may have ended before somebody looks. So later ones are told too, while its users are not: some at once, further ones at
+ * distances that double from a second, until there were so many. */
+#define ST_RUNS_AT_ONCE 4
+#define ST_RUNS_MAX 12
 
 struct st_containers {
 	struct st_container *slots; /* CREC_SLOTS_MAX; those never used are not touched */
@@ -63,8 +69,10 @@ bool st_container_may_wait(struct st_containers *c, uint32_t slot);
 /* The next container whose facts are to be asked for: its id, full as far as it is known; {0,0}: none. */
 struct span st_container_wanted(const struct st_containers *c);
 void st_container_asked(struct st_containers *c);
-/* A program runs in it as that process: its users' names will be asked for, once. */
-void st_container_runs(struct st_containers *c, struct span id, int64_t pid);
+/* A program runs in it as that process since then: its users' names will be asked for by it, while they are not known and it is no repeat too soon. */
+void st_container_runs(struct st_containers *c, struct span id, int64_t pid, uint64_t ts_ns);
+/* One of its users or groups was told. */
+void st_container_has_users(struct st_containers *c, struct span id);
 /* The next one: its id and process; {0,0}: none. */
 struct span st_container_running(const struct st_containers *c, uint32_t *ret_pid);
 void st_container_running_told(struct st_containers *c);

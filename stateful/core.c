@@ -214,8 +214,13 @@ static int apply_state(struct st_core *core, struct rec_head *rec)
 		return r;
 	switch (c->kev.head->type) {
 	case KEV_CODE_USER_ADDED_E:
-	case KEV_CODE_USER_DELETED_E:
 	case KEV_CODE_GROUP_ADDED_E:
+		st_container_has_users(&core->containers,
+			kev_param_text(
+				&c->kev, c->kev.head->type == KEV_CODE_USER_ADDED_E ? 5 : 2));
+		pass_on(core, rec);
+		return 0;
+	case KEV_CODE_USER_DELETED_E:
 	case KEV_CODE_GROUP_DELETED_E:
 		pass_on(core, rec);
 		return 0;

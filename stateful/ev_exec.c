@@ -112,6 +112,6 @@ void st_on_exec(struct st_ctx *c)
 	if (kev_param_i64(&c->kev, 5) > 0) /* an exit that was lost may have changed it */
 		st_thread_set_parent(&c->core->threads, t, kev_param_i64(&c->kev, 5));
 	st_mark(c, t);
-	st_container_runs(
-		&c->core->containers, st_thread_text(&c->core->threads, t, ST_CONTAINER), t->pid);
+	st_container_runs(&c->core->containers, st_thread_text(&c->core->threads, t, ST_CONTAINER),
+		t->pid, c->rec->ts_ns);
 }

@@ -63,7 +63,8 @@ static void task_texts(struct st_ctx *c, struct st_thread *t)
 	st_set_cgroups(c->core, t, c->kev.param[27], c->kev.head->cgroup_id);
 	if (!st_thread_is_leader(t))
 		return;
-	st_container_runs(&c->core->containers, st_thread_text(threads, t, ST_CONTAINER), t->pid);
+	st_container_runs(&c->core->containers, st_thread_text(threads, t, ST_CONTAINER), t->pid,
+		c->rec->ts_ns);
 	if (c->core->cfg.needs & IMG_NEED_ENV)
 		(void)st_thread_set_strings(
 			threads, t, ST_ENV, c->kev.param[8]); /* nobody asks how many */

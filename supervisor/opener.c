@@ -106,6 +106,12 @@ static bool is_host_root(const struct stat *st)
 	return false;
 }
 
+/* A process that has ended is told apart from a file that is not there. */
+static int gone(int error)
+{
+	return error == ENOENT ? -ESRCH : -error;
+}
+
 /* The process's root, once it is not the host's any more; one that stays so is the container's. */
 static int open_root(int process)
 {
@@ -116,7 +122,7 @@ static int open_root(int process)
 			openat(process, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 		if (root < 0 || fstat(root, &st) < 0)
-			return -errno;
+			return gone(errno);
 		if (i == ROOT_TRIES || !is_host_root(&st))
 			return TAKE_FD(root);
 		(void)poll(NULL, 0, ROOT_TRY_MS);
@@ -165,7 +171,7 @@ static void _noreturn_ run_child(const struct sup_child *c, const struct ctl_msg
 	r = keep_two_capabilities();
 	process = r < 0 ? r : open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (r == 0 && process < 0)
-		r = -errno;
+		r = gone(errno);
 	if (r == 0 && !is_of(process, ask->text))
 		r = -ESRCH; /* ended, and the number is another's now */
 	if (r == 0)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <base/clock.h>
+#include <base/macros.h>
 #include <shm/crec.h>
 
 #define ID "a1b2c3d4e5f6a1b2c3d4e5f6a1b2c3d4e5f6a1b2c3d4e5f6a1b2c3d4e5f6a1b2"
@@ -147,8 +148,36 @@ static void test_cgroup__unknown_then__asked_again_by_a_process(void **state)
 	}
 }
 
-/* By its first process, whichever that is; nobody asks where nobody would answer. */
-static void test_runs__first_process__users_asked_for_once(void **state)
+static uint32_t told_runs(struct st_containers *c)
+{
+	uint32_t pid = 0, n = 0;
+
+	for (; st_container_running(c, &pid).n; n++)
+		st_container_running_told(c);
+	return n ? pid : 0;
+}
+
+static void users_are_told(const char *id)
+{
+	kit_start(&k, KEV_CODE_USER_ADDED_E, 0, 0);
+	kit_int(&k, 1000);
+	kit_int(&k, 1000);
+	kit_text(&k, "own");
+	kit_text(&k, "/own");
+	kit_text(&k, "/bin/sh");
+	kit_text(&k, id);
+	assert_int_equal(kit_send_state(&k), 0);
+	kit_forget_output(&k);
+}
+
+static void runs(void)
+{
+	kit_exec(&k, 501, "id", "/bin/id", 0);
+	kit_forget_output(&k);
+}
+
+/* By its first process, whichever that is, and by later ones until its users are told; nobody asks where nobody would answer. */
+static void test_runs__process_of_it__users_asked_for_until_told(void **state)
 {
 	static const char cgroups[] = "cpu=/docker/" ID;
 	struct st_containers *c = &k.core.containers;
@@ -158,16 +187,72 @@ static void test_runs__first_process__users_asked_for_once(void **state)
 	kit_task(&k, 499, 499, 1, "sh", "/", cgroups, sizeof(cgroups));
 	assert_int_equal(c->n_running, 0);
 	c->asks = true;
-	for (int64_t i = 0; i < 3; i++)
-		kit_task(&k, 500 + i, 500 + i, 1, "sh", "/", cgroups, sizeof(cgroups));
+	kit_task(&k, 500, 500, 1, "sh", "/", cgroups, sizeof(cgroups));
 	kit_task(&k, 600, 600, 1, "sh", "/", "cpu=/", 6);
 	assert_int_equal(c->n_running, 1);
 	assert_true(span_eq_str(st_container_running(c, &pid), ID));
 	assert_int_equal(pid, 500);
 	st_container_running_told(c);
 	assert_int_equal(st_container_running(c, &pid).n, 0);
-	kit_task(&k, 503, 503, 1, "sh", "/", cgroups, sizeof(cgroups));
-	assert_int_equal(c->n_running, 0);
+	users_are_told("");
+	users_are_told("ffffffffffff"); /* unknown, and gets no slot by this */
+	assert_int_equal(c->n_used, 1);
+	kit_task(&k, 501, 501, 1, "sh", "/", cgroups, sizeof(cgroups));
+	runs();
+	assert_int_equal(told_runs(c), 501);
+	users_are_told(ID);
+	kit_task(&k, 502, 502, 1, "sh", "/", cgroups, sizeof(cgroups));
+	runs();
+	assert_int_equal(told_runs(c), 0);
+}
+
+/* Where nobody tells of users, some are told at once, others at growing distances, and it ends. */
+static void test_runs__users_never_told__bounded(void **state)
+{
+	static const char cgroups[] = "cpu=/docker/" ID;
+	struct st_containers *c = &k.core.containers;
+	uint64_t last, distance = 0;
+	unsigned n;
+
+	(void)state;
+	c->asks = true;
+	kit_task(&k, 501, 501, 1, "sh", "/", cgroups, sizeof(cgroups));
+	assert_int_equal(told_runs(c), 501);
+	for (n = 1; n < ST_RUNS_AT_ONCE; n++) {
+		runs();
+		assert_int_equal(told_runs(c), 501);
+	}
+	last = k.ts_ns;
+	for (unsigned i = 0; i < 20000; i++, k.ts_ns += 100 * NS_PER_MS) {
+		runs();
+		if (!told_runs(c))
+			continue;
+		assert_true(k.ts_ns - last >= MAX(NS_PER_S, distance * 3 / 2));
+		distance = k.ts_ns - last;
+		last = k.ts_ns;
+		n++;
+	}
+	assert_int_equal(n, ST_RUNS_MAX);
+}
+
+/* Repeats leave room for those that were never told. */
+static void test_runs__list_is_full_of_repeats__first_ones_find_room(void **state)
+{
+	struct st_containers *c = &k.core.containers;
+	char cgroups[128];
+
+	(void)state;
+	c->asks = true;
+	for (uint32_t i = 0; i < 4 * ST_RUNNING_MAX; i++) {
+		int n = snprintf(cgroups, sizeof(cgroups), "cpu=/docker/%012x%052x", i / 4, 0) + 1;
+
+		kit_task(&k, 1000 + i, 1000 + i, 1, "sh", "/", cgroups, (size_t)n);
+		kit_forget_output(&k);
+	}
+	assert_int_equal(c->n_running, ST_RUNNING_MAX);
+	/* half of it by repeats: 32 containers by four each; then one of each alone */
+	assert_int_equal(
+		c->running[ST_RUNNING_MAX - 1].slot, ST_RUNNING_MAX / 2 + ST_RUNNING_MAX / 8 - 1);
 }
 
 static void cgroup_is(const char *text, uint64_t ts_ns)
@@ -245,7 +330,9 @@ int main(void)
 		T(test_cgroup__name_is_all__not_asked),
 		T(test_cgroup__engine_is_off__the_host),
 		T(test_cgroup__unknown_then__asked_again_by_a_process),
-		T(test_runs__first_process__users_asked_for_once),
+		T(test_runs__process_of_it__users_asked_for_until_told),
+		T(test_runs__users_never_told__bounded),
+		T(test_runs__list_is_full_of_repeats__first_ones_find_room),
 		T(test_gone__slot_is_used_again),
 		T(test_told__no_id_or_half_a_mount__refused),
 		T(test_slot__full_table__longest_unseen_goes),
