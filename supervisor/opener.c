@@ -28,6 +28,7 @@
 
 #define FILE_BYTES_MAX (1u << 20)
 #define PATIENCE_NS (2 * NS_PER_S)
+#define SAY_AGAIN_NS (600 * NS_PER_S)
 #define ROOT_TRIES 40 /* the runtime's helper still has the host's root for a moment */
 #define ROOT_TRY_MS 5
 #define ID_MIN 2 /* bytes; shorter ones tell nothing apart */
@@ -190,45 +191,104 @@ static bool is_id(const char *id)
 		       n;
 }
 
+static struct sup_opener *free_place(struct sup_openers *all)
+{
+	struct sup_opener *place = NULL;
+	unsigned n_working = 0;
+
+	for (unsigned i = 0; i < SUP_OPENERS_ALL; i++) {
+		n_working += all->all[i].pid && !all->all[i].is_killed;
+		if (!all->all[i].pid && !place)
+			place = &all->all[i];
+	}
+	return n_working < SUP_OPENERS ? place : NULL;
+}
+
+static void refuse(struct sup_child *c, uint32_t index, int why)
+{
+	struct ctl_msg m = {.magic = CTL_MAGIC, .type = CTL_SINK, .role = FD_USERS, .index = index};
+
+	send_files(c->ctl.fd, &m, -1, why);
+}
+
 void sup_opener_ask(struct sup *s, struct sup_child *c, const struct ctl_msg *ask)
 {
-	struct ctl_msg m = {
-		.magic = CTL_MAGIC, .type = CTL_SINK, .role = FD_USERS, .index = ask->index};
-	struct sup_opener *o = NULL;
+	struct sup_opener *o = free_place(&s->openers);
+	pid_t pid;
 
-	for (unsigned i = 0; i < SUP_OPENERS && !o; i++)
-		o = s->openers[i].pid ? NULL : &s->openers[i];
-	if (o && is_id(ask->text) && ask->value[0] > 0 && ask->value[0] <= INT32_MAX) {
-		o->until_ns = clock_mono_ns() + PATIENCE_NS;
-		o->pid = fork();
-		if (o->pid == 0)
-			run_child(c, ask);
-		if (o->pid > 0)
-			return;
-		o->pid = 0;
+	if (!is_id(ask->text) || ask->value[0] == 0 || ask->value[0] > INT32_MAX) {
+		refuse(c, ask->index, -EINVAL);
+		return;
+	}
+	pid = o ? fork() : -1;
+	if (pid == 0)
+		run_child(c, ask);
+	if (pid > 0) {
+		*o = (struct sup_opener){.pid = pid,
+			.index = ask->index,
+			.until_ns = clock_mono_ns() + PATIENCE_NS,
+			.asker = c,
+			.asker_restarts = c->restarts};
+		return;
+	}
+	if (o)
 		log_warning_errno(
 			-errno, "start a helper for the users of container %s", ask->text);
-	}
-	send_files(c->ctl.fd, &m, -1, o ? -EINVAL : -EAGAIN);
+	s->openers.n_refused++;
+	refuse(c, ask->index, -EAGAIN); /* it asks again */
+}
+
+/* Its place is another's once it has ended; the wait for it is over now. */
+static void give_up(struct sup *s, struct sup_opener *o, uint64_t now_ns)
+{
+	(void)kill(o->pid, SIGKILL);
+	o->is_killed = true;
+	o->until_ns = now_ns + PATIENCE_NS;
+	s->openers.n_killed++;
+	if (o->asker->ctl.fd >= 0 && o->asker->restarts == o->asker_restarts)
+		refuse(o->asker, o->index, -ETIMEDOUT);
 }
 
 void sup_openers_tick(struct sup *s, uint64_t now_ns)
 {
-	for (unsigned i = 0; i < SUP_OPENERS; i++) {
-		struct sup_opener *o = &s->openers[i];
+	struct sup_openers *all = &s->openers;
+
+	for (unsigned i = 0; i < SUP_OPENERS_ALL; i++) {
+		struct sup_opener *o = &all->all[i];
 
 		if (o->pid <= 0 || now_ns < o->until_ns)
 			continue;
-		/* its place is free once it has ended: what cannot even be killed holds no more than that */
-		(void)kill(o->pid, SIGKILL);
+		if (!o->is_killed) {
+			give_up(s, o, now_ns);
+			continue;
+		}
 		o->until_ns = UINT64_MAX;
+		/* whoever can make file systems hang must not fill the log too */
+		if (all->said_ns && now_ns - all->said_ns < SAY_AGAIN_NS)
+			continue;
+		all->said_ns = now_ns;
+		log_warning("a helper for the users of containers does not end although it was "
+			    "killed (a file system does not answer): it keeps its place, %u of %u "
+			    "are taken so; without one containers' users have no names",
+			sup_openers_stuck(s), SUP_OPENERS_ALL);
 	}
 }
 
 void sup_openers_reap(struct sup *s)
 {
-	for (unsigned i = 0; i < SUP_OPENERS; i++)
-		if (s->openers[i].pid > 0 &&
-			waitpid(s->openers[i].pid, NULL, WNOHANG) == s->openers[i].pid)
-			s->openers[i].pid = 0;
+	for (unsigned i = 0; i < SUP_OPENERS_ALL; i++) {
+		struct sup_opener *o = &s->openers.all[i];
+
+		if (o->pid > 0 && waitpid(o->pid, NULL, WNOHANG) == o->pid)
+			*o = (struct sup_opener){0};
+	}
+}
+
+unsigned sup_openers_stuck(const struct sup *s)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < SUP_OPENERS_ALL; i++)
+		n += s->openers.all[i].pid && s->openers.all[i].is_killed;
+	return n;
 }

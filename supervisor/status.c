@@ -344,6 +344,10 @@ static json_t *containers_row(struct sup *s)
 	json_object_set_new(o, "wait_ms", percentiles(s, c->stats));
 	if (m)
 		json_object_set_new(o, "lookup_ms", percentiles(s, m->stats));
+	/* helpers for their users' names: too slow, of those not ended yet; and how often there was none */
+	json_object_set_new(o, "users_killed", j_int(s->openers.n_killed));
+	json_object_set_new(o, "users_stuck", j_int(sup_openers_stuck(s)));
+	json_object_set_new(o, "users_refused", j_int(s->openers.n_refused));
 	return o;
 }
 

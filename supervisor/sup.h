@@ -85,10 +85,23 @@ struct sup_bpf {
 
 /* A helper that copies passwd and group of a container (opener.c). */
 #define SUP_ROOT_FILES 2
-#define SUP_OPENERS 4
+#define SUP_OPENERS 4 /* that work at a time */
+#define SUP_OPENERS_ALL                                                                            \
+	8 /* with those that were killed and have not ended, as the kernel waits for a file system */
 struct sup_opener {
-	pid_t pid; /* 0: free */
-	uint64_t until_ns;
+	pid_t pid;         /* 0: free */
+	uint32_t index;    /* of the asking */
+	uint64_t until_ns; /* it is killed then */
+	bool is_killed;
+	struct sup_child *asker;
+	unsigned asker_restarts;
+};
+
+struct sup_openers {
+	struct sup_opener all[SUP_OPENERS_ALL];
+	uint64_t n_killed,
+		n_refused; /* so far: that took too long; asked for while there was no place */
+	uint64_t said_ns;  /* that one does not end: monotonic, 0 never */
 };
 
 /* The file of an output (files.c). */
@@ -181,7 +194,7 @@ struct sup {
 	struct sup_bpf bpf;
 
 	struct sup_file files[PLAN_OUTPUTS_MAX]; /* by output */
-	struct sup_opener openers[SUP_OPENERS];
+	struct sup_openers openers;
 	struct sup_client clients[SUP_CLIENTS_MAX];
 	bool owns_socket;
 	struct sup_sample samples[SUP_SAMPLES];
@@ -289,6 +302,8 @@ int sup_capture_open(const struct sup *s); /* to replay, from its beginning; not
 void sup_opener_ask(struct sup *s, struct sup_child *metadata, const struct ctl_msg *m);
 void sup_openers_tick(struct sup *s, uint64_t now_ns);
 void sup_openers_reap(struct sup *s);
+/* How many were killed and have not ended. */
+unsigned sup_openers_stuck(const struct sup *s);
 /* A copy in memory of a regular file below that root, at most a megabyte of it: a descriptor or negative errno. */
 int sup_root_file_copy(int root, const char *name);
 
