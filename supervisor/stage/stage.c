@@ -47,6 +47,7 @@ struct stage_loop {
 	uint64_t woke_ns;      /* of the last nap or wait */
 	unsigned naps_left;    /* before the next wait */
 	bool has_worked;       /* something was done since the last nap */
+	bool has_heard;        /* a control message came since the turn began */
 	bool lost_supervisor;
 };
 
@@ -128,6 +129,7 @@ static int stage_on_ctl(struct stage_loop *l, const struct ctl_msg *m, int fd)
 	struct stage *s = l->s;
 	int r = -EOPNOTSUPP;
 
+	l->has_heard = true;
 	if (m->type == CTL_STOP)
 		s->stopping = true;
 	if (s->ops->on_ctl)
@@ -243,6 +245,7 @@ static int stage_work(struct stage_loop *l)
 		uint64_t now = clock_mono_ns();
 		int r;
 
+		l->has_heard = false;
 		stage_vitals(l, now);
 		r = s->ops->turn(s);
 #ifdef SAKER_TEST_HOOKS
@@ -259,7 +262,8 @@ static int stage_work(struct stage_loop *l)
 			if (stage_poll(l, 0) < 0)
 				return -ECANCELED;
 		}
-		if (r > 0)
+		if (r > 0 ||
+			l->has_heard) /* a message may have brought work: not to be slept upon */
 			continue;
 		if (l->naps_left && !s->waits_for_io) {
 			stage_nap(l, now);
