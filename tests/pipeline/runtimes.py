@@ -5,8 +5,10 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 from harness import skip
@@ -25,6 +27,37 @@ def wait_for(what, check, seconds=30):
             return
         time.sleep(0.05)
     raise AssertionError(f"{what}: not in {seconds} s")
+
+
+class FirstAnswer:
+    """When a server answers on that socket for the first time from now on: `at`, by the monotonic clock; None: not yet. It is asked every few milliseconds."""
+
+    HTTP = b"GET /_ping HTTP/1.0\r\n\r\n"
+    HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0" # and no settings
+
+    def __init__(self, path, words, seconds=60):
+        self.path, self.words, self.at = path, words, None
+        self.thread = threading.Thread(target=self._look, args=(time.monotonic() + seconds,), daemon=True)
+        self.thread.start()
+
+    def _look(self, end):
+        while self.at is None and time.monotonic() < end:
+            try:
+                with socket.socket(socket.AF_UNIX) as c:
+                    c.settimeout(1)
+                    c.connect(self.path)
+                    c.sendall(self.words)
+                    if c.recv(1):
+                        self.at = time.monotonic()
+                        return
+            except OSError:
+                pass
+            time.sleep(0.005)
+
+    def wait(self):
+        self.thread.join()
+        assert self.at is not None, f"nobody answers on {self.path}"
+        return self.at
 
 
 def make_root(path):
@@ -144,7 +177,12 @@ class Podman:
         self.service = subprocess.Popen([*self.argv(), "system", "service", "--time=0", f"unix://{self.socket}"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                         start_new_session=True)
         log.close()
-        wait_for("podman's service", lambda: os.path.exists(self.socket))
+        FirstAnswer(self.socket, FirstAnswer.HTTP).wait() # the file is there since the last one
+
+    def kill(self):
+        """The service alone, as if it had crashed: containers live on, and more can be made without it."""
+        self.service.kill()
+        self.service.wait()
 
     def run(self, *args, check=True, timeout=120):
         r = subprocess.run([*self.argv(), *args], capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)

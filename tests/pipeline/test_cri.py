@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Pods of a real containerd, made through its CRI: alerts have the pod's and the container's facts, equal to what the runtime was
-asked for; what ran before is known; the runtime dies and comes back."""
+asked for; what ran before is known; the runtime dies and comes back: within 2 s all pods are told again, and within 2 s one is known that a saker has met without the runtime."""
 import json
 import os
 import shutil
@@ -12,6 +12,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import cri  # noqa: E402
 from harness import SANITIZED, Saker, fail, left_behind, need_root, wait_log  # noqa: E402
+from runtimes import FirstAnswer  # noqa: E402
 
 UIDS = 66200
 FIELDS = ("container.id container.full_id container.name container.type container.image container.image.repository container.image.tag container.image.digest "
@@ -22,6 +23,11 @@ RULES = f"""
   condition: evt.type in (execve, execveat) and proc.name in (cat, touch)
   output: "%proc.cmdline | {' '.join('%' + f for f in FIELDS.split())}"
   priority: WARNING
+- rule: Told
+  desc: a container is known now
+  condition: evt.type = container
+  output: "%container.full_id %k8s.pod.name"
+  priority: NOTICE
 """
 
 
@@ -57,6 +63,24 @@ def wait_and_check(s, c, pod, seconds, mounts=""):
     check_alert(c, a, pod, {"app": pod["name"], "tier": "web"}, mounts)
 
 
+def met_without(c, pod, config, slow):
+    """A saker that begins while the runtime is dead meets its pod as one that nobody knows; the runtime comes back."""
+    c.kill()
+    s = Saker("-c", config, uids=UIDS, wait=60)
+    a = s.wait_alert("Executed", lambda a: a["output_fields"]["container.id"] == pod["container"][:12])
+    expect(a and a["output_fields"]["k8s.pod.name"] is None, f"a pod that nobody can know: {a}")
+    at = len(s.alerts)
+    first = FirstAnswer(c.socket, FirstAnswer.HTTP2)
+    c.start()
+    a = s.wait_alert("Executed", lambda a: a["output_fields"]["k8s.pod.name"] == pod["name"], after=at, seconds=10 * slow)
+    took = time.monotonic() - first.wait()
+    expect(a, "a pod that was met without its runtime is not known\n" + "\n".join(s.log[-20:]))
+    check_alert(c, a, pod, {"app": pod["name"], "tier": "web"})
+    print(f"a pod that was met while containerd was dead: known {took:.2f} s after its socket answered")
+    expect(took < 2 * slow, "it took too long to connect and to list")
+    expect(s.stop() == 0, "status of the end")
+
+
 def main():
     need_root()
     work = tempfile.mkdtemp(prefix="saker-test-cri-")
@@ -90,14 +114,22 @@ def main():
             # the runtime dies; its pods live on; a new one answers
             c.kill()
             wait_log(s, "went away", 1, 5 * slow)
+            at = len(s.alerts)
+            first = FirstAnswer(c.socket, FirstAnswer.HTTP2)
             c.start()
-            up = time.monotonic()
+            up = first.wait()
             wait_log(s, "answers", 2, 10 * slow)
-            print(f"containerd killed and started again: answers {time.monotonic() - up:.2f} s after it was up")
+            answers = time.monotonic() - up
+            for pod in [*before, after]:
+                expect(s.wait_alert("Told", lambda a: a["output_fields"]["container.full_id"] == pod["container"], after=at, seconds=10 * slow), f"{pod['name']} is not told again")
+            took = time.monotonic() - up
+            print(f"containerd killed and started again: connected {answers:.2f} s, all pods told again {took:.2f} s after its socket answered")
+            expect(took < 2 * slow, "it took too long to connect again and to list")
             wait_and_check(s, c, after, 10 * slow)
             c.remove(after)
             expect(s.status()["ledger"]["balanced"], f"ledger: {s.status()['ledger']}")
             expect(s.stop() == 0, "status of the end")
+            met_without(c, before[0], f"{work}/saker.yaml", slow)
             left = left_behind(UIDS)
             expect(not left, f"left behind: {left}")
     finally:

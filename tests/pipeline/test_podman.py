@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Containers of a real podman, through its API service: alerts of the first execution have what its own inspect says, or, where it is
-locked by the start itself for too long, at least the name, image and labels that the report of its creation has."""
+locked by the start itself for too long, at least the name, image and labels that the report of its creation has. The service is killed and started again: a container
+made while it was away is known within 2 s."""
 import os
 import shutil
 import subprocess
@@ -10,15 +11,15 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import SANITIZED, Saker, fail, need_root  # noqa: E402
-from runtimes import Podman  # noqa: E402
+from harness import SANITIZED, Saker, fail, need_root, wait_log  # noqa: E402
+from runtimes import FirstAnswer, Podman  # noqa: E402
 
 UIDS = 66400
 RULES = """
 - rule: Executed
   desc: every execution of these in a container
   condition: evt.type in (execve, execveat) and proc.name in (touch, ls) and container.id != host
-  output: "%proc.cmdline | %container.full_id %container.name %container.type %container.image %container.image.repository %container.image.tag %container.image.digest %container.image.id %container.labels %container.privileged %container.metadata"
+  output: "%proc.cmdline | %container.id %container.full_id %container.name %container.type %container.image %container.image.repository %container.image.tag %container.image.digest %container.image.id %container.labels %container.privileged %container.metadata"
   priority: WARNING
 """
 
@@ -41,6 +42,26 @@ def judge(p, f, name):
         return f"wrong: {bad}"
     named = all(f[k] is not None for k in ("container.name", "container.image", "container.image.tag", "container.labels"))
     return "complete" if not partial else "named" if named else "partial"
+
+
+def restarted(s, p):
+    """The service dies; a container is made without it; a new service knows that one."""
+    slow = 10 if SANITIZED else 1
+    p.kill()
+    wait_log(s, "went away", 1, 5 * slow)
+    p.run_container("away", "-d", "--label", "tier=away", command=("sh", "-c", "while /bin/ls /tmp >/dev/null; do sleep 0.02; done"))
+    ident = p.inspect("away")["Id"]
+    a = s.wait_alert("Executed", lambda a: a["output_fields"]["container.id"] == ident[:12])
+    expect(a and a["output_fields"]["container.name"] is None, f"a container that nobody can know: {a}")
+    first = FirstAnswer(p.socket, FirstAnswer.HTTP)
+    p.start()
+    a = s.wait_alert("Executed", lambda a: a["output_fields"]["container.name"] == "away", seconds=10 * slow)
+    took = time.monotonic() - first.wait()
+    expect(a, "a container that was made without the service is not known\n" + "\n".join(s.log[-20:]))
+    print(f"podman's service killed and started again: a container made meanwhile is known {took:.2f} s after the socket answered")
+    expect(judge(p, a["output_fields"], "away") == "complete", judge(p, a["output_fields"], "away"))
+    expect(took < 2 * slow, "it took too long to connect again and to list")
+    wait_log(s, "answers", 2, 1)
 
 
 def main():
@@ -85,6 +106,8 @@ def main():
         expect(not wrong, f"facts that are not so: {wrong}")
         in_time = verdicts.get("complete", 0) + verdicts.get("named", 0)
         expect(SANITIZED or in_time >= 0.9 * n, f"in time for {in_time} of {n} alone")
+        restarted(s, p)
+        st = s.status()
         expect(st["ledger"]["balanced"], f"ledger: {st['ledger']}")
         expect(s.stop() == 0, "status of the end")
     finally:
