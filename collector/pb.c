@@ -95,10 +95,23 @@ void pb_add_label(json_t *to, const char *key, size_t n_key, struct span value)
 	(void)json_object_setn_new(to, key, n_key, json_stringn(value.p ? value.p : "", value.n));
 }
 
+static int by_key(const void *a, const void *b)
+{
+	const ProtobufCBinaryData *x = &(*(Cri__Entry *const *)a)->key,
+				  *y = &(*(Cri__Entry *const *)b)->key;
+	size_t n = x->len < y->len ? x->len : y->len;
+	int r = n ? memcmp(x->data, y->data, n) : 0;
+
+	return r ? r : (x->len > y->len) - (x->len < y->len);
+}
+
 json_t *pb_labels(size_t n, Cri__Entry **entries, size_t max)
 {
 	json_t *all = json_object();
 
+	/* maps come in any order, another one each time; alerts are to be the same */
+	if (n)
+		qsort(entries, n, sizeof(entries[0]), by_key);
 	for (size_t i = 0; i < n && all; i++) {
 		const ProtobufCBinaryData *key = &entries[i]->key;
 

@@ -36,6 +36,6 @@ static inline struct span pb_span(ProtobufCBinaryData d)
  * and what follows cannot be understood. */
 int pb_frame(struct span *body, size_t max, struct span *ret_message);
 
-/* A map of texts as an object, without the values that are longer than @max. What is no text is left out, for JSON has none such. */
+/* A map of texts as an object, by the order of its keys, without the values that are longer than @max. What is no text is left out, for JSON has none such. */
 json_t *pb_labels(size_t n, Cri__Entry **entries, size_t max);
 void pb_add_label(json_t *to, const char *key, size_t n_key, struct span value);

@@ -328,6 +328,8 @@ int st_container_told(struct st_ctx *c)
 	if (kev_param_u64(&c->kev, 1) & CREC_UNKNOWN) {
 		struct st_container *e = &core->containers.slots[r->slot];
 
+		/* unless it is to be asked for once more, nobody is going to tell of it */
+		e->has_waited |= !e->is_early;
 		e->was_asked &= !e->is_early;
 		e->is_early = false;
 		return 0; /* it stays as it is, and nobody waits any more */

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Containers in time: 200 docker run, 50 podman run and 50 CRI pods on a busy host; what the alert of the first execution says of each. SAKER_BENCH_SCALE: that many of them; arguments: of these alone."""
+"""Containers in time: 200 docker run, 50 podman run, 50 CRI pods and 50 ctr run on a busy host; what the alert of the first execution says of each. SAKER_BENCH_SCALE: that many of them; arguments: of these alone."""
 import json
 import shutil
 import sys
@@ -9,7 +9,7 @@ import tempfile
 from bench import SCALE, UIDS, need_root
 import firsts # of tests/pipeline, where bench.py put the path
 
-COUNTS = {"docker": 200, "podman": 50, "cri": 50}
+COUNTS = {"docker": 200, "podman": 50, "cri": 50, "containerd": 50}
 TARGET = 0.99
 
 

@@ -95,6 +95,9 @@ class Containerd:
         if self.proc.poll() is None:
             for pod in list(self.pods):
                 self.remove(pod)
+            for namespace in self.ctr("namespaces", "ls", "-q").stdout.split():
+                for name in self.ctr("containers", "ls", "-q", namespace=namespace).stdout.split():
+                    self.remove_own(name, namespace)
             self.kill(signal.SIGTERM)
         for mounts in reversed(self._mounts()):
             subprocess.run(["umount", "-l", mounts], check=False)
@@ -120,6 +123,14 @@ class Containerd:
     def add_busybox(self, name, namespace="k8s.io"):
         busybox = shutil.which("busybox") or "/bin/busybox"
         self.add_image(name, {"/bin/busybox": busybox}, [("/bin/" + a, "busybox") for a in APPLETS], namespace=namespace)
+
+    def remove_own(self, name, namespace="default"):
+        """One that ctr made. What runc keeps of it is outside the daemon's folders, for all daemons."""
+        self.ctr("tasks", "kill", "-s", "KILL", name, namespace=namespace)
+        end = time.monotonic() + 10
+        while self.ctr("containers", "rm", name, namespace=namespace).returncode and time.monotonic() < end:
+            self.ctr("tasks", "rm", "-f", name, namespace=namespace)
+            time.sleep(0.05)
 
     def call(self, method, request):
         self.client.stdin.write(json.dumps([method, request]) + "\n")

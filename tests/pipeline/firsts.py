@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first execution of many containers, of a real Docker, Podman and containerd's CRI at once on a busy host: what its alert says, against what the runtime was asked for and says itself."""
+"""The first execution of many containers, of a real Docker, Podman, containerd's CRI and containerd itself at once on a busy host: what its alert says, against what the runtime was asked for and says itself."""
 import json
 import os
 import subprocess
@@ -92,6 +92,30 @@ class OfCri:
         self.runtime.__exit__()
 
 
+class OfContainerd:
+    name = "containerd"
+    image = "docker.io/local/tool:3"
+
+    def __init__(self):
+        self.runtime = cri.Containerd()
+        self.runtime.__enter__()
+        self.runtime.add_busybox(self.image, "default")
+
+    def run(self, i):
+        r = self.runtime.ctr("run", "-d", "--snapshotter", "native", "--label", f"number={i}", self.image, f"c{i}", "/bin/touch", f"/tmp/containerd{i}", namespace="default")
+        assert r.returncode == 0, r.stderr
+
+    def want(self, i):
+        info = json.loads(self.runtime.ctr("containers", "info", f"c{i}", namespace="default").stdout)
+        digest = next(x.split()[2] for x in self.runtime.ctr("images", "ls", namespace="default").stdout.splitlines() if x.startswith(self.image))
+        return {"container.full_id": f"c{i}", "container.name": f"c{i}", "container.type": "containerd", "container.image": info["Image"],
+                "container.image.repository": info["Image"].rsplit(":", 1)[0], "container.image.tag": info["Image"].rsplit(":", 1)[1], "container.image.digest": digest,
+                "container.labels": ", ".join(f"{k}:{v}" for k, v in sorted(info["Labels"].items())), "container.privileged": False, "k8s.pod.name": None, "k8s.ns.name": None}
+
+    def end(self):
+        self.runtime.__exit__()
+
+
 def judge(got, want):
     """complete, named (all that rules name containers by, but not all), partial, or what is wrong."""
     partial = got["container.metadata"] == "partial"
@@ -103,10 +127,10 @@ def judge(got, want):
 
 def measure(work, counts, uids, options=""):
     """@counts: {"docker": n, ...}. What came out, as a dictionary; saker's status of the end in "status"."""
-    engines = {"docker": {"enabled": False}, "podman": {"enabled": False}, "cri": {"enabled": False}}
+    engines = {"docker": {"enabled": False}, "podman": {"enabled": False}, "cri": {"enabled": False}, "containerd": {"enabled": False}}
     made, busy, saker = [], [], None
     try:
-        for of in (OfDocker, OfPodman, OfCri):
+        for of in (OfDocker, OfPodman, OfCri, OfContainerd):
             if counts.get(of.name):
                 made.append(of())
                 engines[of.name] = {"enabled": True, "sockets": [made[-1].runtime.socket]}

@@ -40,14 +40,6 @@ def run(c, name, tag, *options, namespace="default", loop=False):
     expect(r.returncode == 0, f"ctr run {name}: {r.stderr}")
 
 
-def remove(c, name, namespace="default"):
-    c.ctr("tasks", "kill", "-s", "KILL", name, namespace=namespace)
-    end = time.monotonic() + 10
-    while c.ctr("containers", "rm", name, namespace=namespace).returncode and time.monotonic() < end:
-        c.ctr("tasks", "rm", "-f", name, namespace=namespace)
-        time.sleep(0.1)
-
-
 def alert(s, tag, at=0, seconds=10, **want):
     a = s.wait_alert("Executed", lambda a: f"/etc/{tag}" in a["output"] and all(a["output_fields"][k] == v for k, v in want.items()), after=at, seconds=seconds)
     expect(a, f"{tag}: no alert with {want}\n" + "\n".join(x["output"] for x in s.alerts[-5:]) + "\n" + "\n".join(s.log[-20:]))
@@ -96,7 +88,7 @@ def main():
                     check(c, f, f"new-{i}")
                 else:
                     expect(f["container.name"] is None, f"partial, and has a name: {f}")
-                remove(c, f"new-{i}")
+                c.remove_own(f"new-{i}")
             print(f"first executions with all facts: {full} of 10")
             expect(full >= (1 if SANITIZED else 9), f"first executions with all facts: {full} of 10")
             # made with all powers; in the host's network; with a folder of the host's
@@ -104,7 +96,7 @@ def main():
             f = alert(s, "wild", **{"container.metadata": "complete"}, seconds=10 * slow)
             check(c, f, "wild", **{"container.privileged": True, "container.host_network": True})
             expect(f"{work}:/data::false:" in f["container.mounts"], f"the host's folder: {f['container.mounts']}")
-            remove(c, "wild")
+            c.remove_own("wild")
             # another namespace, that is not there when saker starts to look; an id as Docker's
             run(c, hex_name, "second", namespace="second", loop=True)
             f = alert(s, "second", **{"container.metadata": "complete"}, seconds=10 * slow)
@@ -123,7 +115,7 @@ def main():
             run(c, "after", "after", loop=True)
             check(c, alert(s, "after", at, 10 * slow, **{"container.metadata": "complete"}), "after")
             for name, namespace in (("before", "default"), ("after", "default"), (hex_name, "second")):
-                remove(c, name, namespace)
+                c.remove_own(name, namespace)
             c.remove(pod)
             expect(s.status()["ledger"]["balanced"], f"ledger: {s.status()['ledger']}")
             expect(s.stop() == 0, "status of the end")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Docker, Podman and containerd's CRI at once, on a busy host: the alert of each container's first execution has what its runtime says of it. tests/bench/bench_containers.py is the same with more of them."""
+"""Docker, Podman, containerd's CRI and containerd itself at once, on a busy host: the alert of each container's first execution has what its runtime says of it. tests/bench/bench_containers.py is the same with more of them."""
 import os
 import shutil
 import sys
@@ -11,7 +11,7 @@ import firsts  # noqa: E402
 from harness import SANITIZED, fail, need_root  # noqa: E402
 
 UIDS = 67200
-COUNTS = {"docker": 6, "podman": 6, "cri": 10}
+COUNTS = {"docker": 6, "podman": 6, "cri": 10, "containerd": 10}
 
 
 def main():

@@ -145,7 +145,10 @@ static void test_cgroup__unknown_then__asked_again_by_a_process(void **state)
 		assert_int_equal(c->n_wanted, i == 0);
 		if (i == 0)
 			st_container_asked(c);
+		/* waited for as long as somebody may tell of it */
+		assert_int_equal(c->slots[0].has_waited, i == 1);
 	}
+	assert_false(st_container_may_wait(c, 0));
 }
 
 static uint32_t told_runs(struct st_containers *c)
