@@ -27,7 +27,7 @@ RULES = """
 - rule: Seen
   desc: executions in containers
   condition: evt.type in (execve, execveat) and proc.name in (id, "true") and container.id != host
-  output: "%container.full_id %proc.name %user.uid %user.name %user.homedir %group.gid %group.name"
+  output: "%container.id %proc.name %user.uid %user.name %user.homedir %group.gid %group.name"
   priority: WARNING
 """
 
@@ -104,7 +104,7 @@ def of(ident, is_named=False):
     """An alert of that container; is_named: with its user's and, which comes a moment later, its group's name."""
     def check(a):
         f = a["output_fields"]
-        return f["container.full_id"] == ident and (not is_named or all(f[k] == v for k, v in OWN.items()))
+        return f["container.id"] == ident[:12] and (not is_named or all(f[k] == v for k, v in OWN.items()))
     return check
 
 
@@ -119,7 +119,7 @@ def first_gone(s, c, apart):
     ident = c.make()
     for _ in range(3):
         expect(c.run(ident, "/bin/true").wait() == 0, "the first process failed")
-    expect(s.wait_alert("Seen", of(ident)), f"no alert of the first process {ident}: {[a['output'] for a in s.alerts]}\n" + "\n".join(s.log[-20:]))
+    expect(s.wait_alert("Seen", of(ident)), "no alert of the first process\n" + "\n".join(s.log[-20:]))
     time.sleep(apart)
     began = time.monotonic()
     c.run(ident, "/bin/sh", "-c", "while :; do /bin/id -u; /bin/sleep 0.1; done")
@@ -176,17 +176,16 @@ def helpers_do_not_end(s, c, freezer):
     def freeze():
         while not stop.is_set():
             for pid in openers(s):
-                if pid not in frozen and len(frozen) < PLACES and freezer.put(pid):
+                if pid not in frozen and freezer.put(pid):
                     frozen.add(pid)
             time.sleep(0.002)
     t = threading.Thread(target=freeze, daemon=True)
     t.start()
     try:
         end = time.monotonic() + 60
-        while len(frozen) < PLACES or s.status()["containers"]["users_stuck"] < PLACES:
+        while s.status()["containers"]["users_stuck"] < PLACES: # one that was caught may have been about to end
             expect(time.monotonic() < end, f"{len(frozen)} helpers caught, {s.status()['containers']}\n" + "\n".join(s.log[-20:]))
-            if len(frozen) < PLACES:
-                c.run_in_host_root(c.make())
+            c.run_in_host_root(c.make())
             time.sleep(0.5)
         wait_log(s, "does not end although it was killed", 1, 10)
         late = c.make()
