@@ -149,6 +149,15 @@ static bool take_queued(struct md_users *u, struct md_users_ask *ret)
 	return true;
 }
 
+/* The supervisor owes it an answer. What was answered and not told yet, as the ring is full, is no fault of its. */
+static bool is_awaited(const struct md_users_ask *a)
+{
+	for (unsigned i = 0; i < _MD_FILE_MAX; i++)
+		if (!a->got[i])
+			return true;
+	return false;
+}
+
 static struct md_users_ask *free_place(struct md_users *u, uint64_t now_ns)
 {
 	struct md_users_ask *place = NULL;
@@ -156,7 +165,7 @@ static struct md_users_ask *free_place(struct md_users *u, uint64_t now_ns)
 	for (unsigned i = 0; i < MD_USERS_OPEN; i++) {
 		struct md_users_ask *a = &u->open[i];
 
-		if (a->pid && u->of != a && now_ns - a->asked_ns > ANSWER_NS) {
+		if (a->pid && u->of != a && is_awaited(a) && now_ns - a->asked_ns > ANSWER_NS) {
 			a->why = -ETIMEDOUT;
 			end_ask(u, a, now_ns);
 		}

@@ -139,6 +139,22 @@ static void test_next__no_answer__its_place_is_given_away_in_the_end(void **stat
 	assert_false(next());
 }
 
+static void test_next__answered_but_not_told__kept(void **state)
+{
+	uint32_t index;
+
+	(void)state;
+	want(1, 10);
+	assert_int_equal(asked(1, &index), 10);
+	answer(index, MD_PASSWD, file_of("a:x:1:1:::\n", 11));
+	answer(index, MD_GROUP, file_of("g:x:3:\n", 7));
+	want(2, 20);
+	assert_int_equal(asked(100 * NS_PER_S, &index), 20);
+	assert_true(next());
+	assert_true(next());
+	assert_false(next());
+}
+
 static void test_want__too_many__dropped_and_counted(void **state)
 {
 	(void)state;
@@ -314,6 +330,8 @@ int main(void)
 			test_answer__both_files__told_with_the_container, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_next__no_answer__its_place_is_given_away_in_the_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_next__answered_but_not_told__kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_want__too_many__dropped_and_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(
