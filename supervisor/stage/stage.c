@@ -34,7 +34,7 @@
 #define STAGE_WAIT_MAX_MS 1000         /* the heartbeat goes on while waiting */
 #define STAGE_LOOK_NS (10 * NS_PER_MS) /* how often a busy stage looks at its control socket */
 #define STAGE_VITALS_NS NS_PER_S
-#define STAGE_PSS_SHARE 1000 /* reading it walks all mapped pages: at most that part of a core */
+#define STAGE_PSS_SHARE 5000 /* reading it walks all mapped pages: at most that part of a core */
 #define STAGE_EVENTS 16
 
 struct stage_loop {
