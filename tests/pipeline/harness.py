@@ -209,6 +209,11 @@ def fail(what):
     sys.exit(1)
 
 
+def expect(condition, what):
+    if not condition:
+        fail(what)
+
+
 def wait_log(s, text, count, seconds):
     """Until that text stands in so many lines of saker's log."""
     end = time.monotonic() + seconds

@@ -15,17 +15,12 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import SAKER, Saker, fail, left_behind  # noqa: E402
+from harness import SAKER, Saker, expect, left_behind  # noqa: E402
 
 UIDS = 64800
 ENDLESS = ["-o", "engine.kind=synthetic", "-o", "engine.synthetic.events=100000000", "-o", "engine.synthetic.rate=2000"]
 IS_ROOT = os.geteuid() == 0
 HAS_BPF = IS_ROOT and os.path.exists("/sys/kernel/btf/vmlinux")
-
-
-def expect(condition, what):
-    if not condition:
-        fail(what)
 
 
 def run(*argv, timeout=30, **kw):

@@ -15,7 +15,7 @@ import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from fake_runtime import FakeRuntime  # noqa: E402
-from harness import SANITIZED, Saker, fail, need_root, skip  # noqa: E402
+from harness import SANITIZED, Saker, expect, need_root, skip  # noqa: E402
 
 UIDS = 67400
 ROOTS = ("/sys/fs/cgroup/memory", "/sys/fs/cgroup") # v1 and hybrid; v2
@@ -27,11 +27,6 @@ RULES = """
   output: "%proc.cmdline | %container.full_id %container.name %container.image.tag %container.metadata"
   priority: WARNING
 """
-
-
-def expect(condition, what):
-    if not condition:
-        fail(what)
 
 
 class Runtime(FakeRuntime):

@@ -14,7 +14,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from fake_runtime import FakeRuntime  # noqa: E402
-from harness import Saker, fail, need_root, skip, wait_log  # noqa: E402
+from harness import Saker, expect, need_root, skip, wait_log  # noqa: E402
 from runtimes import make_root, need  # noqa: E402
 
 UIDS = 67800
@@ -30,11 +30,6 @@ RULES = """
   output: "%container.id %proc.name %user.uid %user.name %user.homedir %group.gid %group.name"
   priority: WARNING
 """
-
-
-def expect(condition, what):
-    if not condition:
-        fail(what)
 
 
 class Runtime(FakeRuntime):

@@ -8,7 +8,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import ACTOR, Saker, fail, need_root, official_rules  # noqa: E402
+from harness import ACTOR, Saker, expect, need_root, official_rules  # noqa: E402
 from runtimes import Docker, Podman  # noqa: E402
 
 UIDS = 66800
@@ -20,11 +20,6 @@ ACTS = [
     ("Redirect STDOUT/STDIN to Network Connection in Container", "backdoor", ["dup-socket"], []),
     ("Terminal shell in container", "sh", ["-c", "true"], ["-t"]),
 ]
-
-
-def expect(condition, what):
-    if not condition:
-        fail(what)
 
 
 def run_in(runtime, name, program, args, options):

@@ -11,7 +11,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import SAKER, Saker, fail, need_root  # noqa: E402
+from harness import SAKER, Saker, expect, need_root  # noqa: E402
 from runtimes import Docker  # noqa: E402
 
 UIDS = 67600
@@ -35,11 +35,6 @@ HOSTILE = {
     "huge": "head -c 104857600 /dev/zero | tr '\\0' 'x' > /etc/passwd",
     "many": f"i=100000; while [ $i -lt 103000 ]; do echo u$i:x:$i:$i::/:/bin/sh; i=$((i+1)); done > /etc/passwd; echo own:x:{UID}:{GID}::/own:/bin/own-shell >> /etc/passwd",
 }
-
-
-def expect(condition, what):
-    if not condition:
-        fail(what)
 
 
 def fields(a):

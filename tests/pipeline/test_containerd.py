@@ -12,7 +12,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import cri  # noqa: E402
-from harness import SANITIZED, Saker, fail, left_behind, need_root, wait_log  # noqa: E402
+from harness import SANITIZED, Saker, expect, left_behind, need_root, wait_log  # noqa: E402
 
 UIDS = 68400
 IMAGE = "docker.io/local/tool:3"
@@ -25,11 +25,6 @@ RULES = f"""
   output: "%proc.cmdline | {' '.join('%' + f for f in FIELDS.split())}"
   priority: WARNING
 """
-
-
-def expect(condition, what):
-    if not condition:
-        fail(what)
 
 
 def run(c, name, tag, *options, namespace="default", loop=False):

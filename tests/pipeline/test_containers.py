@@ -10,7 +10,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import Saker, fail, need_root  # noqa: E402
+from harness import Saker, expect, need_root  # noqa: E402
 from runtimes import Docker  # noqa: E402
 
 UIDS = 66200
@@ -21,11 +21,6 @@ RULES = """
   output: "%proc.cmdline | %container.full_id %container.name %container.image %container.image.repository %container.image.tag %container.labels %container.metadata"
   priority: WARNING
 """
-
-
-def expect(condition, what):
-    if not condition:
-        fail(what)
 
 
 def judge(f, real, labels):

@@ -11,7 +11,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import cri  # noqa: E402
-from harness import SANITIZED, Saker, fail, left_behind, need_root, wait_log  # noqa: E402
+from harness import SANITIZED, Saker, expect, left_behind, need_root, wait_log  # noqa: E402
 from runtimes import FirstAnswer  # noqa: E402
 
 UIDS = 66200
@@ -29,11 +29,6 @@ RULES = f"""
   output: "%container.full_id %k8s.pod.name"
   priority: NOTICE
 """
-
-
-def expect(condition, what):
-    if not condition:
-        fail(what)
 
 
 def check_alert(c, a, pod, labels, mounts=""):

@@ -12,7 +12,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from fake_cri_server import FakeCri  # noqa: E402
-from harness import SANITIZED, Saker, fail, need_root  # noqa: E402
+from harness import SANITIZED, Saker, expect, need_root  # noqa: E402
 
 UIDS = 68600
 CREATED, STARTED, STOPPED, DELETED = range(4)
@@ -28,11 +28,6 @@ RULES = """
   output: "%evt.arg.data"
   priority: NOTICE
 """
-
-
-def expect(condition, what):
-    if not condition:
-        fail(what)
 
 
 def told(s, ident, name):

@@ -15,7 +15,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from container import Container  # noqa: E402
 from fake_cri_server import FakeCri  # noqa: E402
-from harness import SANITIZED, Saker, fail, need_root  # noqa: E402
+from harness import SANITIZED, Saker, expect, need_root  # noqa: E402
 from runtimes import need  # noqa: E402
 
 UIDS = 69000
@@ -30,11 +30,6 @@ RULES = """
 SETTINGS = b"\0\0\0\x04\0\0\0\0\0"
 HEADERS_200 = b"\0\0\x01\x01\x04\0\0\0\x01\x88"
 ASKS_FOR_ONE = re.compile(rb"\x0a\x40[0-9a-f]{64}\x10\x01")
-
-
-def expect(condition, what):
-    if not condition:
-        fail(what)
 
 
 class Between:

@@ -10,7 +10,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import SANITIZED, Saker, fail, left_behind, need_root, wait_log  # noqa: E402
+from harness import SANITIZED, Saker, expect, left_behind, need_root, wait_log  # noqa: E402
 from runtimes import Docker  # noqa: E402
 
 UIDS = 66000
@@ -31,11 +31,6 @@ RULES = """
   output: "%evt.type %evt.arg.data"
   priority: NOTICE
 """
-
-
-def expect(condition, what):
-    if not condition:
-        fail(what)
 
 
 def fields(a):

@@ -11,7 +11,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import Saker, fail, need_root, skip  # noqa: E402
+from harness import Saker, expect, need_root, skip  # noqa: E402
 
 UIDS = 68200
 ROOT = "/sys/fs/cgroup"
@@ -24,11 +24,6 @@ RULES = """
   priority: WARNING
 """
 HOST = {"container.id": "host", "container.full_id": "host", "container.name": "host", "container.type": "host", "container.image": "", "container.metadata": "host", "container.privileged": False}
-
-
-def expect(condition, what):
-    if not condition:
-        fail(what)
 
 
 def shapes():

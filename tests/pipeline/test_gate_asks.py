@@ -12,7 +12,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from fake_cri_server import FakeCri  # noqa: E402
 from fake_runtime import FakeRuntime  # noqa: E402
-from harness import HOOKS, Saker, fail, need_root, skip  # noqa: E402
+from harness import HOOKS, Saker, expect, need_root, skip  # noqa: E402
 
 UIDS = 68800
 RULES = """
@@ -27,11 +27,6 @@ NAME = "[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
 HTTP = re.compile(rf"GET (/events\?filters=%7B[%0-9A-Za-z]+|/containers/json\?all=true&filters=%7B[%0-9A-Za-z]+|/containers/{HEX}/json|/images/[0-9a-f]{{64}}/json) HTTP/1\.1")
 BRIEF = re.compile(rf"GET /containers/json\?all=true&filters=%7B%22id%22%3A%5B%22{HEX}%22%5D%7D HTTP/1\.1")
 CRI, CONTAINERD = "/runtime.v1.RuntimeService/", "/containerd.services."
-
-
-def expect(condition, what):
-    if not condition:
-        fail(what)
 
 
 def field(body, number):

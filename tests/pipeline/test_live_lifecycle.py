@@ -9,15 +9,10 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import SAKER, Saker, bpf_left, bpf_objects, left_behind, fail, need_root # noqa: E402
+from harness import SAKER, Saker, bpf_left, bpf_objects, expect, left_behind, need_root # noqa: E402
 
 
 UIDS = 64500
-
-
-def expect(condition, what):
-    if not condition:
-        fail(what)
 
 
 def check_status(s):

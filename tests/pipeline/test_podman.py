@@ -11,7 +11,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import SANITIZED, Saker, fail, need_root, wait_log  # noqa: E402
+from harness import SANITIZED, Saker, expect, need_root, wait_log  # noqa: E402
 from runtimes import FirstAnswer, Podman  # noqa: E402
 
 UIDS = 66400
@@ -22,11 +22,6 @@ RULES = """
   output: "%proc.cmdline | %container.id %container.full_id %container.name %container.type %container.image %container.image.repository %container.image.tag %container.image.digest %container.image.id %container.labels %container.privileged %container.metadata"
   priority: WARNING
 """
-
-
-def expect(condition, what):
-    if not condition:
-        fail(what)
 
 
 def judge(p, f, name):

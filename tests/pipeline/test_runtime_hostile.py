@@ -13,7 +13,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from container import Container  # noqa: E402
 from fake_runtime import FakeRuntime  # noqa: E402
-from harness import SANITIZED, Saker, fail, need_root  # noqa: E402
+from harness import SANITIZED, Saker, expect, need_root  # noqa: E402
 from runtimes import need  # noqa: E402
 
 UIDS = 66600
@@ -25,11 +25,6 @@ RULES = """
   output: "%proc.cmdline | %container.full_id %container.name %container.metadata"
   priority: WARNING
 """
-
-
-def expect(condition, what):
-    if not condition:
-        fail(what)
 
 
 class HostileRuntime(FakeRuntime):
