@@ -28,10 +28,10 @@ int replica_ids_init(struct replica *r)
 	return 0;
 }
 
-/* Captures name containers by what container.id shows. */
+/* Captures name containers by what container.id shows; names are whole, for two may begin alike. */
 static struct span short_id(struct span container)
 {
-	container.n = MIN(container.n, (size_t)CREC_SHORT_ID);
+	container.n = container.n == CREC_HEX_ID ? CREC_SHORT_ID : container.n;
 	return container;
 }
 

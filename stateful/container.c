@@ -47,11 +47,9 @@ void st_containers_done(struct st_containers *c)
 }
 
 /* Hexadecimal ids are told apart by their beginnings, as some sources tell no more of them. */
-#define HEX_ID 64
-
 static struct span key_of(struct span id)
 {
-	id.n = id.n == HEX_ID ? CREC_SHORT_ID : id.n;
+	id.n = id.n == CREC_HEX_ID ? CREC_SHORT_ID : id.n;
 	return id;
 }
 

@@ -13,8 +13,7 @@
 #include <string.h>
 
 #include <base/macros.h>
-
-#define HEX_ID 64
+#include <shm/crec.h>
 
 static const struct span none;
 
@@ -27,7 +26,7 @@ struct layout {
 
 static bool is_hex(const char *p)
 {
-	for (size_t i = 0; i < HEX_ID; i++)
+	for (size_t i = 0; i < CREC_HEX_ID; i++)
 		if (!((p[i] >= '0' && p[i] <= '9') || (p[i] >= 'a' && p[i] <= 'f') ||
 			    (p[i] >= 'A' && p[i] <= 'F')))
 			return false;
@@ -66,11 +65,11 @@ static struct span hex(struct span path, const struct layout *l)
 {
 	struct span before = span_str(l->before), after = span_str(l->after), id;
 
-	if (path.n < before.n + HEX_ID + after.n || !span_ends_with(path, after))
+	if (path.n < before.n + CREC_HEX_ID + after.n || !span_ends_with(path, after))
 		return none;
 	path.n -= after.n;
-	id = from(path, path.n - HEX_ID);
-	path.n -= HEX_ID;
+	id = from(path, path.n - CREC_HEX_ID);
+	path.n -= CREC_HEX_ID;
 	return span_ends_with(path, before) && is_hex(id.p) ? id : none;
 }
 
@@ -79,8 +78,8 @@ static struct span hex_below_one(struct span path, const struct layout *l)
 {
 	struct span id = hex(path, l);
 
-	if (!id.p || path.p[0] != '/' || path.n == HEX_ID + 1 ||
-		until_slash(from(path, 1)).n + 2 + HEX_ID != path.n)
+	if (!id.p || path.p[0] != '/' || path.n == CREC_HEX_ID + 1 ||
+		until_slash(from(path, 1)).n + 2 + CREC_HEX_ID != path.n)
 		return none;
 	return id;
 }

@@ -184,6 +184,26 @@ static void test_ids__many__found_and_removed(void **state)
 	bench_free(b);
 }
 
+static void test_ids__container_by_its_id_short_or_whole__by_its_whole_name(void **state)
+{
+#define SHORT_ID "0123456789ab"
+	static const char id[] = SHORT_ID SHORT_ID SHORT_ID SHORT_ID SHORT_ID "0123";
+	struct bench *b = bench_new();
+	const struct replica *r = &b->e.replica;
+
+	(void)state;
+	bench_user(b, id, 1, "one");
+	bench_user(b, "web-frontend-one", 1, "first");
+	bench_user(b, "web-frontend-two", 1, "second");
+	assert_ptr_equal(
+		replica_find_user(r, span_str(id), 1), replica_find_user(r, SPAN_LIT(SHORT_ID), 1));
+	assert_non_null(replica_find_user(r, span_str(id), 1));
+	assert_ptr_not_equal(replica_find_user(r, SPAN_LIT("web-frontend-one"), 1),
+		replica_find_user(r, SPAN_LIT("web-frontend-two"), 1));
+	assert_null(replica_find_user(r, SPAN_LIT("web-frontend"), 1));
+	bench_free(b);
+}
+
 static void test_ids__full__those_of_containers_make_room(void **state)
 {
 	struct bench *b = bench_new();
@@ -214,6 +234,7 @@ int main(void)
 		cmocka_unit_test(test_replica__no_memory__keeps_the_short_texts),
 		cmocka_unit_test(test_replica__memo__ends_with_what_it_stands_on),
 		cmocka_unit_test(test_ids__many__found_and_removed),
+		cmocka_unit_test(test_ids__container_by_its_id_short_or_whole__by_its_whole_name),
 		cmocka_unit_test(test_ids__full__those_of_containers_make_room),
 	};
 
