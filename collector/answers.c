@@ -27,8 +27,7 @@ bool image_of(const struct lookups *l, const struct ask *a, char ret[GATE_ID_MAX
 	int n = 0;
 
 	if (a->containerd)
-		n = snprintf(ret, GATE_ID_MAX, "%s/%.*s",
-			l->sources[a->runtime].namespaces[a->namespace],
+		n = snprintf(ret, GATE_ID_MAX, "%s/%.*s", a->namespace_name,
 			(int)containerd_image_name(a->containerd).n,
 			containerd_image_name(a->containerd).p);
 	else if (a->root)
@@ -160,8 +159,7 @@ static void keep_image(struct lookups *l, struct ask *of)
 	}
 	json_decref(root);
 	if (!is_good) {
-		malformed(l, of->runtime, "facts of an image");
-		to->id[0] = 0;
+		malformed(l, of->runtime, "facts of an image"); /* and its place is as it was */
 		return;
 	}
 	memcpy(to->id, of->second, sizeof(to->id));
@@ -203,8 +201,11 @@ static void got_second(struct lookups *l, struct ask *of, bool is_good, uint64_t
 		is_good = false;
 	} else if (of->what == GATE_INSPECT && is_good) {
 		root = json_loadb(of->body, of->n, 0, NULL);
-		if (!root || docker_check(root, span_str(of->second)) < 0)
+		if (!root || docker_check(root, span_str(of->second)) < 0) {
 			malformed(l, of->runtime, "facts of a container");
+			json_decref(root);
+			root = NULL;
+		}
 	}
 	for (unsigned i = 0; i < GATE_ASKS_MAX; i++) {
 		struct ask *a = &l->asks[i];
@@ -217,7 +218,7 @@ static void got_second(struct lookups *l, struct ask *of, bool is_good, uint64_t
 			ask_free(l, a);
 			continue;
 		}
-		if (root && docker_check(root, span_str(of->second)) == 0)
+		if (root)
 			take_address(a, root);
 		ask_go_on(l, a);
 	}

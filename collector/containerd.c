@@ -203,9 +203,9 @@ int containerd_image(struct span message, struct md_image *ret_image)
 	const Ctrd__Image *image;
 	int r = pb_unpack(&heap, &ctrd__get_image_response__descriptor, message, &m);
 
-	ret_image->repository[0] = ret_image->tag[0] = ret_image->digest[0] = 0;
 	if (r < 0)
 		return r;
+	ret_image->repository[0] = ret_image->tag[0] = ret_image->digest[0] = 0;
 	image = ((Ctrd__GetImageResponse *)m)->image;
 	if (image && image->target && image_digits(pb_span(image->target->digest)).n)
 		(void)snprintf(ret_image->digest, sizeof(ret_image->digest), "%.*s",

@@ -21,7 +21,7 @@ struct span containerd_image_name(const struct containerd *c);
 void containerd_container(struct md_container *out, const struct containerd *c,
 	const struct md_image *image, const char *type, size_t label_max);
 
-/* An answer of Images/Get: its digest. @ret_image->id stays. -EBADMSG, -ENOMEM */
+/* An answer of Images/Get: its digest. @ret_image->id stays. -EBADMSG, -ENOMEM: and all of it stays. */
 int containerd_image(struct span message, struct md_image *ret_image);
 /* Answers of Containers/List and Namespaces/List: @each with every id or namespace that can be asked with. 0, -EBADMSG or -ENOMEM. */
 int containerd_list(struct span message, void (*each)(void *ctx, struct span id), void *ctx);

@@ -318,12 +318,10 @@ static bool ask_second(struct lookups *l, struct gate_ask *ret, uint64_t now_ns)
 
 static void fill_inspection(const struct lookups *l, struct ask *a, struct gate_ask *ret)
 {
-	const struct source *s = &l->sources[a->runtime];
-	struct span namespace = {0};
-
 	if (kind_of(l, a->runtime) == GATE_CONTAINERD)
-	namespace = span_str(s->namespaces[a->namespace]);
-	fill_ask(a, namespace, job_id(&l->jobs[a->job]), ret);
+		(void)snprintf(a->namespace_name, sizeof(a->namespace_name), "%s",
+			l->sources[a->runtime].namespaces[a->namespace]);
+	fill_ask(a, span_str(a->namespace_name), job_id(&l->jobs[a->job]), ret);
 }
 
 static bool ask_again(struct lookups *l, struct gate_ask *ret, uint64_t now_ns)

@@ -68,7 +68,8 @@ struct ask {
 	bool is_second;
 	char second[GATE_ID_MAX];
 	unsigned namespace,
-		n_namespaces;       /* of containerd: where it is asked for; how many were tried */
+		n_namespaces; /* of containerd: where it is asked for; how many were tried */
+	char namespace_name[GATE_NAME_MAX + 1];
 	char address[ADDRESS_KEPT]; /* of the container whose network it uses */
 	json_t *root;               /* of docker and podman */
 	struct cri *cri;            /* of runtimes of Kubernetes */
