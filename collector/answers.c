@@ -292,6 +292,8 @@ static void got_list(struct lookups *l, struct ask *a)
 		is_good = read_docker_list(&of, body);
 	else if (message_of(body, &message) < 0)
 		is_good = false;
+	else if (a->what == GATE_PODS)
+		is_good = cri_pods(message, want_listed, &of) == 0;
 	else if (kind == GATE_CRI)
 		is_good = cri_list(message, want_listed, &of) == 0;
 	else if (a->what == GATE_NAMESPACES)
@@ -302,15 +304,15 @@ static void got_list(struct lookups *l, struct ask *a)
 		malformed(l, a->runtime, "a list of containers");
 }
 
-/* Of containerd: the next namespace, until all were. */
-static void go_on_listing(struct source *s, const struct ask *a)
+/* Of containerd the next namespace, until all were; of Kubernetes the pods behind the containers. */
+static void go_on_listing(struct source *s, const struct ask *a, unsigned kind)
 {
-	if (a->what == GATE_NAMESPACES)
-		s->next_namespace = 0;
-	else
-		s->next_namespace++;
-	s->has_namespaces = s->next_namespace < s->n_namespaces;
-	s->wants_list |= s->has_namespaces;
+	if (kind == GATE_CONTAINERD) {
+		s->next_namespace = a->what == GATE_NAMESPACES ? 0 : s->next_namespace + 1;
+		s->has_namespaces = s->next_namespace < s->n_namespaces;
+	}
+	s->wants_pods = kind == GATE_CRI && a->what == GATE_LIST;
+	s->wants_list |= s->has_namespaces || s->wants_pods;
 	s->list_ns = 0;
 }
 
@@ -322,10 +324,9 @@ static void list_ended(struct lookups *l, struct ask *a, unsigned status, uint64
 	if (status == GATE_OK && !a->is_void) {
 		s->is_up = true;
 		got_list(l, a);
-		if (kind_of(l, a->runtime) == GATE_CONTAINERD)
-			go_on_listing(s, a);
+		go_on_listing(s, a, kind_of(l, a->runtime));
 	} else {
-		s->has_namespaces = false;
+		s->has_namespaces = s->wants_pods = false;
 		if (status != GATE_DOWN && status != GATE_REFUSED) {
 			s->wants_list = true;
 			s->list_ns = now_ns + LIST_AGAIN_NS;
@@ -340,7 +341,7 @@ void ask_ended(struct lookups *l, struct ask *a, unsigned status, uint64_t now_n
 {
 	bool is_good = status == GATE_OK && !a->is_void;
 
-	if (a->what == GATE_LIST || a->what == GATE_NAMESPACES) {
+	if (gate_is_list(a->what)) {
 		list_ended(l, a, status, now_ns);
 	} else if (a->is_second) {
 		got_second(l, a, is_good, now_ns);
@@ -373,7 +374,7 @@ bool lookups_takes(const struct lookups *l)
 void lookups_answer(struct lookups *l, const struct gate_answer *msg, uint64_t now_ns)
 {
 	struct ask *a = &l->asks[msg->cookie % 256 % GATE_ASKS_MAX];
-	bool is_listed = msg->what == GATE_LIST || msg->what == GATE_NAMESPACES;
+	bool is_listed = gate_is_list(msg->what);
 	size_t max = is_listed ? GATE_LIST_MAX : GATE_BODY_MAX;
 
 	if (msg->runtime >= l->set->n_runtimes)

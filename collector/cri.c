@@ -22,6 +22,7 @@
 #define CNI_KEPT 3072 /* bytes of a pod's interfaces as JSON: what a record keeps */
 #define USER_KEPT 24
 #define NODE 2   /* NamespaceMode: the host's */
+#define READY 0  /* PodSandboxState */
 #define EXITED 2 /* ContainerState: and what comes after */
 
 static struct span hex_of(ProtobufCBinaryData d)
@@ -368,6 +369,26 @@ int cri_list(struct span message, void (*each)(void *ctx, struct span id), void 
 		struct span id = hex_of(list->containers[i]->id);
 
 		if (id.n && list->containers[i]->state < EXITED)
+			each(ctx, id);
+	}
+	pb_drop(&heap, m);
+	return 0;
+}
+
+int cri_pods(struct span message, void (*each)(void *ctx, struct span id), void *ctx)
+{
+	struct pb_heap heap = {0};
+	Cri__ListPodsResponse *list;
+	ProtobufCMessage *m;
+	int r = pb_unpack(&heap, &cri__list_pods_response__descriptor, message, &m);
+
+	if (r < 0)
+		return r;
+	list = (Cri__ListPodsResponse *)m;
+	for (size_t i = 0; i < list->n_items; i++) {
+		struct span id = hex_of(list->items[i]->id);
+
+		if (id.n && list->items[i]->state == READY)
 			each(ctx, id);
 	}
 	pb_drop(&heap, m);

@@ -34,5 +34,8 @@ const char *cri_type(struct span message);
 /* An answer of ListContainers: calls @each with the id of every one that is not over, 64 hexadecimal digits. As cri_status(). */
 int cri_list(struct span message, void (*each)(void *ctx, struct span id), void *ctx);
 
+/* An answer of ListPodSandbox: of every one that is ready. As cri_list(). */
+int cri_pods(struct span message, void (*each)(void *ctx, struct span id), void *ctx);
+
 /* One report of GetContainerEvents. @ret_id: in @message. REPORT_OTHER: nothing that matters. */
 enum report_action cri_event(struct span message, struct span *ret_id);

@@ -163,7 +163,7 @@ int lookups_timeout_ms(const struct lookups *l, uint64_t now_ns)
 
 void ask_free(struct lookups *l, struct ask *a)
 {
-	bool is_listed = a->what == GATE_LIST || a->what == GATE_NAMESPACES;
+	bool is_listed = gate_is_list(a->what);
 
 	drop_facts(a);
 	if (a->n > KEEP_PAGES) {
@@ -210,13 +210,17 @@ static void fill_ask(
 		id.p ? id.p : "");
 }
 
-/* containerd's containers are listed a namespace at a time; which there are is asked for first. */
+/* containerd's containers are listed a namespace at a time; which there are is asked for first. Runtimes of Kubernetes list pods after their containers. */
 static struct ask *new_list_ask(
 	struct lookups *l, unsigned runtime, struct gate_ask *ret, uint64_t now_ns)
 {
 	struct source *s = &l->sources[runtime];
 	bool is_first = kind_of(l, runtime) == GATE_CONTAINERD && !s->has_namespaces;
-	struct ask *a = new_ask(l, runtime, is_first ? GATE_NAMESPACES : GATE_LIST, now_ns);
+	struct ask *a = new_ask(l, runtime,
+		is_first        ? GATE_NAMESPACES
+		: s->wants_pods ? GATE_PODS
+				: GATE_LIST,
+		now_ns);
 
 	if (a)
 		fill_ask(a, (struct span){0},

@@ -82,6 +82,7 @@ struct ask {
 
 struct source {
 	bool is_up, lists, wants_list, skips; /* skips: a line that is too long, up to its end */
+	bool wants_pods;                      /* the list that is wanted is that of pods */
 	uint64_t list_ns;                     /* not before */
 	size_t n;
 	size_t n_skip;    /* bytes of a message that is too long */

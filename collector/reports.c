@@ -186,7 +186,7 @@ static void take_messages(struct lookups *l, unsigned runtime, struct span part)
 static void begin_reports(struct source *s)
 {
 	s->wants_list = s->is_up;
-	s->has_namespaces = false;
+	s->has_namespaces = s->wants_pods = false;
 	s->list_ns = 0;
 	s->n = s->n_skip = 0;
 	s->skips = false;

@@ -101,6 +101,7 @@ static const char *const cri_paths[_GATE_WHAT_MAX] = {
 	[GATE_LIST] = CRI_SERVICE "ListContainers",
 	[GATE_INSPECT] = CRI_SERVICE "ContainerStatus",
 	[GATE_POD] = CRI_SERVICE "PodSandboxStatus",
+	[GATE_PODS] = CRI_SERVICE "ListPodSandbox",
 };
 
 #define CONTAINERD_SERVICE "/containerd.services."
@@ -262,7 +263,7 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
 {
 	struct transfer *x = arg;
 	struct transfers *t = x->all;
-	size_t max = x->what == GATE_LIST ? GATE_LIST_MAX : GATE_BODY_MAX, len = size * n;
+	size_t max = gate_is_list(x->what) ? GATE_LIST_MAX : GATE_BODY_MAX, len = size * n;
 
 	if (!is_good(x))
 		return len;                                    /* an error's text is for nobody */
@@ -496,9 +497,9 @@ int transfers_start(
 	is_endless = what == GATE_EVENTS;
 	has_own = is_endless || is_call(x);
 	(void)curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS,
-		is_endless          ? 0L
-		: what == GATE_LIST ? LIST_MS
-				    : REQUEST_MS);
+		is_endless           ? 0L
+		: gate_is_list(what) ? LIST_MS
+				     : REQUEST_MS);
 	(void)curl_easy_setopt(x->easy, CURLOPT_FRESH_CONNECT, has_own ? 1L : 0L);
 	(void)curl_easy_setopt(x->easy, CURLOPT_FORBID_REUSE, has_own ? 1L : 0L);
 	t->n_asks += !gate_is_unasked(what);

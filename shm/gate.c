@@ -78,6 +78,7 @@ bool gate_id_fits(unsigned kind, enum gate_what what, struct span id)
 		return fits_containerd(what, id);
 	switch (what) {
 	case GATE_LIST:
+	case GATE_PODS:
 		return id.n == 0;
 	case GATE_INSPECT:
 	case GATE_BRIEF:

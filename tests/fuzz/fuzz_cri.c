@@ -58,6 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		break;
 	case 2:
 		(void)cri_list(rest, each, NULL);
+		(void)cri_pods(rest, each, NULL);
 		break;
 	case 3:
 		if (cri_event(rest, &id) != REPORT_OTHER && id.n != 64)

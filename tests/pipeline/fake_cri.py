@@ -47,6 +47,11 @@ def list_containers(request, context):
     return b"".join(chunk(1, chunk(1, i.encode()) + number(6, 1)) for i in list(containers))
 
 
+def list_pods(request, context):
+    say("ListPodSandbox")
+    return b""
+
+
 def status(request, context):
     ident = asked_id(request)
     say("ContainerStatus", ident)
@@ -95,7 +100,7 @@ class Handler(grpc.GenericRpcHandler):
 
     def handler(self, details):
         raw = {"request_deserializer": lambda d: d, "response_serializer": lambda d: d}
-        calls = {"/containerd.services.version.v1.Version/Version": lambda request, context: b"", "Version": version, "ListContainers": list_containers, "ContainerStatus": status, "PodSandboxStatus": pod_status}
+        calls = {"/containerd.services.version.v1.Version/Version": lambda request, context: b"", "Version": version, "ListContainers": list_containers, "ListPodSandbox": list_pods, "ContainerStatus": status, "PodSandboxStatus": pod_status}
         name = details.method.removeprefix(SERVICE)
         if name == "GetContainerEvents":
             return grpc.unary_stream_rpc_method_handler(events, **raw)

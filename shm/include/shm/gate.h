@@ -31,6 +31,7 @@ enum gate_what {
 	GATE_BRIEF, /* what is said of a container even while it starts, by docker's and podman's alone; id: as GATE_INSPECT's */
 	GATE_VERSION, /* answers only, with cookie 0: what it is; of runtimes whose reports do not show whether they are there */
 	GATE_NAMESPACES, /* containerd's */
+	GATE_PODS,       /* all that are ready, of runtimes of Kubernetes alone */
 	_GATE_WHAT_MAX
 };
 
@@ -110,6 +111,11 @@ struct span gate_namespace(struct span id, struct span *ret_rest);
 static inline bool gate_is_call(unsigned kind)
 {
 	return kind == GATE_CRI || kind == GATE_CONTAINERD;
+}
+/* Of many things at once: may be GATE_LIST_MAX bytes long. */
+static inline bool gate_is_list(unsigned what)
+{
+	return what == GATE_LIST || what == GATE_NAMESPACES || what == GATE_PODS;
 }
 /* Answers with cookie 0, that nobody asked for. */
 static inline bool gate_is_unasked(unsigned what)

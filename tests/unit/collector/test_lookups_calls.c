@@ -307,15 +307,64 @@ static void test_containerd__too_many_namespaces(void **state)
 	assert_int_equal(n, 8);
 }
 
+/* Containers first, then the pods that are ready: each may be one that holds a pod's namespaces. */
+static void cri_is_up(void)
+{
+	static const char *const ids[] = {ID, DIGEST};
+	struct message m = list_of(ids, 0), pods = {0}, one = {0};
+	struct gate_ask a = next_ask();
+
+	assert_int_equal(a.what, GATE_LIST);
+	says_message(&a, &m);
+	a = next_ask();
+	assert_int_equal(a.what, GATE_PODS);
+	assert_string_equal(a.id, "");
+	put_text(&one, 1, ID);
+	put_message(&pods, 1, &one);
+	one.bytes[65] = '0';
+	one.bytes[one.n++] = 3 << 3;
+	one.bytes[one.n++] = 1; /* not ready */
+	put_message(&pods, 1, &one);
+	one = (struct message){0};
+	put_text(&one, 1, "no id");
+	put_message(&pods, 1, &one);
+	says_message(&a, &pods);
+}
+
+static void test_cri__pods_behind_the_containers(void **state)
+{
+	struct gate_ask a;
+
+	(void)state;
+	cri_is_up();
+	a = next_ask();
+	assert_int_equal(a.what, GATE_INSPECT);
+	assert_string_equal(a.id, ID);
+	says(&a, "", 404);
+	a = next_ask();
+	assert_int_equal(a.what, GATE_POD);
+	assert_string_equal(a.id, ID);
+	says(&a, "", 404);
+	assert_false(told());
+	no_ask();
+	assert_int_equal(stats.malformed, 0);
+	lookups_again(l);
+	a = next_ask();
+	assert_int_equal(a.what, GATE_LIST); /* from the beginning */
+}
+
 static void test_cri__reports_and_version(void **state)
 {
 	static char big[70000];
 	struct message version = {0}, m = {0}, f;
-	struct gate_ask a = next_ask();
+	struct gate_ask a;
 
 	(void)state;
-	assert_int_equal(a.what, GATE_LIST);
-	says_message(&a, &m);
+	cri_is_up();
+	a = next_ask();
+	says(&a, "", 404);
+	a = next_ask();
+	says(&a, "", 404);
 	put_text(&version, 2, "cri-o");
 	f = framed(&version);
 	send_bytes(GATE_VERSION, f.bytes, f.n, f.n);
@@ -336,6 +385,7 @@ static void test_cri__reports_and_version(void **state)
 	assert_int_equal(stats.malformed, 1);
 	a = next_ask();
 	assert_int_equal(a.what, GATE_LIST);
+	says(&a, "", GATE_DOWN);
 	m.n = 66; /* created */
 	f = framed(&m);
 	send_bytes(GATE_EVENTS, f.bytes, f.n, 30);
@@ -350,6 +400,8 @@ static void test_cri__reports_and_version(void **state)
 	send_bytes(GATE_EVENTS, f.bytes, f.n, 30);
 	no_ask();
 	event(0, "", GATE_F_MISSED);
+	a = next_ask();
+	assert_int_equal(a.what, GATE_LIST);
 	send_bytes(GATE_EVENTS, f.bytes, f.n, 30);
 	a = next_ask();
 	assert_int_equal(a.what, GATE_INSPECT);
@@ -366,6 +418,7 @@ int main(void)
 		TEST(containerd, asked_in_all_namespaces__then_nobody_knows),
 		TEST(containerd, reports__cut_anywhere),
 		TEST(containerd, too_many_namespaces),
+		TEST(cri, pods_behind_the_containers),
 		TEST(cri, reports_and_version),
 	};
 

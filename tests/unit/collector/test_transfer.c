@@ -246,6 +246,9 @@ static void test_containerd__namespace_in_a_header__rest_in_the_message(void **s
 	assert_false(gate_id_fits(GATE_CONTAINERD, GATE_POD, SPAN_LIT(ID)));
 	assert_false(gate_id_fits(GATE_CONTAINERD, GATE_BRIEF, SPAN_LIT(ID)));
 	assert_false(gate_id_fits(GATE_DOCKER, GATE_NAMESPACES, SPAN_LIT("")));
+	assert_false(gate_id_fits(GATE_CONTAINERD, GATE_PODS, SPAN_LIT("")));
+	assert_false(gate_id_fits(GATE_CRI, GATE_PODS, SPAN_LIT(ID)));
+	assert_true(gate_id_fits(GATE_CRI, GATE_PODS, SPAN_LIT("")));
 	memset(long_name, 'a', sizeof(long_name));
 	memcpy(long_name, "default/", 8);
 	for (n = sizeof(long_name); n > 200; n--)
