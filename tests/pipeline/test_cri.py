@@ -16,7 +16,7 @@ from runtimes import FirstAnswer  # noqa: E402
 
 UIDS = 66200
 FIELDS = ("container.id container.full_id container.name container.type container.image container.image.repository container.image.tag container.image.digest "
-          "container.labels container.privileged container.mounts k8s.pod.name k8s.ns.name k8s.pod.uid k8s.pod.full_sandbox_id k8s.pod.labels k8s.pod.label[app]")
+          "container.labels container.privileged container.mounts k8s.pod.name k8s.ns.name k8s.pod.uid k8s.pod.full_sandbox_id k8s.pod.labels k8s.pod.label[app] container.metadata")
 RULES = f"""
 - rule: Executed
   desc: every execution of these, in a container or not
@@ -53,7 +53,7 @@ def run_pod(c, name, namespace, **config):
 
 def wait_and_check(s, c, pod, seconds, mounts=""):
     at = len(s.alerts)
-    a = s.wait_alert("Executed", lambda a: a["output_fields"]["k8s.pod.name"] == pod["name"], after=at, seconds=seconds)
+    a = s.wait_alert("Executed", lambda a: a["output_fields"]["k8s.pod.name"] == pod["name"] and a["output_fields"]["container.metadata"] == "complete", after=at, seconds=seconds)
     expect(a, f"pod {pod['name']} is not known\n" + "\n".join(s.log[-20:]))
     check_alert(c, a, pod, {"app": pod["name"], "tier": "web"}, mounts)
 
@@ -67,7 +67,7 @@ def met_without(c, pod, config, slow):
     at = len(s.alerts)
     first = FirstAnswer(c.socket, FirstAnswer.HTTP2)
     c.start()
-    a = s.wait_alert("Executed", lambda a: a["output_fields"]["k8s.pod.name"] == pod["name"], after=at, seconds=10 * slow)
+    a = s.wait_alert("Executed", lambda a: a["output_fields"]["k8s.pod.name"] == pod["name"] and a["output_fields"]["container.metadata"] == "complete", after=at, seconds=10 * slow)
     took = time.monotonic() - first.wait()
     expect(a, "a pod that was met without its runtime is not known\n" + "\n".join(s.log[-20:]))
     check_alert(c, a, pod, {"app": pod["name"], "tier": "web"})
