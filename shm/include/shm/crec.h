@@ -13,7 +13,7 @@
 
 #define CREC_SLOTS_MAX 4096 /* containers that are known at a time */
 #define CREC_SHORT_ID 12    /* bytes of an id that container.id shows */
-#define CREC_HEX_ID 64      /* of a whole one, which is hexadecimal digits; names are of any length */
+#define CREC_HEX_ID 64 /* of a whole one, which is hexadecimal digits; names are of any length */
 
 /* crec.flags: parameter `flags` of saker_container */
 #define CREC_PRIVILEGED 0x01
