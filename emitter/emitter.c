@@ -65,6 +65,7 @@ struct emitter {
 	uint64_t summary_ns;                                       /* of the last look */
 	uint64_t n_tests;
 	bool is_ended;               /* every ring has ended */
+	bool is_summed_up;           /* and what was held back until then was told */
 	uint64_t ended_ns, moved_ns; /* since when; when something was last delivered */
 	uint64_t stop_ns;            /* when a stop was asked for */
 	uint64_t room_ns;            /* when there was room, or something was delivered, last */
@@ -330,13 +331,21 @@ static void hold_back(struct stage *s, struct emitter *e, const struct merge_mar
 
 static int sum_up(struct emitter *e, uint64_t now_ns)
 {
-	const struct alert *a;
-	int n = 0, r;
+	int n = 0;
 
+	if (!limit_is_on(&e->limit))
+		e->is_summed_up = e->is_ended;
 	if (!limit_is_on(&e->limit) || (!e->is_ended && now_ns - e->summary_ns < SUMMARY_NS))
 		return 0;
 	e->summary_ns = now_ns;
-	while (has_room(e) && (a = limit_summary(&e->limit, now_ns, e->is_ended)) != NULL) {
+	while (has_room(e)) {
+		const struct alert *a = limit_summary(&e->limit, now_ns, e->is_ended);
+		int r;
+
+		if (!a) {
+			e->is_summed_up = e->is_ended;
+			break;
+		}
 		r = accept_one(e, a, NULL);
 		if (r < 0)
 			return r;
@@ -445,10 +454,10 @@ static bool is_finished(const struct stage *s, const struct emitter *e, uint64_t
 	if (!e->is_ended)
 		return false;
 	if (!e->has_spool)
-		return window_is_empty(&e->delivery.window);
+		return e->is_summed_up && window_is_empty(&e->delivery.window);
 	if (!spool_is_idle(&e->spool))
 		return false;
-	if (spool_is_empty(&e->spool))
+	if (e->is_summed_up && spool_is_empty(&e->spool))
 		return true;
 	if (!s->stopping)
 		return now_ns - e->moved_ns >= END_IDLE_NS;

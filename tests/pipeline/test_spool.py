@@ -158,7 +158,8 @@ def limited(d):
 
 
 def main():
-    for f in (same_as_without, sink_comes_later, kills, limited):
+    # the end comes behind the last delivery, or with it
+    for f in (same_as_without, sink_comes_later, kills, *[limited] * 5):
         d = tempfile.mkdtemp(prefix="saker-spool-")
         os.chmod(d, 0o755)
         f(d)
