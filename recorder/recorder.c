@@ -51,7 +51,7 @@ struct recorder {
 	uint32_t wanted_ms;
 	uint64_t until_ns;  /* epoch: the window's end */
 	uint64_t n_written; /* events of this file */
-	uint64_t n_lost, n_files;
+	uint64_t n_lost, n_states_lost, n_files;
 	int error; /* of the last file */
 	uint64_t buf[KEV_SIZE_MAX / sizeof(uint64_t)];
 };
@@ -368,8 +368,17 @@ static void on_loss(struct stage *s, struct recorder *c, const struct rec_head *
 
 	if (rec->ring.len < sizeof(*loss))
 		return;
-	c->n_lost += loss->n;
-	stats_add(&s->stats->loss[LOSS_OUT_RECORD_FULL], loss->n);
+	if (loss->reason == LOSS_OUT_RECORD_STATE) {
+		/* no events: the file does not tell of them */
+		c->n_states_lost += loss->n;
+		stats_add(&s->stats->loss[LOSS_OUT_RECORD_STATE], loss->n);
+		return;
+	}
+	/* what was lost before the tracker is told in the file alone */
+	if (loss->reason == LOSS_OUT_RECORD_FULL) {
+		c->n_lost += loss->n;
+		stats_add(&s->stats->loss[LOSS_OUT_RECORD_FULL], loss->n);
+	}
 	kev_build_start(&b, c->buf, sizeof(c->buf), KEV_CODE_DROP_E, 0);
 	kev_build_int(&b, (int64_t)MIN(loss->n, (uint64_t)UINT32_MAX));
 	n = kev_build_finish(&b);
@@ -415,6 +424,9 @@ static int finish(struct stage *s, struct recorder *c)
 	if (c->n_lost)
 		log_err("recording: %llu events were lost (%s)", (unsigned long long)c->n_lost,
 			loss_str(LOSS_OUT_RECORD_FULL));
+	if (c->n_states_lost)
+		log_err("recording: %llu records of state were lost (%s)",
+			(unsigned long long)c->n_states_lost, loss_str(LOSS_OUT_RECORD_STATE));
 	return -ENODATA;
 }
 

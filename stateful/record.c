@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <base/macros.h>
+#include <shm/stats.h>
 
 bool st_record_may_take(struct st_record *r)
 {
@@ -38,16 +39,19 @@ static int put(struct st_record *r, const struct rec_head *rec, size_t len)
 	return 0;
 }
 
-static void tell_loss(struct st_record *r, const struct rec_head *rec, uint64_t ord)
+/* *n of them. */
+static void tell_loss(struct st_record *r, const struct rec_head *rec, uint64_t ord,
+	enum loss_id reason, uint64_t *n)
 {
 	struct rec_loss loss = {.h = {.ring = {.len = sizeof(loss), .type = REC_LOSS},
 					.seq = rec->seq,
 					.ord = ord,
 					.ts_ns = rec->ts_ns},
-		.n = r->n_lost};
+		.reason = reason,
+		.n = *n};
 
-	if (put(r, &loss.h, sizeof(loss)) == 0)
-		r->n_lost = 0;
+	if (*n && put(r, &loss.h, sizeof(loss)) == 0)
+		*n = 0;
 }
 
 /* Live, the last part of the ring is for state and for what tells of a loss. */
@@ -67,8 +71,8 @@ void st_record_put(struct st_record *r, const struct rec_head *rec, uint64_t ord
 		r->n_lost++;
 		return;
 	}
-	if (r->n_lost)
-		tell_loss(r, rec, ord);
+	tell_loss(r, rec, ord, LOSS_OUT_RECORD_FULL, &r->n_lost);
+	tell_loss(r, rec, ord, LOSS_OUT_RECORD_STATE, &r->n_states_lost);
 	if (r->n_lost && rec->ring.type == REC_KEV) {
 		r->n_lost++;
 		return;
@@ -76,5 +80,5 @@ void st_record_put(struct st_record *r, const struct rec_head *rec, uint64_t ord
 	memcpy(buf, rec, rec->ring.len);
 	copy->ord = ord;
 	if (put(r, copy, rec->ring.len) < 0)
-		r->n_lost++;
+		(*(rec->ring.type == REC_KEV ? &r->n_lost : &r->n_states_lost))++;
 }

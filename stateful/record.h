@@ -12,8 +12,9 @@ struct st_record {
 	struct spsc_producer ring;
 	bool is_on;
 	bool can_lose;   /* live: what finds no room is lost, and told when there is room again */
-	uint64_t n_lost; /* not told yet */
-	bool is_fault;   /* the consumer broke the protocol */
+	uint64_t n_lost; /* events, not told yet */
+	uint64_t n_states_lost; /* and what is no event */
+	bool is_fault;          /* the consumer broke the protocol */
 };
 
 /* May a record be taken from the raw ring? Where nothing may be lost there must be room for it. */

@@ -260,15 +260,16 @@ static json_t *recording_row(const struct sup *s)
 	for (size_t i = 1; i < s->n_children; i++) {
 		const struct sup_child *c = &s->children[i];
 		json_t *o, *losses;
-		uint64_t lost;
+		static const enum loss_id rows[] = {LOSS_OUT_RECORD_FULL, LOSS_OUT_RECORD_STATE};
 
 		if (c->proc->type != PLAN_RECORDER || !c->stats)
 			continue;
 		o = json_object();
 		losses = json_object();
-		lost = stats_get(&c->stats->loss[LOSS_OUT_RECORD_FULL]);
-		if (lost)
-			json_object_set_new(losses, loss_str(LOSS_OUT_RECORD_FULL), j_int(lost));
+		for (unsigned k = 0; k < ARRAY_LEN(rows); k++)
+			if (stats_get(&c->stats->loss[rows[k]]))
+				json_object_set_new(losses, loss_str(rows[k]),
+					j_int(stats_get(&c->stats->loss[rows[k]])));
 		json_object_set_new(o, "taken", j_int(stats_get(&c->stats->events)));
 		json_object_set_new(o, "written", j_int(stats_get(&c->stats->records_out)));
 		json_object_set_new(o, "losses", losses);

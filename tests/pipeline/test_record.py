@@ -205,7 +205,7 @@ def recorder_too_slow():
             fail(f"the sum is wrong: {taken} + {full}, {seen} - {others}\n{log}")
         # the file says it where it happened
         told = drops(f"{work}/{[f for f in os.listdir(work) if f.startswith('around_')][0]}")
-        if sum(told) != full:
+        if not full <= sum(told) <= full + others: # what the kernel's buffers lost too
             fail(f"the file tells of {told} lost events, not {full}")
     print(f"the recorder stood still: {taken} events taken, {full} named as record_full, of {seen} seen")
 

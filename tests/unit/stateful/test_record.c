@@ -22,7 +22,7 @@ struct world {
 	struct spsc_fds fds;
 	struct st_record record;
 	struct spsc_consumer in;
-	uint64_t events, lost; /* as the recorder sees them */
+	uint64_t events, lost, states, states_lost; /* as the recorder sees them */
 };
 
 static const uint8_t run_id[16];
@@ -66,7 +66,12 @@ static void take(struct world *w, unsigned max)
 	while (max-- > 0 && spsc_next(&w->in, &rec) > 0) {
 		const struct rec_head *h = (const struct rec_head *)rec;
 
-		if (rec->type == REC_LOSS) {
+		if (rec->type == REC_LOSS &&
+			((const struct rec_loss *)h)->reason == LOSS_OUT_RECORD_STATE) {
+			w->states_lost += ((const struct rec_loss *)h)->n;
+		} else if (rec->type == REC_LOSS) {
+			assert_int_equal(
+				((const struct rec_loss *)h)->reason, LOSS_OUT_RECORD_FULL);
 			w->lost += ((const struct rec_loss *)h)->n;
 			since += ((const struct rec_loss *)h)->n;
 		} else if (rec->type == REC_KEV) {
@@ -75,6 +80,8 @@ static void take(struct world *w, unsigned max)
 			last = h->seq;
 			since = 0;
 			w->events++;
+		} else {
+			w->states += rec->type == REC_STATE;
 		}
 	}
 	spsc_consumer_commit(&w->in);
@@ -120,6 +127,28 @@ static void test_record__full_of_events__state_has_room(void **state)
 	teardown(&w);
 }
 
+/* States that fill what is kept for them are counted apart: they are no events. */
+static void test_record__full_of_states__counted_apart(void **state)
+{
+	struct world w;
+	const uint64_t n_states = 1000;
+
+	(void)state;
+	setup(&w, true);
+	for (uint64_t seq = 1; seq < 1000; seq++)
+		put(&w, REC_KEV, EVENT_BYTES, seq);
+	for (uint64_t i = 0; i < n_states; i++)
+		put(&w, REC_STATE, EVENT_BYTES, 999);
+	take(&w, UINT32_MAX);
+	put(&w, REC_KEV, EVENT_BYTES, 1000);
+	assert_int_equal(w.record.n_states_lost, 0); /* told */
+	take(&w, UINT32_MAX);
+	assert_int_equal(w.events + w.lost, 1000);
+	assert_true(w.states_lost > 0);
+	assert_int_equal(w.states + w.states_lost, n_states);
+	teardown(&w);
+}
+
 static void test_record__source_that_waits__loses_nothing(void **state)
 {
 	struct world w;
@@ -143,6 +172,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_record__no_room__counted_and_told_in_its_place),
 		cmocka_unit_test(test_record__full_of_events__state_has_room),
+		cmocka_unit_test(test_record__full_of_states__counted_apart),
 		cmocka_unit_test(test_record__source_that_waits__loses_nothing),
 	};
 
