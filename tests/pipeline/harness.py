@@ -214,6 +214,17 @@ def expect(condition, what):
         fail(what)
 
 
+def expect_balanced(s, seconds=10):
+    """The ledger of a running saker: its figures move while they are read, so more than one look may be needed."""
+    end = time.monotonic() + seconds
+    while True:
+        ledger = s.status()["ledger"]
+        if ledger["balanced"]:
+            return
+        expect(time.monotonic() < end, f"ledger: {ledger}")
+        time.sleep(0.1)
+
+
 def wait_log(s, text, count, seconds):
     """Until that text stands in so many lines of saker's log."""
     end = time.monotonic() + seconds

@@ -15,7 +15,7 @@ import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from fake_runtime import FakeRuntime  # noqa: E402
-from harness import SANITIZED, Saker, expect, need_root, skip  # noqa: E402
+from harness import SANITIZED, Saker, expect, expect_balanced, need_root, skip  # noqa: E402
 
 UIDS = 67400
 ROOTS = ("/sys/fs/cgroup/memory", "/sys/fs/cgroup") # v1 and hybrid; v2
@@ -164,7 +164,7 @@ def main():
             time.sleep(0.1)
         time.sleep(2)
         print(f"{len(alive)} containers alive: memory grown, KiB: {grown(before, memory(s))}")
-        expect(s.status()["ledger"]["balanced"], f"ledger: {s.status()['ledger']}")
+        expect_balanced(s)
         churn.close()
         expect(s.stop() == 0, "status of the end")
     finally:

@@ -14,7 +14,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from fake_runtime import FakeRuntime  # noqa: E402
-from harness import Saker, expect, need_root, skip, wait_log  # noqa: E402
+from harness import Saker, expect, expect_balanced, need_root, skip, wait_log  # noqa: E402
 from runtimes import make_root, need  # noqa: E402
 
 UIDS = 67800
@@ -226,7 +226,7 @@ def main():
             helpers_do_not_end(s, c, freezer)
         else:
             print("no freezer of the first version: helpers that do not end were not tried")
-        expect(s.status()["ledger"]["balanced"], f"ledger: {s.status()['ledger']}")
+        expect_balanced(s)
         expect(s.stop() == 0, "status of the end: " + "\n".join(s.log[-5:]))
     finally:
         if freezer:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import ACTOR, Saker, expect, need_root, official_rules  # noqa: E402
+from harness import ACTOR, Saker, expect, expect_balanced, need_root, official_rules  # noqa: E402
 from runtimes import Docker, Podman  # noqa: E402
 
 UIDS = 66800
@@ -68,7 +68,7 @@ def main():
         names = {r for r, *_ in ACTS}
         odd = [a["rule"] for a in s.alerts[at:] if a["rule"] in names and a["output_fields"].get("container.id") == "host"]
         expect(not odd, f"rules of containers fired on the host: {odd}")
-        expect(s.status()["ledger"]["balanced"], f"ledger: {s.status()['ledger']}")
+        expect_balanced(s)
         expect(s.stop() == 0, "status of the end")
     finally:
         docker.end()

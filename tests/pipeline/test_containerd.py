@@ -12,7 +12,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import cri  # noqa: E402
-from harness import SANITIZED, Saker, expect, left_behind, need_root, wait_log  # noqa: E402
+from harness import SANITIZED, Saker, expect, expect_balanced, left_behind, need_root, wait_log  # noqa: E402
 
 UIDS = 68400
 IMAGE = "docker.io/local/tool:3"
@@ -112,7 +112,7 @@ def main():
             for name, namespace in (("before", "default"), ("after", "default"), (hex_name, "second")):
                 c.remove_own(name, namespace)
             c.remove(pod)
-            expect(s.status()["ledger"]["balanced"], f"ledger: {s.status()['ledger']}")
+            expect_balanced(s)
             expect(s.stop() == 0, "status of the end")
             left = left_behind(UIDS)
             expect(not left, f"left behind: {left}")

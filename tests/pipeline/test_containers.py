@@ -10,7 +10,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import Saker, expect, need_root  # noqa: E402
+from harness import Saker, expect, expect_balanced, need_root  # noqa: E402
 from runtimes import Docker  # noqa: E402
 
 UIDS = 66200
@@ -65,7 +65,8 @@ def run(d, work, n, hooks):
           f"for p50 {c['wait_ms']['p50']:.2f} ms, p99 {c['wait_ms']['p99']:.2f} ms")
     wrong = [v for v in verdicts if v not in ("complete", "named", "partial")]
     expect(not wrong, f"facts that are not so: {wrong}")
-    expect(st["ledger"]["balanced"] and not st["ledger"]["losses"].get("tracker.held"), f"ledger: {st['ledger']}")
+    expect_balanced(s)
+    expect(not st["ledger"]["losses"].get("tracker.held"), f"ledger: {st['ledger']}")
     expect(s.stop() == 0, "status of the end")
     return c, verdicts.get("complete", 0) + verdicts.get("named", 0)
 

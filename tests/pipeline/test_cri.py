@@ -11,7 +11,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import cri  # noqa: E402
-from harness import SANITIZED, Saker, expect, left_behind, need_root, wait_log  # noqa: E402
+from harness import SANITIZED, Saker, expect, expect_balanced, left_behind, need_root, wait_log  # noqa: E402
 from runtimes import FirstAnswer  # noqa: E402
 
 UIDS = 66200
@@ -122,7 +122,7 @@ def main():
             expect(took < 2 * slow, "it took too long to connect again and to list")
             wait_and_check(s, c, after, 10 * slow)
             c.remove(after)
-            expect(s.status()["ledger"]["balanced"], f"ledger: {s.status()['ledger']}")
+            expect_balanced(s)
             expect(s.stop() == 0, "status of the end")
             met_without(c, before[0], f"{work}/saker.yaml", slow)
             left = left_behind(UIDS)

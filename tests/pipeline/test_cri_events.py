@@ -12,7 +12,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from fake_cri_server import FakeCri  # noqa: E402
-from harness import SANITIZED, Saker, expect, need_root  # noqa: E402
+from harness import SANITIZED, Saker, expect, expect_balanced, need_root  # noqa: E402
 
 UIDS = 68600
 CREATED, STARTED, STOPPED, DELETED = range(4)
@@ -89,7 +89,7 @@ def main():
         cri.tell("add", ids[5], "last")
         cri.tell("event", ids[5], CREATED)
         told(s, ids[5], "last")
-        expect(s.status()["ledger"]["balanced"], f"ledger: {s.status()['ledger']}")
+        expect_balanced(s)
         expect(s.stop() == 0, "status of the end")
     finally:
         cri.close()

@@ -15,7 +15,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from container import Container  # noqa: E402
 from fake_cri_server import FakeCri  # noqa: E402
-from harness import SANITIZED, Saker, expect, need_root  # noqa: E402
+from harness import SANITIZED, Saker, expect, expect_balanced, need_root  # noqa: E402
 from runtimes import need  # noqa: E402
 
 UIDS = 69000
@@ -183,7 +183,7 @@ def main():
         between.mode = "good"
         f, _ = act(s, cri, "well-again")
         expect(f["container.metadata"] == "complete", f"when it is well again: {f}")
-        expect(s.status()["ledger"]["balanced"], f"ledger: {s.status()['ledger']}")
+        expect_balanced(s)
         expect(s.stop() == 0, "status of the end")
     finally:
         between.close()

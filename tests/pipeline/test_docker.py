@@ -10,7 +10,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import SANITIZED, Saker, expect, left_behind, need_root, wait_log  # noqa: E402
+from harness import SANITIZED, Saker, expect, expect_balanced, left_behind, need_root, wait_log  # noqa: E402
 from runtimes import Docker  # noqa: E402
 
 UIDS = 66000
@@ -125,7 +125,7 @@ def main():
             expect(stage(s, name)["state"] == "running", f"{name} is not started again")
             time.sleep(0.5)
             run_and_check(s, d, f"after-{name}", "--label", f"killed={name}")
-        expect(s.status()["ledger"]["balanced"], f"ledger: {s.status()['ledger']}")
+        expect_balanced(s)
         expect(s.stop() == 0, "status of the end")
 
         # sockets that are not there are no error, and are used when they appear

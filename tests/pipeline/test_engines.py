@@ -11,7 +11,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import Saker, expect, need_root, skip  # noqa: E402
+from harness import Saker, expect, expect_balanced, need_root, skip  # noqa: E402
 
 UIDS = 68200
 ROOT = "/sys/fs/cgroup"
@@ -112,7 +112,7 @@ def run(work, off, of_engine):
             expect(a, f"{shape}, off {off}: no alert of {path}\n" + "\n".join(s.log[-20:]))
             bad = {k: (a["output_fields"][k], v) for k, v in says.items() if a["output_fields"][k] != v}
             expect(not bad, f"{shape}, off {off}: {path}: (is, should be) {bad}")
-        expect(s.status()["ledger"]["balanced"], f"ledger: {s.status()['ledger']}")
+        expect_balanced(s)
         expect(s.stop() == 0, "status of the end")
     finally:
         cgroups.close()

@@ -11,7 +11,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import SANITIZED, Saker, expect, need_root, wait_log  # noqa: E402
+from harness import SANITIZED, Saker, expect, expect_balanced, need_root, wait_log  # noqa: E402
 from runtimes import FirstAnswer, Podman  # noqa: E402
 
 UIDS = 66400
@@ -102,8 +102,7 @@ def main():
         in_time = verdicts.get("complete", 0) + verdicts.get("named", 0)
         expect(SANITIZED or in_time >= 0.9 * n, f"in time for {in_time} of {n} alone")
         restarted(s, p)
-        st = s.status()
-        expect(st["ledger"]["balanced"], f"ledger: {st['ledger']}")
+        expect_balanced(s)
         expect(s.stop() == 0, "status of the end")
     finally:
         for b in busy:

@@ -13,7 +13,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from container import Container  # noqa: E402
 from fake_runtime import FakeRuntime  # noqa: E402
-from harness import SANITIZED, Saker, expect, need_root  # noqa: E402
+from harness import SANITIZED, Saker, expect, expect_balanced, need_root  # noqa: E402
 from runtimes import need  # noqa: E402
 
 UIDS = 66600
@@ -143,7 +143,7 @@ def main():
         templates = ("GET /events?filters=%7B", "GET /events?stream=false&filters=%7B%22container%22%3A%5B%22", "GET /containers/json?all=true&filters=%7B", "GET /containers/", "GET /images/")
         odd = [x for x in runtime.asked + users_runtime.asked if not x.startswith(templates)]
         expect(not odd, f"asked for: {odd}")
-        expect(s.status()["ledger"]["balanced"], f"ledger: {s.status()['ledger']}")
+        expect_balanced(s)
         expect(s.stop() == 0, "status of the end")
         users_runtime.close()
     finally:
