@@ -287,14 +287,17 @@ static void start_ask(struct gate *g, const struct gate_ask *a)
 {
 	struct span id = span_str(a->id);
 	unsigned status = GATE_OK;
+	int r = 0;
 
 	if (a->runtime >= g->set->n_runtimes ||
 		!gate_id_fits(g->set->runtimes[a->runtime].kind, a->what, id))
 		status = GATE_REFUSED;
 	else if (!g->runtimes[a->runtime].is_up)
 		status = GATE_DOWN;
-	else if (transfers_start(g->transfers, a->runtime, a->what, a->cookie, id) < 0)
-		status = GATE_BUSY;
+	else
+		r = transfers_start(g->transfers, a->runtime, a->what, a->cookie, id);
+	if (r < 0) /* that kind of runtime has no such request; or there are too many */
+		status = r == -EINVAL ? GATE_REFUSED : GATE_BUSY;
 	if (status == GATE_REFUSED)
 		log_warning("saker-metadata asked for what may not be asked for, refusing");
 	/* the runtime of an answer must be one that there is */

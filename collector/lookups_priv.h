@@ -62,11 +62,11 @@ struct ask {
 	enum ask_state state;
 	uint32_t runtime, what, job;
 	uint64_t cookie, until_ns;
-	/* ASK_SECOND: what is asked for besides, and how often that was; of that ask itself (is_second) the same */
+	/* ASK_SECOND: what is asked for besides (second_of()), and the step after that */
 	enum gate_what second_what;
 	unsigned step;
-	bool is_second;
-	char second[GATE_ID_MAX];
+	bool is_second;           /* this is that ask itself */
+	char second[GATE_ID_MAX]; /* its id, in both */
 	unsigned namespace,
 		n_namespaces; /* of containerd: where it is asked for; how many were tried */
 	char namespace_name[GATE_NAME_MAX + 1];

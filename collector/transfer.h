@@ -29,7 +29,7 @@ int transfers_init(void);
 /* @kinds: enum gate_kind of each runtime. NULL: no memory. */
 struct transfers *transfers_new(const uint32_t *kinds, unsigned n, const struct transfer_env *env);
 struct transfers *transfers_free(struct transfers *t);
-/* Begins. @id: fits (gate_id_fits()). -EBUSY: too many at a time. */
+/* Begins. @id: fits (gate_id_fits()). -EINVAL: that kind of runtime is not asked for this; -EBUSY: too many at a time. */
 int transfers_start(struct transfers *t, unsigned runtime, enum gate_what what, uint64_t cookie,
 	struct span id);
 /* The answer to want_socket(): a connected socket, or -1: there is none. Takes it. */

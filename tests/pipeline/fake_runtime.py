@@ -6,11 +6,11 @@ import struct
 import threading
 
 
-class FakeRuntime:
-    """asked: the first lines of all requests; peers: uids of who connected; streams: connections that wait for reports."""
+class UnixServer:
+    """Each connection to its socket has a thread. peers: uids of who connected."""
 
     def __init__(self, path):
-        self.peers, self.asked, self.streams = [], [], []
+        self.peers = []
         self.server = socket.socket(socket.AF_UNIX)
         self.server.bind(path)
         self.server.listen(64)
@@ -24,6 +24,21 @@ class FakeRuntime:
                 return
             self.peers.append(struct.unpack("3i", c.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1])
             threading.Thread(target=self._serve, args=(c,), daemon=True).start()
+
+    def _serve(self, c):
+        """To be given."""
+        raise NotImplementedError
+
+    def close(self):
+        self.server.close()
+
+
+class FakeRuntime(UnixServer):
+    """asked: the first lines of all requests; streams: connections that wait for reports."""
+
+    def __init__(self, path):
+        self.asked, self.streams = [], []
+        super().__init__(path)
 
     def _serve(self, c):
         try:
@@ -60,6 +75,3 @@ class FakeRuntime:
                 c.sendall(b"%x\r\n%s\r\n" % (len(line), line))
             except OSError:
                 pass
-
-    def close(self):
-        self.server.close()

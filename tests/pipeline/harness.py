@@ -225,6 +225,19 @@ def expect_balanced(s, seconds=10):
         time.sleep(0.1)
 
 
+def pss(s):
+    return {x["name"]: x["pss_bytes"] for x in s.status()["stages"]}
+
+
+def expect_memory(s, before, names=("gate", "metadata", "tracker")):
+    """Those have not grown since @before, which pss() gave, by more than what one answer may take."""
+    after, mib = pss(s), 1 << 20
+    print("pss before, after: " + ", ".join(f"{n} {before[n] / mib:.1f} {after[n] / mib:.1f} MiB" for n in names))
+    for name in names:
+        # the sanitizer keeps 256 MiB of freed blocks
+        expect(after[name] < before[name] + (320 if SANITIZED else 24) * mib, f"{name} grew from {before[name]} to {after[name]} bytes")
+
+
 def wait_log(s, text, count, seconds):
     """Until that text stands in so many lines of saker's log."""
     end = time.monotonic() + seconds

@@ -15,7 +15,7 @@ import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from fake_runtime import FakeRuntime  # noqa: E402
-from harness import SANITIZED, Saker, expect, expect_balanced, need_root, skip  # noqa: E402
+from harness import SANITIZED, Saker, expect, expect_balanced, need_root, pss, skip  # noqa: E402
 
 UIDS = 67400
 ROOTS = ("/sys/fs/cgroup/memory", "/sys/fs/cgroup") # v1 and hybrid; v2
@@ -102,10 +102,6 @@ class Churn:
                 pass
 
 
-def memory(s):
-    return {x["name"]: x["pss_bytes"] for x in s.status()["stages"]}
-
-
 def grown(before, after):
     return {k: (after[k] - before[k]) // 1024 for k in before if k in after}
 
@@ -135,13 +131,13 @@ def main():
         # places are used again after ten seconds: four rounds, of which the first two may take new ones
         for i in range(4):
             if i == 2:
-                before = memory(s)
+                before = pss(s)
             began = time.monotonic()
             some(n // 4)
             took = time.monotonic() - began
             s.wait_alert("Executed", lambda a: made[-1] in a["output"])
             time.sleep(11)
-        growth = grown(before, memory(s))
+        growth = grown(before, pss(s))
         verdicts = {}
         by_id = {a["output_fields"]["proc.cmdline"].split("/")[-1]: a["output_fields"] for a in s.alerts}
         for ident in made:
@@ -157,13 +153,13 @@ def main():
         expect(SANITIZED or all(v < 2048 for v in growth.values()), f"memory grows with containers that are gone: {growth}")
         expect(verdicts.get("complete", 0) + verdicts.get("named", 0) >= 0.95 * n, f"facts in time: {verdicts}")
 
-        before = memory(s)
+        before = pss(s)
         alive = [churn.begin("sleep", "1000") for _ in range(n_alive)]
         end = time.monotonic() + 10
         while time.monotonic() < end and s.status()["containers"]["lookup_ms"]["p50"] == 0:
             time.sleep(0.1)
         time.sleep(2)
-        print(f"{len(alive)} containers alive: memory grown, KiB: {grown(before, memory(s))}")
+        print(f"{len(alive)} containers alive: memory grown, KiB: {grown(before, pss(s))}")
         expect_balanced(s)
         churn.close()
         expect(s.stop() == 0, "status of the end")

@@ -15,11 +15,11 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from container import Container  # noqa: E402
 from fake_cri_server import FakeCri  # noqa: E402
-from harness import SANITIZED, Saker, expect, expect_balanced, need_root  # noqa: E402
+from fake_runtime import UnixServer  # noqa: E402
+from harness import SANITIZED, Saker, expect, expect_balanced, expect_memory, need_root, pss  # noqa: E402
 from runtimes import need  # noqa: E402
 
 UIDS = 69000
-MIB = 1 << 20
 RULES = """
 - rule: Executed
   desc: every execution of cat in a container
@@ -32,23 +32,12 @@ HEADERS_200 = b"\0\0\x01\x01\x04\0\0\0\x01\x88"
 ASKS_FOR_ONE = re.compile(rb"\x0a\x40[0-9a-f]{64}\x10\x01")
 
 
-class Between:
+class Between(UnixServer):
     """A socket before another one. What asks for one container or pod is answered as `mode` says, everything else by the runtime behind it."""
 
     def __init__(self, path, behind):
         self.behind, self.mode = behind, "good"
-        self.server = socket.socket(socket.AF_UNIX)
-        self.server.bind(path)
-        self.server.listen(64)
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            try:
-                c, _ = self.server.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(c,), daemon=True).start()
+        super().__init__(path)
 
     def _serve(self, c):
         try:
@@ -126,15 +115,8 @@ class Between:
         for _ in range(100000):
             c.sendall(b"\0\0\x08\x06\0\0\0\0\0" + b"\0" * 8)
 
-    def close(self):
-        self.server.close()
-
 
 MODES = [x.replace("_", "-") for x in ("silent", "settings_and_silence", "half_closed", "garbage", "garbage_frames", "cut", "huge", "pings")]
-
-
-def pss(s):
-    return {x["name"]: x["pss_bytes"] for x in s.status()["stages"]}
 
 
 def act(s, cri, tag):
@@ -174,11 +156,7 @@ def main():
             expect(took < 6 * slow, f"{mode}: the alert took {took:.1f} s")
             print(f"{mode}: partial, alert after {took:.2f} s")
         time.sleep(6)
-        after = pss(s)
-        print("pss before, after: " + ", ".join(f"{n} {before[n] / MIB:.1f} {after[n] / MIB:.1f} MiB" for n in ("gate", "metadata", "tracker")))
-        for name in ("gate", "metadata", "tracker"):
-            # the sanitizer keeps 256 MiB of freed blocks
-            expect(after[name] < before[name] + (320 if SANITIZED else 24) * MIB, f"{name} grew from {before[name]} to {after[name]} bytes")
+        expect_memory(s, before)
         expect(all(x["restarts"] == 0 for x in s.status()["stages"]), f"a stage was started again: {[(x['name'], x['restarts']) for x in s.status()['stages']]}")
         between.mode = "good"
         f, _ = act(s, cri, "well-again")

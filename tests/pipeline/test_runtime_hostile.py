@@ -13,7 +13,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from container import Container  # noqa: E402
 from fake_runtime import FakeRuntime  # noqa: E402
-from harness import SANITIZED, Saker, expect, expect_balanced, need_root  # noqa: E402
+from harness import SANITIZED, Saker, expect, expect_balanced, expect_memory, need_root, pss  # noqa: E402
 from runtimes import need  # noqa: E402
 
 UIDS = 66600
@@ -77,10 +77,6 @@ class HostileRuntime(FakeRuntime):
         return True
 
 
-def pss(s):
-    return {x["name"]: x["pss_bytes"] for x in s.status()["stages"]}
-
-
 def act(s, runtime, tag, reports):
     """A container whose first execution is told of or not: its alert and how long it took."""
     with Container({}) as c:
@@ -130,11 +126,7 @@ def main():
                 expect(took < 5 * slow, f"{mode}: the alert took {took:.1f} s")
             print(f"{mode}: partial, alert after {took:.2f} s")
         time.sleep(6)
-        after = pss(s)
-        print("pss before, after: " + ", ".join(f"{n} {before[n] / MIB:.1f} {after[n] / MIB:.1f} MiB" for n in ("gate", "metadata", "tracker")))
-        for name in ("gate", "metadata", "tracker"):
-            # the sanitizer keeps 256 MiB of freed blocks
-            expect(after[name] < before[name] + (320 if SANITIZED else 24) * MIB, f"{name} grew from {before[name]} to {after[name]} bytes")
+        expect_memory(s, before)
         expect(any("cannot be understood" in x for x in s.log), "the log does not say what cannot be understood")
         expect(all(x["restarts"] == 0 for x in s.status()["stages"]), f"a stage was started again: {[(x['name'], x['restarts']) for x in s.status()['stages']]}")
         runtime.mode = "good"
